@@ -1,0 +1,328 @@
+"""The distillation on real images: runs, tables and paired tests of docs/results.md.
+
+Run ``python -m benchmarks.distillation_study --help``. Every run is an ordinary ``lotus fit`` and
+``lotus test``; a finished run is not run again, so the study can be stopped and gone on with.
+"""
+
+import argparse
+import itertools
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+RUNS = Path("runs/study")
+STEPS_PER_EPOCH = 50
+LEARNING_RATES = (1e-3, 3e-3, 1e-2)
+SEEDS = (1, 2, 3)
+DEGRADED = (
+    '{"class_path": "lotus.transforms.degradation.Degraded", "init_args": '
+    '{"inner": {"class_path": "lotus.transforms.PercentileRange"}, '
+    '"contrast": %s, "noise": %s, "blur": %s}}'
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A pair of modalities, and how hard the student's is.
+
+    Attributes:
+        manifest: manifest with both modalities.
+        student: the student's modality.
+        teacher: the teacher's modality.
+        preprocessing: the student's preprocessing, as ``lotus fit`` takes it.
+        shots: numbers k of labelled training images.
+        steps: training steps of every row.
+    """
+
+    manifest: str
+    student: str
+    teacher: str
+    preprocessing: str
+    shots: tuple[int, ...]
+    steps: int = 400
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method: the experiment it starts from and what it changes.
+
+    Attributes:
+        experiment: file under experiments/.
+        arguments: further arguments of ``lotus fit``; ``{teacher}`` is the teacher's checkpoint.
+    """
+
+    experiment: str
+    arguments: tuple[str, ...] = field(default=())
+
+
+SETTINGS = {
+    "fluorescence": Setting(
+        "data/dsb2018/manifest.csv",
+        "fluorescence",
+        "histology",
+        "lotus.transforms.PercentileRange",
+        (1, 2, 4, 8),
+    ),
+    "degraded": Setting(
+        "data/dsb2018/manifest.csv",
+        "fluorescence",
+        "histology",
+        DEGRADED % (0.15, 0.15, 1.5),
+        (1, 2, 4, 8),
+    ),
+    "phantom": Setting(
+        "data/phantoms-faint/manifest.csv",
+        "sr_microct",
+        "histology",
+        "lotus.transforms.enhancement.SRMicroCTEnhancement",
+        (4,),
+    ),
+}
+_LOTUS = ("--model.init_args.teacher", "{teacher}", "--model.init_args.patience", "3")
+_LOTUS += ("--model.init_args.max_phase_one_epochs", "4")
+
+
+def _lotus(alignment: str, diff: float, kl: float, ifv: float, *more: str) -> Row:
+    weights = {"lambda_diff": diff, "lambda_kl": kl, "lambda_ifv": ifv}
+    arguments = (*_LOTUS, "--model.init_args.alignment", f"lotus.losses.{alignment}", *more)
+    for name, value in weights.items():
+        arguments += (f"--model.init_args.{name}", str(value))
+    return Row("distill", arguments)
+
+
+_START = ("--model.init_args.initial_weights", "{teacher}")
+ROWS = {
+    "student": Row("student"),
+    "from_teacher": Row("student", _START),
+    "lotus_pixel": _lotus("PixelAlignment", 1, 1, 1),
+    "lotus_class": _lotus("ClassAlignment", 1, 1, 1),
+}
+# From these the fifth row is chosen on validation.
+VARIANTS = {
+    "class_0.1": _lotus("ClassAlignment", 1, 0.1, 0.1),
+    "pixel_0.1": _lotus("PixelAlignment", 1, 0.1, 0.1),
+    "class_ifv": _lotus("ClassAlignment", 0, 0, 0.3),
+    "class_0.1_from_teacher": _lotus("ClassAlignment", 1, 0.1, 0.1, *_START),
+}
+
+
+def run_name(row: str, shots: int, rate: float, seed: int) -> str:
+    """Name of a run folder."""
+    return f"{row}-k{shots}-lr{rate:g}-seed{seed}"
+
+
+def teacher_checkpoint(setting: str, seed: int) -> Path:
+    """Checkpoint of a setting's teacher; settings with the same images share it."""
+    name = "phantom" if setting == "phantom" else "dsb2018"
+    return RUNS / f"teacher-{name}" / f"seed{seed}" / "checkpoints" / "best.ckpt"
+
+
+def _trainer_arguments(steps: int) -> list[str]:
+    epochs = steps // STEPS_PER_EPOCH
+    return [
+        *("--trainer.max_epochs", str(epochs), "--trainer.precision", "bf16-mixed"),
+        *("--trainer.check_val_every_n_epoch", str(max(1, epochs // 4))),
+        *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
+        *("--trainer.use_distributed_sampler", "false"),
+        *("--trainer.enable_model_summary", "false", "--trainer.num_sanity_val_steps", "0"),
+    ]
+
+
+def _data_arguments(prefix: str, manifest: str, modality: str, seed: int) -> list[str]:
+    values = {
+        "manifest": manifest,
+        "modality": modality,
+        "patch_size": 96,
+        "batch_size": 8,
+        "samples_per_epoch": 8 * STEPS_PER_EPOCH,
+        "cache": "data/.cache",
+        "seed": seed,
+    }
+    return [text for key, value in values.items() for text in (f"{prefix}.{key}", str(value))]
+
+
+def _optimizer(rate: float) -> list[str]:
+    name = "--model.init_args.optimizer"
+    return [name, "torch.optim.Adam", f"{name}.init_args.lr", str(rate)]
+
+
+def teacher_arguments(setting: str, seed: int, steps: int = 1200) -> list[str]:
+    """``lotus fit`` of a teacher."""
+    described = SETTINGS[setting]
+    folder = teacher_checkpoint(setting, seed).parents[1]
+    return [
+        *("fit", "--config", "experiments/teacher.yaml", "--runs", str(RUNS)),
+        *("--experiment", folder.parent.name, "--run", folder.name, "--seed_everything", str(seed)),
+        *_trainer_arguments(steps),
+        *_data_arguments("--data.init_args", described.manifest, described.teacher, seed),
+        *_optimizer(3e-3),
+    ]
+
+
+def student_arguments(setting: str, row: str, shots: int, rate: float, seed: int) -> list[str]:
+    """``lotus fit`` of one row."""
+    described = SETTINGS[setting]
+    method = (ROWS | VARIANTS)[row]
+    student = "--data.init_args"
+    data: list[str] = []
+    if method.experiment == "distill":
+        student += ".student.init_args"
+        teacher = "--data.init_args.teacher.init_args"
+        data = _data_arguments(teacher, described.manifest, described.teacher, seed)
+    data += _data_arguments(student, described.manifest, described.student, seed)
+    data += [f"{student}.training_images", str(shots)]
+    data += [f"{student}.preprocessing", described.preprocessing]
+    teacher_path = str(teacher_checkpoint(setting, seed))
+    return [
+        *("fit", "--config", f"experiments/{method.experiment}.yaml", "--runs", str(RUNS)),
+        *("--experiment", setting, "--run", run_name(row, shots, rate, seed)),
+        *("--seed_everything", str(seed)),
+        *_trainer_arguments(described.steps),
+        *data,
+        *(text.format(teacher=teacher_path) for text in method.arguments),
+        *_optimizer(rate),
+    ]
+
+
+def train_and_test(arguments: list[str]) -> None:
+    """One run, unless its scores are there already."""
+    import torch
+
+    from lotus.cli import main
+
+    torch.set_num_threads(1)
+    folder = RUNS / _value(arguments, "--experiment") / _value(arguments, "--run")
+    if (folder / "scores.csv").is_file():
+        return
+    resume = ["--ckpt_path", "last"] if (folder / "checkpoints/last.ckpt").is_file() else []
+    for command in ([*arguments, *resume], ["test", "--config", str(folder / "config.yaml")]):
+        status = main(command)
+        if status:
+            raise RuntimeError(f"exit status {status} of: lotus {' '.join(command)}")
+
+
+def _value(arguments: list[str], name: str) -> str:
+    return arguments[arguments.index(name) + 1]
+
+
+def run_all(jobs: list[list[str]], processes: int) -> None:
+    """Run jobs in processes of one thread each."""
+    os.environ.update(OMP_NUM_THREADS="1", WANDB_MODE="disabled")
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for _ in pool.map(train_and_test, jobs):
+            pass
+
+
+def validation_score(setting: str, row: str, shots: int, rate: float, seed: int) -> float:
+    """Best validation Dice of a finished run."""
+    folder = RUNS / setting / run_name(row, shots, rate, seed)
+    curve = pd.read_csv(folder / "metrics.csv")
+    return float(curve["val_dice"].max())
+
+
+def chosen_rate(setting: str, row: str) -> float:
+    """The learning rate with the best validation Dice of seed 0 at the tuning k."""
+    shots = tuning_shots(setting)
+    return max(LEARNING_RATES, key=lambda rate: validation_score(setting, row, shots, rate, 0))
+
+
+def tuning_shots(setting: str) -> int:
+    """The k at which learning rates and weights are chosen."""
+    return SETTINGS[setting].shots[len(SETTINGS[setting].shots) // 2]
+
+
+def chosen_variant(setting: str) -> str:
+    """The variant with the best validation Dice of seed 0 at its own learning rate."""
+    shots = tuning_shots(setting)
+    return max(
+        VARIANTS,
+        key=lambda row: max(
+            validation_score(setting, row, shots, rate, 0) for rate in LEARNING_RATES
+        ),
+    )
+
+
+def tune(setting: str, processes: int) -> None:
+    """Teachers, then every row and variant at every learning rate with seed 0."""
+    run_all([teacher_arguments(setting, seed) for seed in (0, *SEEDS)], processes)
+    grid = itertools.product(ROWS | VARIANTS, LEARNING_RATES)
+    shots = tuning_shots(setting)
+    run_all([student_arguments(setting, row, shots, rate, 0) for row, rate in grid], processes)
+
+
+def final_rows(setting: str) -> list[str]:
+    """The four fixed rows and the chosen variant."""
+    return [*ROWS, chosen_variant(setting)]
+
+
+def measure(setting: str, processes: int) -> None:
+    """Every row at its learning rate, for every k and seed."""
+    rates = {row: chosen_rate(setting, row) for row in final_rows(setting)}
+    grid = itertools.product(SETTINGS[setting].shots, SEEDS, rates)
+    jobs = [student_arguments(setting, row, k, rates[row], seed) for k, seed, row in grid]
+    run_all(jobs, processes)
+
+
+def scores_of(setting: str, row: str, shots: int) -> pd.DataFrame:
+    """Scores of all images of all seeds of a row: columns seed, name, dice, aji, ..."""
+    rate = chosen_rate(setting, row)
+    frames = []
+    for seed in SEEDS:
+        frame = pd.read_csv(RUNS / setting / run_name(row, shots, rate, seed) / "scores.csv")
+        frames.append(frame[frame["name"] != "mean"].assign(seed=seed))
+    return pd.concat(frames, ignore_index=True)
+
+
+def compare(setting: str) -> pd.DataFrame:
+    """Mean and SD over seeds, and paired tests against the student alone."""
+    rows = []
+    for shots in SETTINGS[setting].shots:
+        reference = scores_of(setting, "student", shots)
+        for row in final_rows(setting):
+            scores = scores_of(setting, row, shots)
+            line: dict[str, object] = {"k": shots, "row": row, "lr": chosen_rate(setting, row)}
+            for name in ("dice", "aji", "pq"):
+                per_run = scores.groupby("seed")[name].mean()
+                line[name] = f"{per_run.mean():.3f} ± {per_run.std(ddof=1):.3f}"
+            for name in ("dice", "aji"):
+                line |= _paired_tests(scores, reference, name) if row != "student" else {}
+            rows.append(line)
+    return pd.DataFrame(rows)
+
+
+def _paired_tests(scores: pd.DataFrame, reference: pd.DataFrame, name: str) -> dict[str, object]:
+    """Difference to the reference; t-test over runs, Wilcoxon over images (mean of seeds)."""
+    runs = [frame.groupby("seed")[name].mean() for frame in (scores, reference)]
+    images = [frame.groupby("name")[name].mean() for frame in (scores, reference)]
+    difference = (images[0] - images[1]).dropna()
+    return {
+        f"Δ{name}": f"{float(np.mean(runs[0] - runs[1])):+.3f}",
+        f"p {name} runs": f"{stats.ttest_rel(runs[0], runs[1]).pvalue:.3f}",
+        f"p {name} images": f"{stats.wilcoxon(difference).pvalue:.2g}",
+        "n images": len(difference),
+    }
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("action", choices=["tune", "measure", "table"])
+    parser.add_argument("--setting", choices=sorted(SETTINGS), required=True)
+    parser.add_argument("--processes", type=int, default=2)
+    arguments = parser.parse_args()
+    if arguments.action == "tune":
+        tune(arguments.setting, arguments.processes)
+    elif arguments.action == "measure":
+        measure(arguments.setting, arguments.processes)
+    else:
+        print(compare(arguments.setting).to_markdown(index=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From a data set's own layout to a manifest; one module per layout, each with ``prepare``."""

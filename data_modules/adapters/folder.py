@@ -1,0 +1,116 @@
+"""Your own images: ``ROOT/images`` and ``ROOT/masks`` with files of equal stems.
+
+Images without annotation go to ``ROOT/unlabelled``, so that a forgotten mask is never taken for
+one. Without ``ROOT/masks`` all images are unlabelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data_modules.adapters.overrides import Overrides, finish, images_in, require_folder, stem
+from data_modules.manifest import Record
+from lotus.imaging.raster import read_image, read_label_map
+
+LAYOUT = "ROOT/images and ROOT/masks with files of equal names (TIFF, PNG or JPEG)"
+
+
+def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Path:
+    """Write a manifest of a folder of images and masks.
+
+    The patient is the file's stem unless a pattern is given, the group ``unknown``, the pixel
+    size that of the file. Masks with one value besides 0 are ``binary``, others ``instances``.
+
+    Args:
+        root: Folder with ``images`` and ``masks``.
+        output: Folder for the manifest.
+        overrides: Values that replace those found.
+
+    Returns:
+        Path of the manifest.
+
+    Raises:
+        FileNotFoundError: If there is no image.
+        ValueError: If an image has no mask or a mask no image; names them.
+    """
+    root = require_folder(Path(root), LAYOUT)
+    overrides = overrides or Overrides()
+    images = images_in(root / "images")
+    masks: dict[str, Path] = {}
+    if (root / "masks").is_dir():
+        masks = _pair_masks(images, images_in(root / "masks"))
+    kind = overrides.mask_kind or guess_mask_kind(list(masks.values()))
+    paired = [(image, masks.get(stem(image))) for image in images]
+    paired += [(image, None) for image in images_in(root / "unlabelled")]
+    records = [
+        Record(
+            image=image,
+            mask=mask,
+            mask_kind=kind,
+            modality="microscopy",
+            patient=stem(image),
+            group="unknown",
+            pixel_size_um=_pixel_size(image) if overrides.pixel_size_um is None else None,
+        )
+        for image, mask in paired
+    ]
+    return finish(records, root, Path(output), overrides, LAYOUT)
+
+
+def guess_mask_kind(masks: Sequence[Path]) -> str:
+    """``binary`` if no mask has more than one value besides 0, else ``instances``.
+
+    Class indices cannot be told from a label map; a user who has them says so.
+
+    Args:
+        masks: Mask files.
+
+    Returns:
+        The kind.
+    """
+    for mask in masks:
+        values = np.unique(read_label_map(mask))
+        if np.count_nonzero(values) > 1:
+            return "instances"
+    return "binary"
+
+
+def _pair_masks(images: Sequence[Path], masks: Sequence[Path]) -> dict[str, Path]:
+    """Masks by stem; every image has one and every mask has its image."""
+    for files in (images, masks):
+        stems = [stem(path) for path in files]
+        twice = sorted({name for name in stems if stems.count(name) > 1})
+        if twice:
+            raise ValueError(f"{files[0].parent}: several files are called {', '.join(twice)}")
+    by_stem = {stem(path): path for path in masks}
+    without = [path.name for path in images if stem(path) not in by_stem]
+    if without:
+        raise ValueError(
+            f"{images[0].parent}: image without its mask: {', '.join(without)}; expected a file "
+            "of the same name in masks (images without annotation belong into unlabelled)"
+        )
+    images_by_stem = {stem(path) for path in images}
+    left_over = [path.name for name, path in by_stem.items() if name not in images_by_stem]
+    if left_over:
+        raise ValueError(f"{masks[0].parent}: mask without its image: {', '.join(left_over)}")
+    return by_stem
+
+
+def _pixel_size(image: Path) -> float | None:
+    """Pixel size of the file where its pixels are square.
+
+    Raises:
+        ValueError: If they are not: a manifest holds one pixel size per image.
+    """
+    spacing = read_image(image).spacing_um
+    if spacing is None:
+        return None
+    if not np.isclose(*spacing, rtol=0.01):
+        raise ValueError(
+            f"{image}: pixels are {spacing[0]:g} x {spacing[1]:g} µm; expected square pixels "
+            "(resample the image, or give the pixel size to be used)"
+        )
+    return float(np.mean(spacing))

@@ -1,0 +1,136 @@
+"""What a user knows better than the file names, and the last step common to all adapters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from data_modules.manifest import ManifestError, Record, read_manifest, write_manifest
+from lotus.imaging.atomic import atomic_path
+
+IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Values that replace what an adapter found.
+
+    Attributes:
+        modality: Modality of all images.
+        patient_pattern: Regular expression searched in the image's path relative to the data
+            set; its first group (or the whole match) is the patient.
+        pixel_size_um: Pixel size of all images in µm.
+        mask_kind: ``instances``, ``semantic`` or ``binary``.
+    """
+
+    modality: str | None = None
+    patient_pattern: str | None = None
+    pixel_size_um: float | None = None
+    mask_kind: str | None = None
+
+    def apply(self, record: Record, root: Path) -> Record:
+        """The record with these values.
+
+        Args:
+            record: What the adapter found.
+            root: Folder of the data set.
+
+        Returns:
+            The changed record.
+
+        Raises:
+            ValueError: If the pattern is not a regular expression or does not match.
+        """
+        if self.modality is not None:
+            record = replace(record, modality=self.modality)
+        if self.pixel_size_um is not None:
+            record = replace(record, pixel_size_um=self.pixel_size_um)
+        if self.mask_kind is not None:
+            record = replace(record, mask_kind=self.mask_kind)
+        if self.patient_pattern is not None:
+            patient = _match(self.patient_pattern, _relative_to(record.image, root))
+            record = replace(record, patient=patient)
+        return record
+
+
+def finish(
+    records: Sequence[Record], root: Path, output: Path, overrides: Overrides, expected: str
+) -> Path:
+    """Apply the overrides, write ``manifest.csv`` and validate it.
+
+    Args:
+        records: What the adapter found.
+        root: Folder of the data set.
+        output: Folder for the manifest.
+        overrides: What the user knows better.
+        expected: The layout that was looked for, for the error message.
+
+    Returns:
+        Path of the manifest.
+
+    Raises:
+        FileNotFoundError: If nothing was found.
+        ManifestError: If the data set has problems; no manifest is written then.
+    """
+    if not records:
+        raise FileNotFoundError(f"{root}: found no image; expected {expected}")
+    path = Path(output) / "manifest.csv"
+    changed = [overrides.apply(record, root) for record in records]
+    with atomic_path(path) as temporary:
+        write_manifest(temporary, changed)
+        try:
+            read_manifest(temporary)
+        except ManifestError as error:
+            raise ManifestError(path, error.problems) from error
+    return path
+
+
+def require_folder(path: Path, expected: str) -> Path:
+    """A folder that must be there.
+
+    Args:
+        path: The folder.
+        expected: The layout that was looked for, for the error message.
+
+    Returns:
+        The folder, as an absolute path.
+
+    Raises:
+        FileNotFoundError: If it is not a folder.
+    """
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path}: no such folder; expected {expected}")
+    return path.resolve()
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files of a folder, sorted by name; none if there is no such folder."""
+    if not folder.is_dir():
+        return []
+    files = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(path for path in files if not path.name.startswith("."))
+
+
+def stem(path: Path) -> str:
+    """File name without suffix (``a`` for ``a.png`` and ``a.ome.tif``)."""
+    return path.stem.removesuffix(".ome")
+
+
+def _match(pattern: str, text: str) -> str:
+    try:
+        found = re.search(pattern, text)
+    except re.error as error:
+        raise ValueError(f"patient pattern '{pattern}' is not valid: {error}") from error
+    if found is None:
+        raise ValueError(f"patient pattern '{pattern}' does not match '{text}'")
+    patient = found.group(1) if found.re.groups else found.group(0)
+    if not patient:
+        raise ValueError(f"patient pattern '{pattern}' finds an empty patient in '{text}'")
+    return str(patient)
+
+
+def _relative_to(image: Path, root: Path) -> str:
+    root = Path(root).resolve()
+    return image.relative_to(root).as_posix() if image.is_relative_to(root) else image.name

@@ -1,0 +1,204 @@
+"""Random crops for training and whole images for evaluation."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import set_track_meta
+from monai.data.meta_obj import get_track_meta
+from monai.transforms import Compose, Transform
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from data_modules.manifest import Record
+from data_modules.patch_cache import PatchCache, PreparedImage
+from data_modules.sampler import SampleIndex
+
+Sample = dict[str, Any]
+Window = tuple[slice, slice]
+
+
+class ImageSource:
+    """Checked access to prepared images as the network wants them.
+
+    Everything that can be wrong with the files is found when this is built.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        cache: PatchCache,
+        groups: Sequence[str],
+        class_names: Sequence[str],
+        in_channels: int,
+    ) -> None:
+        """Prepare all images.
+
+        Args:
+            records: What to read.
+            cache: Where prepared images are.
+            groups: All groups of the study; a sample's ``label`` is the index of its group.
+            class_names: Foreground classes; a mask may hold 0 ... ``len(class_names)``.
+            in_channels: Channels of the network; one-channel images are repeated.
+
+        Raises:
+            ValueError: If an image does not fit ``in_channels`` or a mask the classes.
+        """
+        self.records = list(records)
+        self.in_channels = in_channels
+        self._cache = cache
+        self._labels = {group: index for index, group in enumerate(groups)}
+        progress = tqdm(self.records, "preparing images", delay=2.0, leave=False)
+        self._keys = [cache.add(record) for record in progress]
+        for record, key in zip(self.records, self._keys, strict=True):
+            _check_fit(record, cache.load(key), class_names, in_channels)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.records)
+
+    def prepared(self, index: int) -> PreparedImage:
+        """The whole prepared image."""
+        return self._cache.load(self._keys[index])
+
+    def facts(self, index: int) -> Sample:
+        """Everything of a sample but its pixels."""
+        record = self.records[index]
+        spacing = self.prepared(index).spacing_um or (np.nan, np.nan)
+        if record.pixel_size_um is not None:
+            spacing = (record.pixel_size_um, record.pixel_size_um)
+        return {
+            "label": torch.tensor(self._labels[record.group]),
+            "spacing_um": torch.tensor(spacing, dtype=torch.float32),
+            "name": record.name,
+            "patient": record.patient,
+            "group": record.group,
+        }
+
+
+class SegmentationDataset(Dataset[Sample]):
+    """Random crops; an index is (record, seed), and the seed decides everything random."""
+
+    def __init__(
+        self, source: ImageSource, patch_size: int, augmentation: Sequence[Transform]
+    ) -> None:
+        """Describe the crops.
+
+        Args:
+            source: Annotated images.
+            patch_size: Edge of the square crop in pixels; smaller images are mirrored at
+                their borders up to this size.
+            augmentation: MONAI dictionary transforms over ``image``, ``mask`` and
+                ``instances``, all channel first.
+        """
+        self.source = source
+        self.patch_size = patch_size
+        self._augment = Compose(list(augmentation)) if augmentation else None
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.source)
+
+    def __getitem__(self, index: SampleIndex) -> Sample:
+        """The sample of one record and seed; see the batch contract of the package."""
+        record, seed = index
+        prepared = self.source.prepared(record)
+        rng = np.random.default_rng(seed)
+        window = _random_window(prepared.image.shape[1:], self.patch_size, rng)
+        pixels = _crop(prepared, window, self.patch_size)
+        if self._augment is not None:
+            self._augment.set_random_state(seed=seed)
+            with _plain_tensors():
+                pixels = self._augment(pixels)
+        return _to_sample(pixels, self.source.in_channels) | self.source.facts(record)
+
+
+class WholeImageDataset(Dataset[Sample]):
+    """Every image at its native size, without anything random."""
+
+    def __init__(self, source: ImageSource) -> None:
+        """Take the images of a source, annotated or not."""
+        self.source = source
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Sample:
+        """The sample of one record; without ``mask`` and ``instances`` if not annotated."""
+        prepared = self.source.prepared(index)
+        pixels = _crop(prepared, (slice(None), slice(None)), 0)
+        return _to_sample(pixels, self.source.in_channels) | self.source.facts(index)
+
+
+def _check_fit(
+    record: Record, prepared: PreparedImage, class_names: Sequence[str], in_channels: int
+) -> None:
+    channels = prepared.image.shape[0]
+    if channels not in (1, in_channels):
+        raise ValueError(
+            f"{record.image}: image has {channels} channels, the network takes {in_channels}; "
+            "set in_channels, or convert the image"
+        )
+    if record.mask_kind != "semantic" and len(class_names) != 1:
+        raise ValueError(
+            f"{record.mask or record.image}: a mask of kind {record.mask_kind} has one class; "
+            f"found the {len(class_names)} class names {', '.join(class_names)}"
+        )
+    if prepared.classes > len(class_names):
+        allowed = ", ".join(f"{i} {name}" for i, name in enumerate(("background", *class_names)))
+        raise ValueError(
+            f"{record.mask}: found label {prepared.classes}; allowed are {allowed} "
+            "(masks of 0 and 255 are of mask_kind binary)"
+        )
+
+
+def _random_window(size: tuple[int, ...], patch_size: int, rng: np.random.Generator) -> Window:
+    """A uniformly drawn window, as much of it as the image has."""
+    rows, columns = (int(rng.integers(max(edge - patch_size, 0) + 1)) for edge in size)
+    return slice(rows, rows + patch_size), slice(columns, columns + patch_size)
+
+
+def _crop(prepared: PreparedImage, window: Window, smallest: int) -> dict[str, torch.Tensor]:
+    """Cut a window out of all arrays; channel first, in memory, at least ``smallest`` wide."""
+    pixels = {"image": _padded(prepared.image[:, *window], smallest)}
+    if prepared.mask is not None and prepared.instances is not None:
+        mask = _padded(prepared.mask[None, *window], smallest)
+        instances = _padded(prepared.instances[None, *window], smallest)
+        pixels["mask"] = mask.astype(np.int64)
+        pixels["instances"] = instances.astype(np.int32)
+    return {key: torch.from_numpy(np.array(value)) for key, value in pixels.items()}
+
+
+def _padded(array: NDArray[Any], smallest: int) -> NDArray[Any]:
+    """Mirror an array ``(C, Y, X)`` at its borders up to a smallest edge."""
+    missing = [max(smallest - edge, 0) for edge in array.shape[1:]]
+    if not any(missing):
+        return array
+    margins = [(0, 0), *((edge // 2, edge - edge // 2) for edge in missing)]
+    return np.pad(array, margins, mode="reflect")
+
+
+def _to_sample(pixels: dict[str, torch.Tensor], in_channels: int) -> Sample:
+    """Drop the channel of masks, repeat grey images, restore types after interpolation."""
+    image = torch.as_tensor(pixels["image"], dtype=torch.float32)
+    sample: Sample = {"image": image.expand(in_channels, -1, -1).contiguous()}
+    if "mask" in pixels:
+        sample["mask"] = torch.as_tensor(pixels["mask"][0], dtype=torch.int64).contiguous()
+        instances = torch.as_tensor(pixels["instances"][0], dtype=torch.int32)
+        sample["instances"] = instances.contiguous()
+    return sample
+
+
+@contextmanager
+def _plain_tensors() -> Iterator[None]:
+    """Have MONAI return tensors without its metadata, which would cost time and is not used."""
+    tracked = get_track_meta()
+    set_track_meta(False)
+    try:
+        yield
+    finally:
+        set_track_meta(tracked)

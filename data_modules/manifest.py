@@ -1,0 +1,294 @@
+"""The manifest: one CSV row per image, validated as a whole before anything is trained.
+
+Columns: ``image, mask, mask_kind, modality, patient, group, pixel_size_um`` and, where known,
+``slice_spacing_um`` and ``split``. Paths are relative to the manifest's folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lotus.imaging.atomic import atomic_path
+from lotus.imaging.raster import read_size
+
+COLUMNS = ("image", "mask", "mask_kind", "modality", "patient", "group", "pixel_size_um")
+OPTIONAL_COLUMNS = ("slice_spacing_um", "split")
+MASK_KINDS = ("instances", "semantic", "binary")
+SPLIT_NAMES = ("train", "val", "test")
+
+
+class ManifestError(ValueError):
+    """Everything that is wrong with one manifest, one line per problem."""
+
+    def __init__(self, path: Path, problems: Sequence[str]) -> None:
+        """Join the problems into one message.
+
+        Args:
+            path: The manifest.
+            problems: One line each: row, column, value found and value expected.
+        """
+        self.problems = list(problems)
+        if len(self.problems) == 1:
+            message = f"{path}: {self.problems[0]}"
+        else:
+            message = f"{path}: {len(self.problems)} problems\n  " + "\n  ".join(self.problems)
+        super().__init__(message)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image of the manifest.
+
+    Attributes:
+        image: Absolute path of the image.
+        mask: Absolute path of its mask; None where there is no annotation.
+        mask_kind: ``instances`` (label map), ``semantic`` (class indices) or ``binary``.
+        modality: For example ``histology`` or ``sr_microct``.
+        patient: Patient or specimen; the unit that is never shared by two splits.
+        group: Clinical group such as the diagnosis; ``unknown`` where there is none.
+        pixel_size_um: Edge of a pixel in µm; None where unknown.
+        slice_spacing_um: Distance of neighbouring slices in µm; None where it does not apply.
+        split: ``train``, ``val`` or ``test`` where the data set prescribes it.
+    """
+
+    image: Path
+    mask: Path | None
+    mask_kind: str
+    modality: str
+    patient: str
+    group: str
+    pixel_size_um: float | None
+    slice_spacing_um: float | None = None
+    split: str | None = None
+
+    @property
+    def name(self) -> str:
+        """File name of the image without its suffix (``a`` for ``a.png`` and ``a.ome.tif``)."""
+        return self.image.stem.removesuffix(".ome")
+
+
+def read_manifest(path: Path, check_files: bool = True) -> list[Record]:
+    """Read and validate a manifest.
+
+    Args:
+        path: The CSV file.
+        check_files: Also open the header of every file: does it exist, has the mask the size of
+            its image, is one image listed under two patients.
+
+    Returns:
+        The records in the order of the rows, with absolute paths.
+
+    Raises:
+        FileNotFoundError: There is no such manifest.
+        ManifestError: With every problem of the file at once.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no manifest here; `lotus prepare` and `lotus phantom` write one"
+        )
+    rows = _read_rows(path)
+    problems: list[str] = []
+    records: list[Record] = []
+    numbers: list[int] = []
+    for number, row in enumerate(rows, start=2):
+        found = list(_row_problems(number, row))
+        problems += found
+        if not found:
+            records.append(_to_record(row, path.parent))
+            numbers.append(number)
+    problems += _relation_problems(numbers, records)
+    if check_files:
+        problems += _file_problems(numbers, records)
+    if problems:
+        raise ManifestError(path, problems)
+    return records
+
+
+def write_manifest(path: Path, records: Iterable[Record]) -> None:
+    """Write records as a manifest with paths relative to its folder.
+
+    Args:
+        path: The CSV file; its folder is created where needed.
+        records: The rows.
+    """
+    path = Path(path)
+    folder = path.parent.resolve()
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS + OPTIONAL_COLUMNS)
+        for record in records:
+            writer.writerow(_to_row(record, folder))
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    """All rows as dictionaries of stripped strings; the header must be complete."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restkey="", restval="")
+            header = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = header
+            rows = [{key: str(value or "").strip() for key, value in row.items()} for row in reader]
+    except UnicodeDecodeError as error:
+        raise ManifestError(
+            path, ["found bytes that are not UTF-8, expected a CSV file"]
+        ) from error
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        found = ", ".join(header) or "an empty file"
+        raise ManifestError(
+            path, [f"row 1, column {name}: missing; found {found}" for name in missing]
+        )
+    if not rows:
+        raise ManifestError(path, ["found a header alone, expected at least one row"])
+    return rows
+
+
+def _row_problems(number: int, row: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong within one row."""
+    for name in ("image", "modality", "patient", "group"):
+        if not row[name]:
+            hint = " ('unknown' where there is none)" if name == "group" else ""
+            yield f"row {number}, column {name}: found nothing, expected a value{hint}"
+    if row["mask_kind"] not in MASK_KINDS:
+        yield _line(number, "mask_kind", row["mask_kind"], f"one of {', '.join(MASK_KINDS)}")
+    for name in ("pixel_size_um", "slice_spacing_um"):
+        if not _is_length(row.get(name, "")):
+            yield _line(number, name, row[name], "a positive number of µm, or nothing")
+    if row.get("split", "") not in ("", *SPLIT_NAMES):
+        expected = f"one of {', '.join(SPLIT_NAMES)}, or nothing"
+        yield _line(number, "split", row["split"], expected)
+
+
+def _is_length(text: str) -> bool:
+    try:
+        return not text or 0.0 < float(text) < math.inf
+    except ValueError:
+        return False
+
+
+def _relation_problems(numbers: Sequence[int], records: Sequence[Record]) -> Iterator[str]:
+    """What is wrong between rows: files, names and patients that must not meet."""
+    image_rows: dict[Path, tuple[int, Record]] = {}
+    mask_rows: dict[Path, int] = {}
+    names: dict[tuple[str, str], int] = {}
+    splits: dict[str, tuple[int, str]] = {}
+    for number, record in zip(numbers, records, strict=True):
+        first, owner = image_rows.setdefault(record.image, (number, record))
+        if first != number and owner.patient != record.patient:
+            expected = f"one patient per file (row {first} gives it to '{owner.patient}')"
+            yield _line(number, "patient", record.patient, expected)
+        elif first != number:
+            yield _line(number, "image", record.image, f"each image once (also row {first})")
+        elif names.setdefault((record.modality, record.name), number) != number:
+            other = names[(record.modality, record.name)]
+            expected = f"file names that differ within {record.modality} (row {other})"
+            yield _line(number, "image", record.name, expected)
+        if record.mask is not None and mask_rows.setdefault(record.mask, number) != number:
+            expected = f"a mask of its own (row {mask_rows[record.mask]} has this one)"
+            yield _line(number, "mask", record.mask, expected)
+        if record.split is not None:
+            other, split = splits.setdefault(record.patient, (number, record.split))
+            if split != record.split:
+                expected = f"{split} as in row {other}: patient '{record.patient}' is one unit"
+                yield _line(number, "split", record.split, expected)
+
+
+def _file_problems(numbers: Sequence[int], records: Sequence[Record]) -> Iterator[str]:
+    """What is wrong with the files themselves, from their headers."""
+    readable: list[tuple[int, Record]] = []
+    for number, record in zip(numbers, records, strict=True):
+        sizes: dict[str, tuple[int, int]] = {}
+        for column, file in (("image", record.image), ("mask", record.mask)):
+            if file is None:
+                continue
+            if not file.is_file():
+                yield _line(number, column, file, "an existing file")
+                continue
+            try:
+                sizes[column] = read_size(file)
+            except (ValueError, OSError) as error:
+                yield f"row {number}, column {column}: {error}"
+        if "image" in sizes:
+            readable.append((number, record))
+        if len(sizes) == 2 and sizes["image"] != sizes["mask"]:
+            found = "{} x {} in {}".format(*sizes["mask"], record.mask)
+            yield _line(number, "mask", found, "{} x {} as its image".format(*sizes["image"]))
+    yield from _copied_files(readable)
+
+
+def _copied_files(rows: Sequence[tuple[int, Record]]) -> Iterator[str]:
+    """Images of two patients with the same bytes: one of the two names must be wrong."""
+    by_size: dict[int, list[tuple[int, Record]]] = defaultdict(list)
+    for number, record in rows:
+        by_size[record.image.stat().st_size].append((number, record))
+    for candidates in by_size.values():
+        if len({record.patient for _, record in candidates}) < 2:
+            continue
+        first: dict[str, tuple[int, Record]] = {}
+        for number, record in candidates:
+            with record.image.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            row, other = first.setdefault(digest, (number, record))
+            if other.patient != record.patient and other.image != record.image:
+                expected = f"one patient per image (same bytes as row {row}, '{other.patient}')"
+                yield _line(number, "patient", record.patient, expected)
+
+
+def _line(number: int, column: str, found: object, expected: str) -> str:
+    return f"row {number}, column {column}: found '{found}', expected {expected}"
+
+
+def _to_record(row: Mapping[str, str], folder: Path) -> Record:
+    return Record(
+        image=_absolute(folder / row["image"]),
+        mask=_absolute(folder / row["mask"]) if row["mask"] else None,
+        mask_kind=row["mask_kind"],
+        modality=row["modality"],
+        patient=row["patient"],
+        group=row["group"],
+        pixel_size_um=_to_length(row["pixel_size_um"]),
+        slice_spacing_um=_to_length(row.get("slice_spacing_um", "")),
+        split=row.get("split") or None,
+    )
+
+
+def _to_length(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def _to_row(record: Record, folder: Path) -> list[str]:
+    mask = "" if record.mask is None else _relative(record.mask, folder)
+    lengths = [
+        "" if length is None else repr(float(length))
+        for length in (record.pixel_size_um, record.slice_spacing_um)
+    ]
+    return [
+        _relative(record.image, folder),
+        mask,
+        record.mask_kind,
+        record.modality,
+        record.patient,
+        record.group,
+        lengths[0],
+        lengths[1],
+        record.split or "",
+    ]
+
+
+def _absolute(file: Path) -> Path:
+    """Absolute path that keeps the file's own name even where it is a link."""
+    return file.parent.resolve() / file.name
+
+
+def _relative(file: Path, folder: Path) -> str:
+    """Path of a file as seen from a folder, with forward slashes on every system."""
+    # Path.relative_to(walk_up=True) needs Python 3.12.
+    return Path(os.path.relpath(_absolute(Path(file)), folder)).as_posix()

@@ -1,0 +1,211 @@
+"""Preprocessed images, on disk or in memory, found by what they were made from.
+
+The key of an entry is the SHA-256 over the bytes of image and mask, the preprocessing with all
+its settings and source code, and the version of the layout below. Any change gives another key,
+so an outdated entry is never found; deleting the folder is always safe.
+
+An entry is one memory-mapped file, so that a crop reads its own pages and nothing else; cutting
+images into tiles would gain nothing over that. Images are kept as float32: float16 would halve
+the disk space, but the network would then see other values (by up to 2.4e-4) in training than in
+``lotus segment``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+
+from data_modules.manifest import Record
+from lotus.imaging.atomic import atomic_path
+from lotus.imaging.raster import check_usable, read_image, read_label_map
+from lotus.transforms.preprocessing import Preprocessing
+
+LAYOUT_VERSION = 1
+ALIGNMENT = 64
+OPEN_ENTRIES = 128  # memory maps kept open; some systems allow a process 256 files
+
+
+@dataclass(frozen=True)
+class PreparedImage:
+    """One image as a data set reads it.
+
+    Attributes:
+        image: float32 ``(C, Y, X)`` in [0, 1], channels as in the file.
+        mask: Class indices ``(Y, X)``, smallest unsigned type; None without annotation.
+        instances: Label map ``(Y, X)``, smallest unsigned type; None without annotation.
+        classes: Largest class index in the mask, 0 without annotation.
+        spacing_um: Pixel size ``(Y, X)`` in µm found in the file; None where it has none.
+    """
+
+    image: NDArray[np.float32]
+    mask: NDArray[np.unsignedinteger[Any]] | None
+    instances: NDArray[np.unsignedinteger[Any]] | None
+    classes: int
+    spacing_um: tuple[float, float] | None
+
+
+class PatchCache:
+    """Prepares each image once.
+
+    Any number of processes may fill and read one folder: entries appear under their final name
+    only when complete, and two processes that prepare the same image write the same bytes.
+    """
+
+    def __init__(self, preprocessing: Preprocessing, folder: Path | None) -> None:
+        """Choose where entries live.
+
+        Args:
+            preprocessing: Applied to every image.
+            folder: Where entries are kept; None keeps them in memory.
+        """
+        self.preprocessing = preprocessing
+        self.folder = None if folder is None else Path(folder)
+        self._settings = json.dumps([LAYOUT_VERSION, _fingerprint(preprocessing)]).encode()
+        self._open: OrderedDict[str, PreparedImage] = OrderedDict()
+
+    def add(self, record: Record) -> str:
+        """Prepare the image of a record unless that was done before.
+
+        Args:
+            record: A row of the manifest.
+
+        Returns:
+            The key for :meth:`load`.
+
+        Raises:
+            ValueError: If image or mask cannot be used; the message names the file.
+        """
+        key = self._key(record)
+        if self.folder is None:
+            if key not in self._open:
+                self._open[key] = _prepare(record, self.preprocessing)
+        elif not (self.folder / key).is_file():
+            _write_entry(self.folder / key, _prepare(record, self.preprocessing))
+        return key
+
+    def load(self, key: str) -> PreparedImage:
+        """The prepared image of a key; arrays are memory maps when the cache is on disk."""
+        if key in self._open:
+            self._open.move_to_end(key)
+        else:
+            if self.folder is None:
+                raise KeyError(key)
+            self._open[key] = _read_entry(self.folder / key)
+            if len(self._open) > OPEN_ENTRIES:
+                self._open.popitem(last=False)
+        return self._open[key]
+
+    def _key(self, record: Record) -> str:
+        digest = hashlib.sha256(self._settings)
+        digest.update(record.mask_kind.encode())
+        for path in (record.image, record.mask):
+            digest.update(b"none" if path is None else _file_hash(path))
+        return digest.hexdigest()
+
+
+def _file_hash(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _fingerprint(setting: Any) -> Any:
+    """Class, source code and attributes of a preprocessing (or of a value inside one)."""
+    if isinstance(setting, str | int | float | bool | None):
+        return setting
+    if isinstance(setting, list | tuple):
+        return [_fingerprint(value) for value in setting]
+    if isinstance(setting, dict):
+        return {str(key): _fingerprint(value) for key, value in sorted(setting.items())}
+    if not isinstance(setting, Preprocessing):
+        return repr(setting)
+    modules = [inspect.getmodule(kind) for kind in type(setting).__mro__]
+    sources = [
+        inspect.getsource(module)
+        for module in modules
+        if module is not None and getattr(module, "__file__", None)
+    ]
+    return {
+        "class_path": f"{type(setting).__module__}.{type(setting).__qualname__}",
+        "attributes": _fingerprint(vars(setting)),
+        "source": hashlib.sha256("".join(sources).encode()).hexdigest(),
+    }
+
+
+def _prepare(record: Record, preprocessing: Preprocessing) -> PreparedImage:
+    """Read, check and preprocess one image and its mask."""
+    raster = read_image(record.image)
+    check_usable(raster.array, record.image)
+    channels = np.moveaxis(np.atleast_3d(raster.array), -1, 0)
+    try:
+        image = np.ascontiguousarray(preprocessing(channels), dtype=np.float32)
+    except ValueError as error:
+        raise ValueError(f"{record.image}: {error}") from error
+    if record.mask is None:
+        return PreparedImage(image, None, None, 0, raster.spacing_um)
+    labels = read_label_map(record.mask)
+    if labels.shape != image.shape[1:]:
+        raise ValueError(
+            f"{record.mask}: mask is {labels.shape[0]} x {labels.shape[1]}; "
+            f"expected {image.shape[1]} x {image.shape[2]} as {record.image.name}"
+        )
+    mask = labels if record.mask_kind == "semantic" else labels > 0
+    instances = labels if record.mask_kind == "instances" else _components(labels > 0)
+    return PreparedImage(
+        image, _smallest(mask), _smallest(instances), int(mask.max()), raster.spacing_um
+    )
+
+
+def _components(foreground: NDArray[np.bool_]) -> NDArray[Any]:
+    """8-connected components."""
+    components: NDArray[Any] = cc3d.connected_components(foreground, connectivity=8)
+    return components
+
+
+def _smallest(labels: NDArray[Any]) -> NDArray[np.unsignedinteger[Any]]:
+    """The same labels in the smallest unsigned type that holds them."""
+    return labels.astype(np.min_scalar_type(int(labels.max())))
+
+
+def _write_entry(path: Path, prepared: PreparedImage) -> None:
+    """Write one file: a line of JSON, then the arrays, each aligned for its memory map."""
+    arrays = {name: getattr(prepared, name) for name in ("image", "mask", "instances")}
+    present = {name: array for name, array in arrays.items() if array is not None}
+    layout = {name: (array.dtype.str, array.shape) for name, array in present.items()}
+    facts = {"arrays": layout, "classes": prepared.classes, "spacing_um": prepared.spacing_um}
+    header = json.dumps(facts).encode()
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(header + b" " * (-(len(header) + 1) % ALIGNMENT) + b"\n")
+        for array in present.values():
+            file.write(array.tobytes() + bytes(-array.nbytes % ALIGNMENT))
+
+
+def _read_entry(path: Path) -> PreparedImage:
+    """Map a file of :func:`_write_entry`."""
+    with path.open("rb") as file:
+        header = file.readline()
+    facts = json.loads(header)
+    contents = np.memmap(path, np.uint8, mode="r").view(np.ndarray)
+    arrays: dict[str, NDArray[Any]] = {}
+    start = len(header)
+    for name, (kind, shape) in facts["arrays"].items():
+        size = np.dtype(kind).itemsize * math.prod(shape)
+        arrays[name] = contents[start : start + size].view(kind).reshape(shape)
+        start += size + -size % ALIGNMENT
+    spacing = facts["spacing_um"]
+    return PreparedImage(
+        image=arrays["image"],
+        mask=arrays.get("mask"),
+        instances=arrays.get("instances"),
+        classes=int(facts["classes"]),
+        spacing_um=None if spacing is None else (float(spacing[0]), float(spacing[1])),
+    )

@@ -1,0 +1,261 @@
+"""Training, validation and test sets by patient, jointly over all modalities."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_modules.manifest import SPLIT_NAMES, Record
+from lotus.imaging.atomic import atomic_path
+
+DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Which patient is in which set.
+
+    Attributes:
+        train: Patients to learn from.
+        val: Patients to choose by.
+        test: Patients to report.
+        seed: Seed of the draw.
+        manifest_hash: :func:`records_hash` of the records that were split.
+        source: ``manifest`` (its split column decided all), ``drawn``, or ``manifest and drawn``.
+    """
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+    seed: int
+    manifest_hash: str
+    source: str
+
+    def select(self, records: Sequence[Record], split: str) -> list[Record]:
+        """The records of one split.
+
+        Args:
+            records: Any records of the manifest that was split.
+            split: ``train``, ``val`` or ``test``.
+
+        Returns:
+            The records whose patient is in the split, in their order.
+        """
+        members = {"train": set(self.train), "val": set(self.val), "test": set(self.test)}
+        return [record for record in records if record.patient in members[split]]
+
+
+def records_hash(records: Sequence[Record]) -> str:
+    """SHA-256 over everything a split depends on, and over nothing else.
+
+    Names, modalities, patients, groups and prescribed splits count; the order of the rows and
+    the folder the data lie in do not.
+    """
+    rows = sorted(
+        (record.modality, record.name, record.patient, record.group, record.split or "")
+        for record in records
+    )
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def make_splits(
+    records: Sequence[Record],
+    fractions: tuple[float, float, float] = DEFAULT_FRACTIONS,
+    seed: int = 0,
+) -> Splits:
+    """Split patients into train, val and test.
+
+    Patients with a prescribed split keep it. The others are drawn so that every combination of
+    modality and group is in the training set, then every modality in every set where there are
+    enough patients, then each stratum (patients of equal groups and modalities) is divided by
+    ``fractions``.
+
+    Args:
+        records: Records of all modalities together.
+        fractions: Shares of train, val and test; they sum to 1.
+        seed: Seed of the draw.
+
+    Returns:
+        The splits.
+
+    Raises:
+        ValueError: If the fractions do not sum to 1, or a patient has two prescribed splits.
+    """
+    if min(fractions) < 0 or abs(sum(fractions) - 1.0) > 1e-6 or fractions[0] == 0:
+        raise ValueError(
+            f"split fractions are {fractions}; expected train > 0, val and test >= 0 with sum 1"
+        )
+    prescribed = _prescribed(records)
+    traits = _traits(records)
+    assigned = dict(prescribed)
+    drawn = _draw(traits, prescribed, fractions, seed)
+    assigned |= drawn
+    _fill_empty(assigned, traits, list(drawn), fractions)
+    source = "drawn" if not prescribed else "manifest and drawn" if drawn else "manifest"
+    train, val, test = (
+        tuple(sorted(patient for patient, split in assigned.items() if split == name))
+        for name in SPLIT_NAMES
+    )
+    return Splits(train, val, test, seed, records_hash(records), source)
+
+
+def write_splits(path: Path, splits: Splits) -> None:
+    """Write splits as JSON.
+
+    Args:
+        path: The file; written atomically.
+        splits: What to write.
+    """
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_text(json.dumps(asdict(splits), indent=2) + "\n", encoding="utf-8")
+
+
+def load_splits(path: Path, records: Sequence[Record]) -> Splits:
+    """Read splits and make sure they belong to these records.
+
+    Args:
+        path: A file of :func:`write_splits`.
+        records: The records they were made for.
+
+    Returns:
+        The splits.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, has a patient twice, or was made for other records.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no split file here; leave it out to have one drawn")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        patients = [tuple(str(patient) for patient in content[name]) for name in SPLIT_NAMES]
+        seed, found = int(content["seed"]), str(content["manifest_hash"])
+        splits = Splits(patients[0], patients[1], patients[2], seed, found, str(content["source"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not a split file of lotus ({error!r})") from error
+    counts = Counter(patient for members in patients for patient in members)
+    twice = sorted(patient for patient, count in counts.items() if count > 1)
+    if twice:
+        raise ValueError(f"{path}: patient in two splits: {', '.join(twice)}")
+    expected = records_hash(records)
+    if found != expected:
+        raise ValueError(
+            f"{path}: made for another manifest (hash {found[:12]}, this one has {expected[:12]});"
+            " remove the file to split anew, or use the manifest it was made for"
+        )
+    return splits
+
+
+def resolve_splits(
+    records: Sequence[Record],
+    path: Path | None,
+    fractions: tuple[float, float, float] = DEFAULT_FRACTIONS,
+    seed: int = 0,
+) -> Splits:
+    """The split file where there is one, else a new split, written there.
+
+    Args:
+        records: Records of all modalities together.
+        path: The split file; None draws without writing.
+        fractions: See :func:`make_splits`.
+        seed: See :func:`make_splits`.
+
+    Returns:
+        The splits.
+    """
+    if path is not None and Path(path).is_file():
+        return load_splits(path, records)
+    splits = make_splits(records, fractions, seed)
+    if path is not None:
+        write_splits(path, splits)
+    return splits
+
+
+def _prescribed(records: Sequence[Record]) -> dict[str, str]:
+    prescribed: dict[str, str] = {}
+    for record in records:
+        if record.split is None:
+            continue
+        if prescribed.setdefault(record.patient, record.split) != record.split:
+            raise ValueError(
+                f"patient '{record.patient}' is in {prescribed[record.patient]} and in "
+                f"{record.split} ({record.image.name}); expected one split per patient"
+            )
+    return prescribed
+
+
+def _traits(records: Sequence[Record]) -> dict[str, frozenset[tuple[str, str]]]:
+    """The (modality, group) pairs of every patient."""
+    pairs: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for record in records:
+        pairs[record.patient].add((record.modality, record.group))
+    return {patient: frozenset(pairs[patient]) for patient in sorted(pairs)}
+
+
+def _draw(
+    traits: dict[str, frozenset[tuple[str, str]]],
+    prescribed: dict[str, str],
+    fractions: tuple[float, float, float],
+    seed: int,
+) -> dict[str, str]:
+    """Give every free patient to the split that lacks most, in its stratum and overall."""
+    strata: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
+    for patient, pairs in traits.items():
+        if patient not in prescribed:
+            strata[tuple(sorted(pairs))].append(patient)
+    in_training = {
+        pair for name, split in prescribed.items() if split == "train" for pair in traits[name]
+    }
+    generator = np.random.default_rng(seed)
+    overall = np.zeros(3)
+    drawn: dict[str, str] = {}
+    for stratum in sorted(strata):
+        counts = np.zeros(3)
+        for patient in generator.permutation(strata[stratum]).tolist():
+            lacking = np.asarray(fractions) * (counts.sum() + 1) - counts
+            lacking += np.asarray(fractions) * (overall.sum() + 1) - overall
+            uncovered = not traits[patient] <= in_training
+            choice = 0 if uncovered else int(np.argmax(lacking))
+            if choice == 0:
+                in_training |= traits[patient]
+            counts[choice] += 1
+            overall[choice] += 1
+            drawn[patient] = SPLIT_NAMES[choice]
+    return drawn
+
+
+def _fill_empty(
+    assigned: dict[str, str],
+    traits: dict[str, frozenset[tuple[str, str]]],
+    movable: Sequence[str],
+    fractions: tuple[float, float, float],
+) -> None:
+    """Move a training patient into each split that has none of some modality.
+
+    A patient moves only if every (modality, group) pair stays in the training set.
+    """
+    modalities = sorted({modality for pairs in traits.values() for modality, _ in pairs})
+    for modality in modalities:
+        of_modality = [p for p, pairs in traits.items() if modality in {name for name, _ in pairs}]
+        for split, fraction in zip(SPLIT_NAMES[1:], fractions[1:], strict=True):
+            if fraction == 0 or any(assigned[patient] == split for patient in of_modality):
+                continue
+            left = Counter(
+                pair for p, pairs in traits.items() if assigned[p] == "train" for pair in pairs
+            )
+            free = [
+                patient
+                for patient in movable
+                if patient in of_modality
+                and assigned[patient] == "train"
+                and all(left[pair] > 1 for pair in traits[patient])
+            ]
+            if free:
+                assigned[max(free, key=lambda p: min(left[pair] for pair in traits[p]))] = split

@@ -1,0 +1,148 @@
+"""Predictions of a test or prediction as files, and the scores of a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from lightning_utilities.core.rank_zero import rank_zero_warn
+from numpy.typing import NDArray
+
+from lotus.evaluation.folders import evaluate_folders, write_scores
+from lotus.imaging.raster import read_image, write_image, write_label_map
+
+PREDICT_FOLDER = "predict"
+
+
+class PredictionWriter(pl.Callback):
+    """Write label maps and image previews; score them when a test ends.
+
+    Every image gives `predictions/<name>.tif`, `images/<name>.png` (8-bit, as the network saw it)
+    and, where it is annotated, `targets/<name>.tif`. A test writes into the run folder and ends
+    with `scores.csv`; a prediction writes into its subfolder `predict`, so that it never mixes
+    with the images that were scored. Files that an earlier call left there are removed first.
+    """
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remove what an earlier test wrote."""
+        _clear(trainer, Path(trainer.default_root_dir))
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remove what an earlier prediction wrote."""
+        _clear(trainer, Path(trainer.default_root_dir) / PREDICT_FOLDER)
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: dict[str, Any],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Write one image."""
+        write_prediction(Path(trainer.default_root_dir), outputs["labels"], batch)
+
+    def on_predict_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: dict[str, Any],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Write one image."""
+        write_prediction(Path(trainer.default_root_dir) / PREDICT_FOLDER, outputs["labels"], batch)
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Score all images once every process has written its own."""
+        trainer.strategy.barrier("predictions written")
+        if trainer.is_global_zero:
+            score_run(Path(trainer.default_root_dir))
+
+
+def write_prediction(folder: Path, labels: NDArray[np.integer[Any]], batch: dict[str, Any]) -> None:
+    """Write the files of one image.
+
+    Args:
+        folder: Gets `predictions`, `images` and `targets`.
+        labels: Predicted label map (Y, X).
+        batch: Batch of this image alone: `image` (1, C, Y, X) in [0, 1], `name`, `spacing_um`
+            (1, 2) and, where known, `instances` (1, Y, X).
+
+    Raises:
+        ValueError: If the batch holds several images.
+    """
+    if len(batch["name"]) != 1:
+        raise ValueError(f"predictions are written for one image per batch, got {batch['name']}")
+    name = batch["name"][0]
+    spacing = spacing_of(batch)
+    write_label_map(folder / "predictions" / f"{name}.tif", labels, spacing)
+    write_image(folder / "images" / f"{name}.png", preview(batch["image"][0]))
+    if "instances" in batch:
+        target = batch["instances"][0].cpu().numpy()
+        write_label_map(folder / "targets" / f"{name}.tif", target, spacing)
+
+
+def preview(image: torch.Tensor) -> NDArray[np.uint8]:
+    """8-bit picture of an image (C, Y, X) in [0, 1]: (Y, X, 3) if its three channels differ.
+
+    Otherwise the first channel alone, (Y, X).
+    """
+    scaled = (image.float().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    if scaled.shape[0] == 3 and (scaled != scaled[:1]).any():
+        return np.ascontiguousarray(scaled.transpose(1, 2, 0))
+    return np.ascontiguousarray(scaled[0])
+
+
+def spacing_of(batch: dict[str, Any]) -> tuple[float, float] | None:
+    """Pixel size (Y, X) in µm of the first image of a batch; None where it is unknown."""
+    if "spacing_um" not in batch:
+        return None
+    spacing = batch["spacing_um"][0].cpu().numpy().astype(np.float64).round(9)
+    return (float(spacing[0]), float(spacing[1])) if np.isfinite(spacing).all() else None
+
+
+def score_run(folder: Path) -> Path | None:
+    """Score `predictions` against `targets` and write scores.csv.
+
+    Distances are given in µm too where all images have the same square pixels.
+
+    Returns:
+        Path of scores.csv; None, with a warning, if no image was annotated.
+    """
+    if not any((folder / "targets").glob("*.tif")):
+        rank_zero_warn(f"no test image has a mask, so {folder / 'scores.csv'} is not written")
+        return None
+    frame = evaluate_folders(
+        folder / "predictions",
+        folder / "targets",
+        kind="instances",
+        pixel_size_um=_common_pixel_size(folder / "targets"),
+    )
+    path = folder / "scores.csv"
+    write_scores(frame, path)
+    return path
+
+
+def _common_pixel_size(folder: Path) -> float | None:
+    sizes = {read_image(path).spacing_um for path in folder.glob("*.tif")}
+    known = {size for size in sizes if size is not None}
+    if len(sizes) != 1 or not known:
+        return None
+    height, width = known.pop()
+    return height if np.isclose(height, width, rtol=1e-3) else None
+
+
+def _clear(trainer: pl.Trainer, folder: Path) -> None:
+    """Remove the files of an earlier call; rank zero does it while the others wait."""
+    if trainer.is_global_zero:
+        for name, pattern in (("predictions", "*.tif"), ("targets", "*.tif"), ("images", "*.png")):
+            for path in (folder / name).glob(pattern):
+                path.unlink()
+        (folder / "scores.csv").unlink(missing_ok=True)
+    trainer.strategy.barrier("earlier predictions removed")

@@ -1,0 +1,77 @@
+"""Where the curves of a run go: always a CSV file, and W&B."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from lightning_fabric.loggers.csv_logs import _ExperimentWriter
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers.logger import rank_zero_experiment
+
+
+class _AppendingWriter(_ExperimentWriter):
+    """Lightning's writer deletes the metrics.csv that it finds; this one goes on with it."""
+
+    def _check_log_dir_exists(self) -> None:
+        if Path(self.metrics_file_path).is_file():
+            self.metrics_keys = list(pd.read_csv(self.metrics_file_path, nrows=0).columns)
+
+
+class RunCSVLogger(CSVLogger):
+    """metrics.csv straight in the run folder, kept when the run is resumed or tested.
+
+    Args:
+        run: the run folder.
+    """
+
+    def __init__(self, run: Path) -> None:
+        super().__init__(save_dir=run.parent, name="", version=run.name)
+
+    @property
+    def log_dir(self) -> str:
+        """The run folder."""
+        return str(Path(self.save_dir) / str(self.version))
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> _ExperimentWriter:
+        """The writer of metrics.csv."""
+        if self._experiment is None:
+            self._experiment = _AppendingWriter(self.log_dir)
+        return self._experiment
+
+    def log_hyperparams(self, params: Any = None) -> None:
+        """Nothing: config.yaml beside metrics.csv holds them."""
+
+    def save(self) -> None:
+        """Write what was logged since the last time."""
+        self.experiment.save()
+
+
+def run_loggers(runs: Path, experiment: str, run: str) -> list[Logger]:
+    """CSV, and W&B unless ``WANDB_MODE=disabled``; runs of one experiment share a group.
+
+    W&B is offline unless an API key is set, and never asks for a login. An offline run is sent
+    later with ``wandb sync``.
+
+    Args:
+        runs: the folder of all runs.
+        experiment: name of the experiment.
+        run: name of the run.
+    """
+    folder = runs / experiment / run
+    loggers: list[Logger] = [RunCSVLogger(folder)]
+    mode = os.environ.get("WANDB_MODE", "")
+    if mode != "disabled":
+        folder.mkdir(parents=True, exist_ok=True)
+        loggers.append(
+            WandbLogger(
+                project=os.environ.get("WANDB_PROJECT", "lotus"),
+                group=experiment,
+                name=run,
+                save_dir=folder,
+                offline=mode == "offline" or not os.environ.get("WANDB_API_KEY"),
+            )
+        )
+    return loggers

@@ -1,0 +1,86 @@
+"""The `lotus` command: one entry point, every command in a module of its own."""
+
+import argparse
+import sys
+import traceback
+from importlib import import_module
+from importlib.metadata import version
+
+# The help of each command stands here so that `lotus --help` imports none of them.
+TRAINING = {
+    "fit": "train a teacher, a student or a baseline: --config FILE [--KEY VALUE ...]",
+    "validate": "score a checkpoint on the validation images of its configuration",
+    "test": "score a checkpoint on the test images and keep the predictions",
+    "predict": "write the predictions of a checkpoint, without scores",
+}
+COMMANDS = {
+    "evaluate": "Dice, HD, HD95, AJI, PQ and detection scores of two folders of masks",
+    "segment": "masks, probabilities, GeoJSON and an object table of images and slides",
+    "enhance": "the SR-microCT enhancement of an image, a folder or a volume",
+    "phantom": "synthetic images with ground truth and a manifest",
+    "prepare": "the manifest of a data set in its own layout",
+    "report": "the self-contained HTML report of a run",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one `lotus` command.
+
+    Args:
+        arguments: the command line without the program's name; ``sys.argv[1:]`` by default.
+
+    Returns:
+        The exit status: 0, 2 after bad input, 130 after Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    name = arguments[0] if arguments else ""
+    try:
+        if name in TRAINING:
+            import_module("lotus.commands.training").run(arguments)
+        elif name in COMMANDS:
+            _run_command(name, arguments[1:])
+        else:
+            _overview().parse_args(arguments or ["--help"])
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    except KeyboardInterrupt:
+        print(f"lotus {name}: interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        if debug:
+            traceback.print_exc()
+        else:
+            print(f"lotus {name}: {_one_line(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def entry_point() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def _run_command(name: str, arguments: list[str]) -> None:
+    module = import_module(f"lotus.commands.{name}")
+    parser = argparse.ArgumentParser(f"lotus {name}", description=module.__doc__)
+    module.add_arguments(parser)
+    module.run(parser.parse_args(arguments))
+
+
+def _overview() -> argparse.ArgumentParser:
+    rows = "\n".join(f"  {name:<10} {text}" for name, text in {**TRAINING, **COMMANDS}.items())
+    parser = argparse.ArgumentParser(
+        "lotus",
+        description="From images of bone to measured microstructure.",
+        epilog=f"commands:\n{rows}\n\n`lotus COMMAND --help` tells more; --debug shows tracebacks.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=[*TRAINING, *COMMANDS], metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"lotus {version('lotus-bone')}")
+    return parser
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,1 @@
+"""Package lotus.commands."""

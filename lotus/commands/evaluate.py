@@ -1,0 +1,70 @@
+"""Score a folder of masks or label maps against a folder of true ones."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `lotus evaluate`."""
+    parser.add_argument(
+        "--predictions", type=Path, required=True, metavar="DIR", help="predicted label files"
+    )
+    parser.add_argument(
+        "--targets", type=Path, required=True, metavar="DIR", help="true label files, same stems"
+    )
+    parser.add_argument(
+        "--kind",
+        choices=("binary", "semantic", "instances"),
+        required=True,
+        help="binary: anything non-zero; semantic: one class of several; "
+        "instances: label maps as they are",
+    )
+    parser.add_argument(
+        "--class", type=int, dest="class_index", metavar="K", help="class of semantic masks, from 1"
+    )
+    parser.add_argument(
+        "--pixel-size-um", type=float, metavar="X", help="add Hausdorff distances in µm"
+    )
+    parser.add_argument(
+        "--compat",
+        choices=("lotus2024",),
+        help="append the scores as the 2024 LOTUS evaluation computed them, under its name",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="CSV", help="table of scores to write"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Score, write the table and print the means.
+
+    Raises:
+        FileNotFoundError: If a folder does not exist.
+        ValueError: If files do not fit together, or options do not fit the kind.
+    """
+    from lotus.evaluation.folders import evaluate_folders, pooled_panoptic_quality, write_scores
+    from lotus.metrics.functional import lotus2024_scores
+
+    if arguments.kind == "semantic" and arguments.class_index is None:
+        raise ValueError("--kind semantic scores one class; say which with --class K, from 1 up")
+    scores = evaluate_folders(
+        arguments.predictions,
+        arguments.targets,
+        kind=arguments.kind,
+        class_index=arguments.class_index,
+        pixel_size_um=arguments.pixel_size_um,
+        extra_scores=lotus2024_scores if arguments.compat == "lotus2024" else None,
+    )
+    write_scores(scores, arguments.output)
+
+    mean = scores.iloc[-1]
+    print(f"{len(scores) - 1} images, mean of the defined scores:")
+    for score in scores.columns.drop(["name", "undefined"]):
+        print(f"  {score:<12} {mean[score]:10.4f}")
+    print(f"  pq pooled over all instances: {pooled_panoptic_quality(scores).pq:.4f}")
+    print(
+        f"  undefined scores (left out, or Hausdorff set to the diagonal): {mean['undefined']:.0f}"
+    )
+    print(f"written to {arguments.output}")

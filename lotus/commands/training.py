@@ -1,0 +1,108 @@
+"""`lotus fit`, `validate`, `test` and `predict`: LightningCLI with layered YAML and a run folder."""
+
+import os
+from argparse import ArgumentError
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+from lotus.callbacks import EpochSeed, OverlayImages, PredictionWriter, RunRecord
+from lotus.callbacks.run_loggers import run_loggers
+from lotus.imaging.atomic import atomic_path
+
+
+class LotusCLI(LightningCLI):
+    """LightningCLI whose runs are folders ``runs/<experiment>/<run>/`` that explain themselves."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Where the run goes, and which score picks its best checkpoint."""
+        parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs")
+        parser.add_argument("--experiment", type=str, default="experiment", help="its name")
+        parser.add_argument("--run", type=str, default=None, help="its name; a time by default")
+        parser.add_argument(
+            "--monitor", type=str, default="val_dice", help="score of the best checkpoint"
+        )
+
+    def _parse_ckpt_path(self) -> None:
+        """Keep the configuration as given: Lightning would overwrite it by the checkpoint's.
+
+        A checkpoint of another architecture is then refused instead of silently built.
+        """
+
+    def before_instantiate_classes(self) -> None:
+        """Make the run folder, its loggers and its checkpoints."""
+        config = self.config[self.subcommand]
+        config.run = config.run or datetime.now().strftime("%Y%m%d-%H%M%S")
+        self.folder = Path(config.runs) / config.experiment / config.run
+        checkpoints = self.folder / "checkpoints"
+        if self.subcommand == "fit":
+            self._refuse_overwriting(config.ckpt_path, checkpoints / "last.ckpt")
+        elif config.ckpt_path is None:
+            config.ckpt_path = str(checkpoints / "best.ckpt")
+        if config.ckpt_path == "last":
+            config.ckpt_path = str(checkpoints / "last.ckpt")
+        if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
+            raise FileNotFoundError(
+                f"no checkpoint at {config.ckpt_path}: train first, or give --ckpt_path FILE"
+            )
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """The trainer of the configuration, in the run folder."""
+        config = self.config_init[self.subcommand]
+        self._get(self.config_init, "trainer")["default_root_dir"] = self.folder
+        if self._get(self.config_init, "trainer")["logger"] is None:
+            kwargs["logger"] = run_loggers(config.runs, config.experiment, config.run)
+        checkpoint = ModelCheckpoint(
+            dirpath=self.folder / "checkpoints",
+            filename="best",
+            monitor=config.monitor,
+            mode="min" if config.monitor.endswith("loss") else "max",
+            save_last=True,
+            enable_version_counter=False,
+        )
+        self.trainer_defaults["callbacks"] = [
+            checkpoint,
+            EpochSeed(int(config.seed_everything)),
+            RunRecord(),
+            OverlayImages(),
+            PredictionWriter(),
+        ]
+        return super().instantiate_trainer(**kwargs)
+
+    def before_fit(self) -> None:
+        """Keep the resolved configuration in the run folder."""
+        if self.trainer.is_global_zero:
+            text = self._parser("fit").dump(self.config["fit"], skip_none=False)
+            with atomic_path(self.folder / "config.yaml") as path:
+                path.write_text(text)
+
+    def _refuse_overwriting(self, checkpoint: str | None, last: Path) -> None:
+        if checkpoint is None and last.is_file():
+            raise ValueError(
+                f"{self.folder} holds a finished or interrupted run: go on with --ckpt_path last, "
+                "or give another --run"
+            )
+
+
+def run(arguments: list[str]) -> None:
+    """Run one training command.
+
+    Args:
+        arguments: ``[fit|validate|test|predict, ...]``.
+    """
+    os.environ.setdefault("WANDB_SILENT", "true")
+    options = {"exit_on_error": False}
+    try:
+        LotusCLI(
+            args=arguments,
+            seed_everything_default=0,
+            save_config_callback=None,
+            auto_configure_optimizers=False,
+            parser_kwargs={**options, **dict.fromkeys(LotusCLI.subcommands(), options)},
+        )
+    except ArgumentError as error:
+        raise ValueError(error.message) from error

@@ -1,0 +1,192 @@
+"""Scores of a folder of predicted masks or label maps against a folder of true ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from lotus.imaging.atomic import atomic_path
+from lotus.imaging.raster import read_label_map
+from lotus.metrics.functional import PanopticQuality, connected_components, pool_panoptic_quality
+from lotus.metrics.image_scores import score_image
+
+LabelMap = NDArray[np.integer[Any]]
+ExtraScores = Callable[[LabelMap, LabelMap], dict[str, float]]
+
+KINDS = ("binary", "semantic", "instances")
+SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
+MEAN = "mean"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A predicted and a true label file of one image."""
+
+    name: str
+    prediction: Path
+    target: Path
+
+
+def evaluate_folders(
+    predictions: Path,
+    targets: Path,
+    kind: str,
+    class_index: int | None = None,
+    pixel_size_um: float | None = None,
+    extra_scores: ExtraScores | None = None,
+) -> pd.DataFrame:
+    """Score every image of two folders.
+
+    Files are paired by stem (the name without `.tif`, `.ome.tif`, `.png`, …). Other files, and
+    those whose name begins with a dot, are not looked at.
+
+    Args:
+        predictions: Folder of predicted masks or label maps.
+        targets: Folder of true ones.
+        kind: `binary` (anything non-zero is foreground) and `semantic` (one class is) take their
+            instances as 8-connected components; `instances` takes label maps as they are.
+        class_index: Which class of semantic maps, from 1.
+        pixel_size_um: Size of a (square) pixel in µm; adds Hausdorff distances in µm.
+        extra_scores: More scores of a pair of label maps, added as columns at the end.
+
+    Returns:
+        One row per image, sorted by name: `name`, then the scores of `score_image`. The last row,
+        named `mean`, holds the mean of the defined values, and the sum of `undefined`.
+
+    Raises:
+        FileNotFoundError: If a folder does not exist.
+        ValueError: If a file has no partner, sizes differ, the class is in no file, or options do
+            not fit the kind.
+    """
+    _check_options(kind, class_index, pixel_size_um)
+    spacing_um = None if pixel_size_um is None else (pixel_size_um, pixel_size_um)
+    rows: list[dict[str, Any]] = []
+    pairs = pair_files(predictions, targets)
+    for pair in tqdm(pairs, desc="scoring", unit="image", disable=None):
+        predicted, true = _read_pair(pair)
+        predicted, true = (_instances(labels, kind, class_index) for labels in (predicted, true))
+        scores = score_image(predicted, true, spacing_um)
+        if extra_scores is not None:
+            scores |= extra_scores(predicted, true)
+        rows.append({"name": pair.name, **scores})
+    frame = pd.DataFrame(rows)
+    if kind == "semantic" and not frame[["n_true", "n_pred"]].to_numpy().any():
+        found = sorted({int(c) for pair in pairs for c in np.unique(read_label_map(pair.target))})
+        raise ValueError(f"class {class_index} is in no file; {targets} holds the classes {found}")
+    return pd.concat([frame, _mean_row(frame)], ignore_index=True)
+
+
+def pooled_panoptic_quality(scores: pd.DataFrame) -> PanopticQuality:
+    """Panoptic quality of all images as if they were one, from a table of scores.
+
+    Args:
+        scores: A table as made by `evaluate_folders` (or read from its file), `mean` last.
+
+    Returns:
+        Pooled scores and counts.
+    """
+    images = scores.iloc[:-1]
+    counts = images[["n_true", "n_pred", "precision", "sq"]].fillna(0.0).to_numpy(dtype=float)
+    return pool_panoptic_quality(
+        PanopticQuality(0.0, sq, 0.0, tp, round(n_pred) - tp, round(n_true) - tp)
+        for n_true, n_pred, precision, sq in counts
+        for tp in [round(precision * n_pred)]
+    )
+
+
+def write_scores(scores: pd.DataFrame, path: Path) -> None:
+    """Write a table of scores as CSV; undefined values are written as `nan`.
+
+    Args:
+        scores: A table as made by `evaluate_folders`.
+        path: File to write; whole or not at all.
+    """
+    with atomic_path(path) as temporary:
+        scores.to_csv(temporary, index=False, float_format="%.10g", na_rep="nan")
+
+
+def pair_files(predictions: Path, targets: Path) -> list[Pair]:
+    """Pair the label files of two folders by stem, sorted by name.
+
+    Raises:
+        FileNotFoundError: If a folder does not exist.
+        ValueError: If a folder holds no label file or two of one stem, or a file has no partner.
+    """
+    predicted, true = _label_files(predictions), _label_files(targets)
+    unpaired = [
+        f"{files[name]} has no file of that name in {other}"
+        for files, partners, other in ((predicted, true, targets), (true, predicted, predictions))
+        for name in sorted(files.keys() - partners.keys())
+    ]
+    if unpaired:
+        more = f" (and {len(unpaired) - 1} more files without a partner)" if unpaired[1:] else ""
+        raise ValueError(unpaired[0] + more)
+    return [Pair(name, predicted[name], true[name]) for name in sorted(true)]
+
+
+def _label_files(folder: Path) -> dict[str, Path]:
+    """Label files of a folder by stem."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder; give one with masks or label maps")
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        suffix = next((s for s in SUFFIXES if path.name.lower().endswith(s)), None)
+        if suffix is None or path.name.startswith(".") or not path.is_file():
+            continue
+        name = path.name[: -len(suffix)]
+        if name in files:
+            raise ValueError(f"{files[name]} and {path} are both called {name}; keep one of them")
+        files[name] = path
+    if not files:
+        raise ValueError(f"{folder} holds no label file; expected {', '.join(SUFFIXES)}")
+    return files
+
+
+def _check_options(kind: str, class_index: int | None, pixel_size_um: float | None) -> None:
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")
+    if kind == "semantic" and (class_index is None or class_index < 1):
+        given = "none is given" if class_index is None else f"got {class_index}"
+        raise ValueError(f"semantic masks are scored one class at a time, from 1 up: {given}")
+    if kind != "semantic" and class_index is not None:
+        raise ValueError(f"a class is for semantic masks; {kind} ones have none")
+    if pixel_size_um is not None and not (math.isfinite(pixel_size_um) and pixel_size_um > 0):
+        raise ValueError(f"pixel size is {pixel_size_um} µm; it must be a number above 0")
+
+
+def _read_pair(pair: Pair) -> tuple[LabelMap, LabelMap]:
+    predicted, true = read_label_map(pair.prediction), read_label_map(pair.target)
+    if predicted.shape != true.shape:
+        raise ValueError(
+            f"{pair.prediction} is {_size(predicted)} pixels and {pair.target} {_size(true)}; "
+            "a prediction must have the size of its target"
+        )
+    return predicted, true
+
+
+def _size(labels: LabelMap) -> str:
+    """Width × height, as viewers show it."""
+    return "×".join(str(length) for length in reversed(labels.shape))
+
+
+def _instances(labels: LabelMap, kind: str, class_index: int | None) -> LabelMap:
+    if kind == "instances":
+        return labels
+    return connected_components(labels != 0 if kind == "binary" else labels == class_index)
+
+
+def _mean_row(frame: pd.DataFrame) -> pd.DataFrame:
+    numbers = frame.drop(columns="name")
+    means = numbers.mean(skipna=True)
+    means["undefined"] = numbers["undefined"].sum()
+    row = means.to_frame().T
+    row.insert(0, "name", MEAN)
+    return row

@@ -1,0 +1,158 @@
+"""Objects of a probability map that arrives in bands of rows.
+
+Each band is decoded together with a halo of rows above and below. Where two neighbouring bands
+overlap, both saw the same pixels, so pieces of objects that coincide there are one object.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+
+Decode = Callable[[NDArray[Any]], NDArray[np.int32]]
+
+
+@dataclass(frozen=True)
+class LabelBand:
+    """Objects in a band of rows.
+
+    Over the whole image, label ``n`` of this band has the provisional number ``offset + n``.
+
+    Attributes:
+        start: first row of the band in the image.
+        labels: int32 (rows, X), 0 is background.
+        count: labels run up to this number; some may have no pixel in the band.
+        offset: see above.
+        unfinished: sorted labels (N,) whose object may go on in the next band.
+    """
+
+    start: int
+    labels: NDArray[np.int32]
+    count: int
+    offset: int
+    unfinished: NDArray[np.int32]
+
+    @property
+    def numbers(self) -> NDArray[np.int32]:
+        """Provisional numbers (count + 1,) by label; the background's is 0."""
+        numbers = np.arange(self.offset, self.offset + self.count + 1, dtype=np.int32)
+        numbers[0] = 0
+        return numbers
+
+
+class SameObject:
+    """Which provisional numbers mean one object: disjoint sets named by their smallest number."""
+
+    def __init__(self) -> None:
+        """Start with the background, number 0."""
+        self._parent = array("i", [0])
+
+    def __len__(self) -> int:
+        """One more than the greatest number."""
+        return len(self._parent)
+
+    def extend(self, count: int) -> None:
+        """Add ``count`` numbers, each an object of its own."""
+        self._parent.extend(range(len(self._parent), len(self._parent) + count))
+
+    def find(self, number: int) -> int:
+        """The smallest number of the same object."""
+        while self._parent[number] != number:
+            self._parent[number] = self._parent[self._parent[number]]
+            number = self._parent[number]
+        return number
+
+    def unite(self, first: int, second: int) -> None:
+        """Declare two numbers one object."""
+        first, second = sorted((self.find(first), self.find(second)))
+        self._parent[second] = first
+
+    def roots(self, numbers: NDArray[np.int32]) -> NDArray[np.int32]:
+        """:meth:`find` for each of ``numbers`` (N,)."""
+        return np.fromiter((self.find(n) for n in numbers.tolist()), np.int32, len(numbers))
+
+
+def decode_bands(
+    bands: Iterable[NDArray[Any]], decode: Decode, height: int, halo: int, same: SameObject
+) -> Iterator[LabelBand]:
+    """Decode a probability map from top to bottom in memory for a few bands.
+
+    For connected components the result equals that of the whole map, however large the objects,
+    as long as ``halo`` is at least the scheme's minimum size (a component that crosses the halo
+    has a pixel in each of its rows; with a smaller halo only thin ends of that few pixels can be
+    lost). For a watershed it is equal except where the cut changes the flooding.
+
+    Args:
+        bands: probabilities (K, rows, X) from top to bottom.
+        decode: (K, Y, X) -> label map (Y, X), numbered from 1 without gaps.
+        height: rows of all bands together.
+        halo: rows of context above and below a band.
+        same: receives the provisional numbers and which of them are one object. What it says of
+            a number is final once no band that is still to come can touch it, that is, when the
+            number (or any other of its object) is not among ``unfinished``.
+
+    Yields:
+        The label bands, ``halo`` rows later than the probabilities.
+    """
+    held: NDArray[Any] | None = None
+    before: NDArray[np.int32] | None = None
+    first, start, arrived, offset_before = 0, 0, 0, 0
+    for band in bands:
+        arrived += band.shape[1]
+        held = band if held is None else np.concatenate((held, band), axis=1)
+        stop = height if arrived == height else arrived - halo
+        if stop <= start:
+            continue
+        labels = decode(held)
+        count, offset = int(labels.max(initial=0)), len(same) - 1
+        same.extend(count)
+        if before is not None:
+            for upper, lower in matching_labels(before, labels[: len(before)]).tolist():
+                same.unite(offset_before + upper, offset + lower)
+        following = height if stop == height else max(stop - halo, 0)
+        before, offset_before = labels[following - first :], offset
+        seen = np.bincount(before.ravel(), minlength=count + 1)
+        unfinished = 1 + np.flatnonzero(seen[1:]).astype(np.int32)
+        yield LabelBand(start, labels[start - first : stop - first], count, offset, unfinished)
+        held = held[:, following - first :]
+        first, start = following, stop
+
+
+def matching_labels(before: NDArray[np.int32], after: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Pairs of labels of two label maps of the same pixels that mean the same object.
+
+    Two connected pieces match if their overlap is at least half of the smaller piece, so that
+    a sliver which moved from an object to its neighbour does not join the two.
+
+    Args:
+        before: (Y, X) label map, 0 is background.
+        after: (Y, X) label map.
+
+    Returns:
+        (N, 2), label in ``before`` and label in ``after``.
+    """
+    pieces_before, label_before, size_before = _pieces(before)
+    pieces_after, label_after, size_after = _pieces(after)
+    both = (pieces_before > 0) & (pieces_after > 0)
+    pair = pieces_before[both].astype(np.int64) * len(size_after) + pieces_after[both]
+    pair, overlap = np.unique(pair, return_counts=True)
+    upper, lower = np.divmod(pair, len(size_after))
+    matches = 2 * overlap >= np.minimum(size_before[upper], size_after[lower])
+    return np.stack((label_before[upper[matches]], label_after[lower[matches]]), axis=1)
+
+
+def _pieces(
+    labels: NDArray[np.int32],
+) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int64]]:
+    """8-connected pieces (Y, X) of each label, and the label and the size of each piece."""
+    pieces = np.asarray(cc3d.connected_components(labels, connectivity=8))
+    sizes = np.bincount(pieces.ravel())
+    label_of = np.zeros(len(sizes), np.int32)
+    label_of[pieces.ravel()] = labels.ravel()
+    return pieces, label_of, sizes

@@ -1,0 +1,13 @@
+"""Losses of the project; segmentation losses such as DiceCELoss come from MONAI."""
+
+from lotus.losses.alignment import Alignment, feature_variation_map, log_scores
+from lotus.losses.class_alignment import ClassAlignment
+from lotus.losses.pixel_alignment import PixelAlignment
+
+__all__ = [
+    "Alignment",
+    "ClassAlignment",
+    "PixelAlignment",
+    "feature_variation_map",
+    "log_scores",
+]

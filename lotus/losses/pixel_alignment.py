@@ -1,0 +1,35 @@
+"""The literal alignment of the LOTUS paper: pixel by pixel."""
+
+from torch import Tensor
+
+from lotus.losses.alignment import Alignment, feature_variation_map, log_scores
+
+
+class PixelAlignment(Alignment):
+    """Compare each student pixel with the teacher's pixel at the same place (LOTUS, eq. 4-6).
+
+    The two images show different tissue, so the pixels do not correspond; this is the paper's
+    formula all the same.
+    """
+
+    def score_divergence(
+        self, student: Tensor, teacher: Tensor, student_classes: Tensor, teacher_classes: Tensor
+    ) -> Tensor:
+        """Mean over pixels of KL(teacher || student); the classes are not looked at."""
+        log_student = log_scores(student, self.temperature)
+        log_teacher = log_scores(teacher, self.temperature)
+        divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)
+        return divergence.mean() * self.temperature**2
+
+    def feature_variation(
+        self, student: Tensor, teacher: Tensor, student_classes: Tensor, teacher_classes: Tensor
+    ) -> Tensor:
+        """Mean squared difference over the pixels whose classes both images of a pair have."""
+        present = student_classes.amax((-2, -1)) * teacher_classes.amax((-2, -1))
+        valid = (student_classes * present[..., None, None]).sum(1) * (
+            teacher_classes * present[..., None, None]
+        ).sum(1)
+        difference = feature_variation_map(student, student_classes) - feature_variation_map(
+            teacher, teacher_classes
+        )
+        return (difference.square() * valid).sum() / valid.sum().clamp(min=1)

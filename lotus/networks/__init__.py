@@ -1,0 +1,18 @@
+"""Networks: nn.Modules only, no training and no input or output."""
+
+from lotus.networks.denoiser import Denoiser
+from lotus.networks.distillable import features_and_logits, segmentation_head
+from lotus.networks.feature_diffusion import FeatureDiffusion
+from lotus.networks.noise_adapter import NoiseAdapter
+from lotus.networks.projector import Projector
+from lotus.networks.unet import UNet
+
+__all__ = [
+    "Denoiser",
+    "FeatureDiffusion",
+    "NoiseAdapter",
+    "Projector",
+    "UNet",
+    "features_and_logits",
+    "segmentation_head",
+]

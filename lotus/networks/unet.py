@@ -1,0 +1,90 @@
+"""The U-Net of teacher and student."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def _double_convolution(in_channels: int, out_channels: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in (in_channels, out_channels):
+        layers += [
+            nn.Conv2d(channels, out_channels, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*layers)
+
+
+class UNet(nn.Module):
+    """U-Net with (convolution, BatchNorm, ReLU) x 2 per level and transposed-convolution up-sampling.
+
+    The defaults are the backbone of teacher and student in LOTUS (Poles et al., MICCAI 2024):
+    1.94 million parameters with one logit. Images whose sides are no multiple of
+    ``2 ** (len(filters) - 1)`` are reflect-padded inside and cropped back.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: channels K of the logits.
+        filters: feature channels of each level, finest first.
+
+    Raises:
+        ValueError: fewer than two levels, or a channel count below one.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 1,
+        filters: Sequence[int] = (16, 32, 64, 128, 256),
+    ) -> None:
+        super().__init__()
+        if len(filters) < 2 or min(in_channels, out_channels, *filters) < 1:
+            raise ValueError(
+                f"UNet needs at least two levels and positive channel counts, got in_channels="
+                f"{in_channels}, out_channels={out_channels}, filters={tuple(filters)}"
+            )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.filters = list(filters)
+        self.encoder = nn.ModuleList(
+            _double_convolution(before, after)
+            for before, after in zip([in_channels, *filters[:-1]], filters, strict=True)
+        )
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(deep, fine, kernel_size=2, stride=2)
+            for fine, deep in zip(filters[:-1], filters[1:], strict=True)
+        )
+        self.decoder = nn.ModuleList(_double_convolution(2 * fine, fine) for fine in filters[:-1])
+        self.head = nn.Conv2d(filters[0], out_channels, kernel_size=1)
+
+    def features(self, image: Tensor) -> Tensor:
+        """Decoder features before the head.
+
+        Args:
+            image: (B, C, Y, X) float.
+
+        Returns:
+            (B, D, Y, X) with D = ``filters[0]``.
+        """
+        height, width = image.shape[-2:]
+        stride = 2 ** len(self.up)
+        bottom, right = -height % stride, -width % stride
+        if bottom or right:
+            mode = "reflect" if bottom < height and right < width else "replicate"
+            image = F.pad(image, (0, right, 0, bottom), mode=mode)
+        skips: list[Tensor] = []
+        value = image
+        for level, block in enumerate(self.encoder):
+            value = block(value if level == 0 else F.max_pool2d(value, 2))
+            skips.append(value)
+        for level in reversed(range(len(self.up))):
+            value = self.decoder[level](torch.cat([skips[level], self.up[level](value)], dim=1))
+        return value[..., :height, :width]
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, K, Y, X) of an image (B, C, Y, X)."""
+        logits: Tensor = self.head(self.features(image))
+        return logits

@@ -1,0 +1,253 @@
+"""The self-contained HTML report of a run folder."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from lotus.imaging.atomic import atomic_path
+from lotus.reports import figures, overlays, pictures, tables
+from lotus.reports.run_folder import RunFolder, contact_sheets, is_phantom, read_run
+
+LOSS_TERMS = {"seg": "L_seg", "diff": "L_diff", "kl": "L_kl", "ifv": "L_ifv"}
+EXPECTED_DATA = ("data.json", "splits.json")
+UNIT_SCORES = {"dice": "Dice", "aji": "AJI", "pq": "PQ"}
+
+
+def write_report(run: Path) -> Path:
+    """Write RUN/report.html from what the run folder holds.
+
+    What a run lacks is named in the report. The file refers to nothing outside itself.
+
+    Args:
+        run: Folder `runs/<experiment>/<run>`.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        ValueError: If the folder is not that of a run.
+    """
+    folder = read_run(run)
+    environment = Environment(
+        loader=PackageLoader("lotus.reports", ""), autoescape=True, undefined=StrictUndefined
+    )
+    text = environment.get_template("report.html.j2").render(_content(folder))
+    target = run / "report.html"
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return target
+
+
+def _content(run: RunFolder) -> dict[str, Any]:
+    """Everything the template shows."""
+    environment = run.environment or {}
+    content: dict[str, Any] = {
+        "title": run.title,
+        "experiment": run.path.parent.name,
+        "run_name": run.path.name,
+        "reasons": {name: "" for name in ("metrics.csv", "scores.csv")} | run.missing,
+        "facts": _facts(run),
+        "phantom": is_phantom(run),
+        "invocations": _invocation_table(environment),
+        "environment": _environment_rows(environment),
+        "configuration": tables.configuration_groups(run.config or {}),
+        "config_text": run.config_text,
+        "data_parts": tables.data_parts(run.data or {}),
+        "split": tables.split_table(run.splits) if run.splits else None,
+        "data_reasons": [run.missing[name] for name in EXPECTED_DATA if name in run.missing],
+        "sheets": [
+            {"uri": pictures.file_uri(sheet), "title": f"Phantom {sheet.parent.name}"}
+            for sheet in contact_sheets(run)
+        ],
+        "training": _training_figures(run.metrics),
+        "distillation": _distillation_figures(run),
+        "version": _version(),
+        "written": datetime.now().strftime("%Y-%m-%d %H:%M"),
+    }
+    return content | _score_content(run) | _reproduction(run)
+
+
+def _facts(run: RunFolder) -> list[tuple[str, str]]:
+    """The few numbers a reader looks for first."""
+    facts = []
+    environment = run.environment or {}
+    fits = [entry for entry in environment.get("invocations", []) if entry.get("stage") == "fit"]
+    if fits:
+        facts += [("training", str(fits[-1].get("status", "unknown")))]
+        known = [entry["duration_s"] for entry in fits if entry.get("duration_s") is not None]
+        facts += [("training time", tables.duration_text(sum(known) if known else None))]
+    if run.metrics is not None and "train_loss" in run.metrics:
+        facts.append(("epochs", str(int(run.metrics["train_loss"].notna().sum()))))
+    if run.scores is not None:
+        facts.append(("scored images", str(len(run.scores))))
+        for column, label in UNIT_SCORES.items():
+            if column in run.scores and run.scores[column].notna().any():
+                facts.append((f"mean {label}", f"{run.scores[column].mean():.3f}"))
+    return facts
+
+
+def _invocation_table(environment: Mapping[str, Any]) -> tables.Table | None:
+    entries = environment.get("invocations", [])
+    if not entries:
+        return None
+    rows = [
+        [
+            str(entry.get("stage", "")),
+            str(entry.get("started", "")).replace("T", " ")[:16],
+            tables.duration_text(entry.get("duration_s")),
+            str(entry.get("status", "unknown")),
+            str(entry.get("command", "")),
+        ]
+        for entry in entries
+    ]
+    return tables.Table(["stage", "started", "took", "status", "command"], rows)
+
+
+def _environment_rows(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if not environment:
+        return []
+    names = {
+        "device": "device",
+        "processes": "processes",
+        "cpu_threads": "CPU threads",
+        "precision": "precision",
+        "platform": "platform",
+    }
+    rows = [(label, str(environment[key])) for key, label in names.items() if key in environment]
+    versions = environment.get("versions", {})
+    rows.append(("versions", ", ".join(f"{name} {number}" for name, number in versions.items())))
+    commit = environment.get("git_commit") or "not in a git checkout"
+    dirty = " with uncommitted changes" if environment.get("git_uncommitted_changes") else ""
+    return [*rows, ("git commit", f"{commit}{dirty}")]
+
+
+def _training_figures(metrics: pd.DataFrame | None) -> list[dict[str, str]]:
+    if metrics is None:
+        return []
+    raw = {f"train_loss_{term}": name for term, name in LOSS_TERMS.items()}
+    weighted = {f"train_loss_{term}_weighted": name for term, name in LOSS_TERMS.items()}
+    rates = {str(name): str(name) for name in metrics if str(name).startswith("lr")}
+    scores = {f"val_{name}": label for name, label in UNIT_SCORES.items()}
+    loss = {"train_loss": "training", "val_loss": "validation"}
+    phase = metrics.get("phase")
+    drawn = []
+    for title, columns, y_label, note in (
+        ("Loss", loss, "loss", "Mean over each epoch."),
+        ("Loss terms", raw, "raw value", "Each term before its weight λ."),
+        ("Weighted loss terms", weighted, "λ × value", "What each term adds to the loss."),
+        ("Validation scores", scores, "score", "Mean over images; a dot marks the highest value."),
+        ("Learning rate", rates, "learning rate", "At the start of each epoch."),
+    ):
+        present = {column: label for column, label in columns.items() if _has(metrics, column)}
+        if present:
+            svg = figures.line_chart(
+                metrics,
+                present,
+                y_label,
+                phase,
+                mark_highest=columns is scores,
+                wide_range=columns in (loss, raw, weighted),
+            )
+            drawn.append(_figure(title, svg, note))
+    return drawn
+
+
+def _distillation_figures(run: RunFolder) -> list[dict[str, str]] | None:
+    """Figures of γ and the prototypes; None for a run that does not distil."""
+    task = str((run.config or {}).get("model", {}).get("class_path", ""))
+    metrics = pd.DataFrame() if run.metrics is None else run.metrics
+    drawn = []
+    phase = metrics.get("phase")
+    if _has(metrics, "gamma_mean"):
+        svg = figures.band_chart(metrics, "gamma_mean", "gamma_sd", "γ", phase)
+        note = "Share of the student's feature in what the denoiser starts from; 1 means no noise."
+        drawn.append(_figure("Noise adapter γ", svg, note))
+    if _has(metrics, "prototype_cosine"):
+        svg = figures.line_chart(metrics, {"prototype_cosine": "cosine"}, "cosine", phase)
+        note = "Between the denoised student feature and the teacher's class prototypes."
+        drawn.append(_figure("Prototype cosine", svg, note))
+    return drawn if drawn or "Distillation" in task else None
+
+
+def _score_content(run: RunFolder) -> dict[str, Any]:
+    colours = {
+        "target only": overlays.TARGET_COLOUR,
+        "prediction only": overlays.PREDICTION_COLOUR,
+        "both, within one pixel": overlays.AGREEMENT_COLOUR,
+    }
+    empty: dict[str, Any] = {"score_rows": [], "boxes": [], "examples": [], "legend": []}
+    if run.scores is None:
+        return empty
+    ranked_by = pictures.ranking_score(run.scores)
+    return {
+        "score_rows": tables.score_table(run.scores),
+        "score_note": tables.score_note(run.scores),
+        "per_image": tables.image_table(run.scores),
+        "boxes": _box_plots(run.scores),
+        "ranked_by": tables.SCORES[ranked_by][0] if ranked_by else "",
+        "examples": pictures.show_examples(run.path, run.scores),
+        "legend": [(name, "rgb({}, {}, {})".format(*rgb)) for name, rgb in colours.items()],
+    }
+
+
+def _box_plots(scores: pd.DataFrame) -> list[dict[str, str]]:
+    note = "Median and quartiles, whiskers at 1.5 interquartile ranges; one dot per image."
+    overlap = {
+        label: scores[column].tolist()
+        for column, label in UNIT_SCORES.items()
+        if _has(scores, column)
+    }
+    drawn = []
+    if overlap:
+        svg = figures.box_plot(overlap, "score", unit_range=True)
+        drawn.append(_figure(", ".join(overlap), svg, note))
+    column, unit = ("hd95_um", "µm") if _has(scores, "hd95_um") else ("hd95", "px")
+    if _has(scores, column):
+        values = {"HD95": scores[column].tolist()}
+        svg = figures.box_plot(values, f"HD95 [{unit}]", unit_range=False)
+        drawn.append(_figure("HD95", svg, note))
+    return drawn
+
+
+def _reproduction(run: RunFolder) -> dict[str, Any]:
+    """The commands that were run, in their order, and what they need."""
+    environment = run.environment or {}
+    commands = [str(entry["command"]) for entry in environment.get("invocations", [])]
+    notes = []
+    lines = []
+    if environment.get("git_commit"):
+        lines.append(f"git checkout {environment['git_commit']}")
+    if environment.get("git_uncommitted_changes"):
+        notes.append("The checkout had uncommitted changes, which the commit does not hold.")
+    if not commands:
+        notes.append(
+            "The command line was not recorded; the resolved configuration gives the same run."
+        )
+        commands = [f"lotus fit --config {shlex.quote(str(run.path / 'config.yaml'))}"]
+    else:
+        notes.append("Run in the folder the paths are relative to; give --run another name.")
+    return {"commands": "\n".join([*lines, *commands]), "reproduce_notes": notes}
+
+
+def _figure(title: str, svg: str, note: str) -> dict[str, str]:
+    uri = pictures.data_uri(svg.encode("utf-8"), "image/svg+xml")
+    return {"title": title, "uri": uri, "note": note}
+
+
+def _has(frame: pd.DataFrame, column: str) -> bool:
+    return column in frame and bool(frame[column].notna().any())
+
+
+def _version() -> str:
+    try:
+        return version("lotus-bone")
+    except PackageNotFoundError:
+        return "(not installed)"

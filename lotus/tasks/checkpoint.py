@@ -1,0 +1,86 @@
+"""What a checkpoint tells besides weights, and reading it without running its code."""
+
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+import torch
+from torch import Tensor
+
+from lotus.tasks.description import describe
+
+if TYPE_CHECKING:
+    from lotus.tasks.segmentation import SegmentationTask
+
+
+def segmenter_record(task: "SegmentationTask") -> dict[str, Any]:
+    """Everything but weights that is needed to segment: plain data.
+
+    Preprocessing and pixel size are those of the data module that the task was trained with; a
+    task saved without one records neither.
+
+    Args:
+        task: a task whose network came from a configuration or keeps its arguments.
+
+    Raises:
+        ValueError: the network can be described in neither way.
+    """
+    network = task.hparams.get("network")
+    data = getattr(task.trainer, "datamodule", None) if task._trainer is not None else None
+    return {
+        "network": network if isinstance(network, dict) else describe(task.network),
+        "class_names": list(task.class_names),
+        "in_channels": task.in_channels,
+        "instances": describe(task.instances),
+        "preprocessing": describe(getattr(data, "preprocessing", None)),
+        "spacing_um": describe(getattr(data, "spacing_um", None)),
+    }
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's contents, on the CPU, loaded as data only.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a checkpoint, or one that holds code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}: give a .ckpt file of a lotus run")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, BadZipFile, EOFError, ValueError) as error:
+        detail = " ".join(str(error).split())[:160]
+        raise ValueError(f"{path} is not a readable checkpoint: {detail}") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise ValueError(f"{path} is not a Lightning checkpoint: it has no state_dict")
+    return checkpoint
+
+
+def state_of(checkpoint: dict[str, Any], prefix: str) -> dict[str, Tensor]:
+    """The weights of one submodule, by its prefix, with the prefix taken off.
+
+    Raises:
+        ValueError: there are none.
+    """
+    state = {
+        name.removeprefix(prefix): value
+        for name, value in checkpoint["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    if not state:
+        raise ValueError(f"the checkpoint has no weights under {prefix!r}: not a lotus task's")
+    return state
+
+
+def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The record that :func:`segmenter_record` left in a checkpoint.
+
+    Raises:
+        ValueError: there is none.
+    """
+    record = checkpoint.get("segmenter")
+    if not isinstance(record, dict):
+        raise ValueError(f"{path} was not written by a lotus task: it has no segmenter record")
+    return record

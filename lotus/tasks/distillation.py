@@ -1,0 +1,313 @@
+"""LOTUS: a frozen teacher of one modality improves a student of another, without paired images."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from monai.inferers import Inferer
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lotus.losses import Alignment, ClassAlignment
+from lotus.networks import (
+    FeatureDiffusion,
+    Projector,
+    features_and_logits,
+    segmentation_head,
+)
+from lotus.tasks.checkpoint import read_checkpoint, segmenter_of
+from lotus.tasks.description import build
+from lotus.tasks.gamma_plateau import GammaPlateau
+from lotus.tasks.segmentation import SegmentationTask, start_from
+from lotus.transforms import InstanceScheme
+
+
+class DistillationTask(SegmentationTask):
+    """Train a student with L_seg + λ1 L_diff + λ2 L_kl + λ3 L_ifv (LOTUS, MICCAI 2024).
+
+    Phase 1 trains the student with L_seg and L_kl, and the noise predictor Φ with L_diff. Once γ
+    has plateaued, Φ and the noise adapter are frozen and phase 2 trains the student with L_seg,
+    L_kl and L_ifv. The student's features reach L_kl and L_ifv denoised. A weight of 0 takes a
+    term out; without L_diff there is no diffusion at all, the student's own features are compared
+    and phase 2 comes at once. The rows of the paper's ablation are
+
+    ========== ============= =========== ============
+    row        lambda_diff   lambda_kl   lambda_ifv
+    ========== ============= =========== ============
+    seg only   0             0           0
+    +kl        0             1           0
+    +ifv       0             0           1
+    +diff+ifv  1             0           1
+    +diff+kl   1             1           0
+    all        1             1           1
+    ========== ============= =========== ============
+
+    At inference the student is the plain network: teacher, P, Φ and adapter are not needed.
+
+    Args:
+        network: the student.
+        teacher: a checkpoint of a SegmentationTask, whose network is frozen in evaluation mode.
+        class_names: as in SegmentationTask; the teacher's must be as many.
+        in_channels: channels of both modalities' images.
+        loss: L_seg, as in SegmentationTask.
+        optimizer: as in SegmentationTask.
+        lr_scheduler: as in SegmentationTask.
+        instances: as in SegmentationTask; the teacher's must be of the same kind.
+        inferer: as in SegmentationTask.
+        initial_weights: a checkpoint that the student starts from, e.g. the teacher's own.
+        alignment: how unpaired scores and features are compared.
+        lambda_diff: λ1 >= 0.
+        lambda_kl: λ2 >= 0.
+        lambda_ifv: λ3 >= 0.
+        feature_stride: features, scores and truth are average-pooled by this before they are
+            denoised and compared; 1 is the paper, 2 costs a quarter.
+        inference_steps: DDIM steps.
+        patience: epochs without a rise of γ's average that end phase 1.
+        min_delta: the smallest rise that counts.
+        gamma_decay: weight of the past in γ's average.
+        max_phase_one_epochs: phase 1 ends after so many epochs in any case.
+
+    Raises:
+        ValueError: a teacher whose channels, classes or feature width do not fit the student, or a
+            negative weight.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        teacher: Path,
+        class_names: list[str],
+        in_channels: int = 3,
+        loss: nn.Module | None = None,
+        optimizer: OptimizerCallable = lambda parameters: torch.optim.Adam(
+            parameters, lr=1e-3, weight_decay=1e-7
+        ),
+        lr_scheduler: LRSchedulerCallable | None = None,
+        instances: InstanceScheme | None = None,
+        inferer: Inferer | None = None,
+        initial_weights: Path | None = None,
+        alignment: Alignment | None = None,
+        lambda_diff: float = 1.0,
+        lambda_kl: float = 1.0,
+        lambda_ifv: float = 1.0,
+        feature_stride: int = 2,
+        inference_steps: int = 5,
+        patience: int = 30,
+        min_delta: float = 0.001,
+        gamma_decay: float = 0.9,
+        max_phase_one_epochs: int = 100,
+    ) -> None:
+        super().__init__(
+            network,
+            class_names,
+            in_channels,
+            loss,
+            optimizer,
+            lr_scheduler,
+            instances,
+            inferer,
+            initial_weights,
+        )
+        weights = {"seg": 1.0, "diff": lambda_diff, "kl": lambda_kl, "ifv": lambda_ifv}
+        if min(weights.values()) < 0 or feature_stride < 1:
+            raise ValueError(
+                "expected weights >= 0 and feature_stride >= 1, got "
+                f"{weights}, feature_stride={feature_stride}"
+            )
+        self.weights = weights
+        self.feature_stride = feature_stride
+        self.alignment = alignment or ClassAlignment()
+        self.plateau = GammaPlateau(patience, min_delta, gamma_decay, max_phase_one_epochs)
+        self.teacher = load_teacher(teacher, self)
+        self.feature_mean: Tensor
+        self.feature_sd: Tensor
+        width = segmentation_head(self.teacher).in_channels
+        self.register_buffer("feature_mean", torch.zeros(1, width, 1, 1))
+        # 0 says "not measured yet"; a resumed run finds the measured value in its checkpoint.
+        self.register_buffer("feature_sd", torch.zeros(1, width, 1, 1))
+        self.projector: Projector | None = None
+        self.diffusion: FeatureDiffusion | None = None
+        if lambda_diff > 0:
+            self.projector = Projector(segmentation_head(network).in_channels, width)
+            self.diffusion = FeatureDiffusion(width, inference_steps=inference_steps)
+        self._gammas: list[Tensor] = []
+
+    @property
+    def phase(self) -> int:
+        """1 while Φ is trained, 2 after γ's plateau or without diffusion."""
+        return 1 if self.diffusion is not None and not self.plateau.reached else 2
+
+    def train(self, mode: bool = True) -> "DistillationTask":
+        """Training mode for everything but the teacher, whose BatchNorm statistics stay."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def on_train_start(self) -> None:
+        """Measure the teacher's features, unless the checkpoint brought their statistics."""
+        if self.diffusion is not None and not self.feature_sd.any():
+            # A loader of its own: the training loop's iterator must not lose batches.
+            data = cast("Any", self.trainer).datamodule.train_dataloader()
+            self._measure_teacher_features(batch for batch, _ in zip(data, range(8), strict=False))
+
+    def on_train_epoch_start(self) -> None:
+        """Freeze what phase 2 does not train."""
+        if self.diffusion is not None:
+            self.diffusion.requires_grad_(self.phase == 1)
+        self._gammas.clear()
+
+    def on_train_epoch_end(self) -> None:
+        """Log γ and the phase, and see whether γ has plateaued."""
+        self.log("phase", float(self.phase), sync_dist=True)
+        if not self._gammas:
+            return
+        gamma = torch.cat(self._gammas)
+        self.log("gamma_mean", gamma.mean(), sync_dist=True)
+        self.log("gamma_sd", gamma.std(unbiased=False), sync_dist=True)
+        if self.phase == 1:
+            mean = self.trainer.strategy.reduce(gamma.mean(), reduce_op="mean")
+            self.plateau.update(float(mean))
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """L_ct of one unpaired batch ``{"student": ..., "teacher": ...}``."""
+        student, teacher = batch["student"], batch["teacher"]
+        features, logits = features_and_logits(self.network, student["image"])
+        terms = {"seg": self.segmentation_loss(logits, student)}
+        if any(self.weights[name] for name in ("diff", "kl", "ifv")):
+            terms |= self._distillation_terms(features, student, teacher)
+        loss = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
+        size = len(student["image"])
+        self._log_loss("train", loss, size)
+        for name, term in terms.items():
+            values = {
+                f"train_loss_{name}": term.detach(),
+                f"train_loss_{name}_weighted": self.weights[name] * term.detach(),
+            }
+            self.log_dict(values, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        return loss
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the phase; leave the teacher out, which its own checkpoint holds."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["plateau"] = self.plateau.state_dict()
+        state = checkpoint["state_dict"]
+        for name in [name for name in state if name.startswith("teacher.")]:
+            del state[name]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on in the phase that was saved, with the teacher that is loaded already."""
+        self.plateau.load_state_dict(checkpoint["plateau"])
+        for name, value in self.teacher.state_dict(prefix="teacher.").items():
+            checkpoint["state_dict"][name] = value
+
+    def _distillation_terms(
+        self, features: Tensor, student: dict[str, Any], teacher: dict[str, Any]
+    ) -> dict[str, Tensor]:
+        """The terms of the current phase whose weight is not 0, unweighted."""
+        with torch.no_grad():
+            teacher_features, teacher_logits = features_and_logits(self.teacher, teacher["image"])
+            teacher_features = self._pool(teacher_features.float())
+            teacher_logits = self._pool(teacher_logits.float())
+            student_classes = self._classes(student)
+            teacher_classes = self._classes(teacher)
+        terms: dict[str, Tensor] = {}
+        value = self._pool(features)
+        if self.diffusion is not None and self.projector is not None:
+            teacher_features = (teacher_features - self.feature_mean) / self.feature_sd
+            if self.phase == 1:
+                noise, prediction = self.diffusion.noise_and_prediction(teacher_features)
+                terms["diff"] = F.mse_loss(prediction, noise)
+            value, gamma = self.diffusion.denoise(self.projector(value))
+            self._gammas.append(gamma.detach().flatten())
+        classes = (student_classes, teacher_classes)
+        if self.weights["kl"]:
+            scores = segmentation_head(self.network)(value)
+            terms["kl"] = self.alignment.score_divergence(scores, teacher_logits, *classes)
+        if self.weights["ifv"] and self.phase == 2:
+            terms["ifv"] = self.alignment.feature_variation(value, teacher_features, *classes)
+        cosine = prototype_cosine(value.detach().float(), teacher_features, *classes)
+        size = len(student["image"])
+        self.log("prototype_cosine", cosine, on_step=False, on_epoch=True, batch_size=size)
+        return terms
+
+    def _pool(self, maps: Tensor) -> Tensor:
+        return F.avg_pool2d(maps, self.feature_stride) if self.feature_stride > 1 else maps
+
+    def _classes(self, batch: dict[str, Any]) -> Tensor:
+        """One-hot class membership (B, C, Y, X) at the stride of the features, by majority."""
+        target = self.instances.encode(batch["mask"], batch["instances"])
+        count = max(self.channels, 2)
+        share = self._pool(F.one_hot(target, count).movedim(-1, 1).float())
+        return F.one_hot(share.argmax(dim=1), count).movedim(-1, 1).float()
+
+    @torch.no_grad()
+    def _measure_teacher_features(self, batches: Iterable[dict[str, Any]]) -> None:
+        """Mean and SD per channel of the pooled teacher features over some training batches."""
+        moments = []
+        for batch in batches:
+            image = batch["teacher"]["image"].to(self.device)
+            pooled = self._pool(features_and_logits(self.teacher, image)[0].double())
+            moments.append(torch.stack([pooled.mean((0, 2, 3)), pooled.square().mean((0, 2, 3))]))
+        mean, square = self.trainer.strategy.reduce(torch.stack(moments).mean(0), reduce_op="mean")
+        shape = self.feature_mean.shape
+        self.feature_mean.copy_(mean.view(shape))
+        # A channel that is off everywhere stays at 0 instead of being blown up.
+        self.feature_sd.copy_((square - mean.square()).clamp(min=1e-4).sqrt().view(shape))
+
+
+def prototype_cosine(
+    features: Tensor, teacher: Tensor, student_classes: Tensor, teacher_classes: Tensor
+) -> Tensor:
+    """Mean cosine between a pixel's features and the teacher's prototype of the pixel's class.
+
+    Args:
+        features: (B, D, Y, X).
+        teacher: (B, D, Y, X).
+        student_classes: one-hot (B, C, Y, X).
+        teacher_classes: one-hot (B, C, Y, X).
+
+    Returns:
+        A scalar in [-1, 1], over the classes that the teacher's batch has.
+    """
+    count = teacher_classes.sum(dim=(0, 2, 3))
+    prototypes = torch.einsum("bdyx,bcyx->cd", teacher, teacher_classes)
+    prototypes = prototypes / count.clamp(min=1)[:, None]
+    cosine = torch.einsum(
+        "bdyx,cd->bcyx", F.normalize(features, dim=1), F.normalize(prototypes, dim=1)
+    )
+    members = student_classes * (count > 0)[None, :, None, None]
+    return (cosine * members).sum() / members.sum().clamp(min=1)
+
+
+def load_teacher(checkpoint: Path, student: SegmentationTask) -> nn.Module:
+    """The frozen network of a checkpoint, checked against the student that it will teach.
+
+    Raises:
+        FileNotFoundError: no such checkpoint.
+        ValueError: channels, classes or feature widths do not fit.
+    """
+    record = segmenter_of(read_checkpoint(checkpoint), checkpoint)
+    teacher: nn.Module = build(record["network"])
+    start_from(teacher, checkpoint)
+    for what, found, expected in (
+        ("input channels", record["in_channels"], student.in_channels),
+        ("classes", len(record["class_names"]), len(student.class_names)),
+        (
+            "output channels",
+            segmentation_head(teacher).out_channels,
+            segmentation_head(student.network).out_channels,
+        ),
+        (
+            "feature channels before the head",
+            segmentation_head(teacher).in_channels,
+            segmentation_head(student.network).in_channels,
+        ),
+    ):
+        if found != expected:
+            raise ValueError(
+                f"the teacher {checkpoint} does not fit the student: {what} {found} against "
+                f"{expected}; train both with the same network and classes"
+            )
+    return teacher.eval().requires_grad_(False)

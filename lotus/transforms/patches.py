@@ -1,0 +1,104 @@
+"""Regular patches of a slice, and those of them that lie in bone.
+
+Poles et al., "On How to Unravel Bone Microscale Phenomena", BHI 2023: patches of 55 px side by
+side, of which those with at least 99 % bone are kept.
+"""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+PATCH_SIZE = 55
+BONE_FRACTION = 0.99
+
+
+def patches_per_axis(length: int, size: int = PATCH_SIZE, stride: int = PATCH_SIZE) -> int:
+    """Number of whole patches along an axis, ``floor((length - size) / stride) + 1``.
+
+    The paper prints ``1 + length - size · stride``, which would be negative for its own slices.
+
+    Args:
+        length: Pixels of the axis.
+        size: Side of a patch in pixels.
+        stride: Pixels from one patch to the next.
+
+    Returns:
+        The number, at least 1.
+
+    Raises:
+        ValueError: If no patch fits, or size or stride is not positive.
+    """
+    if size < 1 or stride < 1:
+        raise ValueError(f"patch size is {size} and stride {stride}; expected at least 1 pixel")
+    if length < size:
+        raise ValueError(f"image is {length} pixels long; expected at least the patch's {size}")
+    return (length - size) // stride + 1
+
+
+def patch_grid(
+    shape: tuple[int, int], size: int = PATCH_SIZE, stride: int = PATCH_SIZE
+) -> NDArray[np.int64]:
+    """Upper left corners of all patches of a slice, row by row.
+
+    Args:
+        shape: ``(Y, X)`` of the slice in pixels.
+        size: Side of a patch in pixels.
+        stride: Pixels from one patch to the next.
+
+    Returns:
+        int64 ``(N, 2)``, first row and first column of each patch.
+
+    Raises:
+        ValueError: If no patch fits.
+    """
+    rows, columns = (stride * np.arange(patches_per_axis(n, size, stride)) for n in shape)
+    return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def bone_fractions(
+    bone: NDArray[np.bool_], size: int = PATCH_SIZE, stride: int = PATCH_SIZE
+) -> NDArray[np.float64]:
+    """Share of bone in each patch of :func:`patch_grid`.
+
+    Args:
+        bone: bool ``(Y, X)``.
+        size: Side of a patch in pixels.
+        stride: Pixels from one patch to the next.
+
+    Returns:
+        float64 ``(N,)`` in [0, 1], in the order of :func:`patch_grid`.
+
+    Raises:
+        ValueError: If no patch fits.
+    """
+    for length in bone.shape:
+        patches_per_axis(length, size, stride)
+    windows = sliding_window_view(bone, (size, size))[::stride, ::stride]
+    return np.asarray(windows.mean(axis=(2, 3)).ravel(), np.float64)
+
+
+def bone_patches(
+    bone: NDArray[np.bool_],
+    size: int = PATCH_SIZE,
+    stride: int = PATCH_SIZE,
+    minimum_fraction: float = BONE_FRACTION,
+) -> NDArray[np.int64]:
+    """Corners of the patches that lie in bone, or of the best one if none does.
+
+    Args:
+        bone: bool ``(Y, X)``, see :func:`lotus.transforms.enhancement.bone_mask`.
+        size: Side of a patch in pixels.
+        stride: Pixels from one patch to the next.
+        minimum_fraction: Least share of bone in a patch, in [0, 1].
+
+    Returns:
+        int64 ``(N, 2)`` as from :func:`patch_grid`, N at least 1.
+
+    Raises:
+        ValueError: If no patch fits into the slice.
+    """
+    fractions = bone_fractions(bone, size, stride)
+    keep = fractions >= minimum_fraction
+    if not keep.any():
+        keep[fractions.argmax()] = True
+    return patch_grid((bone.shape[0], bone.shape[1]), size, stride)[keep]

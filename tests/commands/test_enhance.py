@@ -1,0 +1,173 @@
+import argparse
+
+import numpy as np
+import pytest
+import tifffile
+
+from lotus.commands import enhance
+from lotus.imaging import read_image, write_image
+from lotus.transforms import enhance_slice
+
+
+@pytest.fixture
+def volume():
+    """Three slices of a bone disk with holes, float32 in [0, 1]."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:120, :140]
+    bone = np.hypot(rows - 60, columns - 70) < 45
+    slices = np.where(bone, 0.7, 0.2) + rng.normal(0, 0.03, (3, *bone.shape))
+    slices[:, 50:54, 60:66] = 0.3
+    return np.clip(slices, 0, 1).astype(np.float32)
+
+
+def run(*arguments):
+    parser = argparse.ArgumentParser()
+    enhance.add_arguments(parser)
+    enhance.run(parser.parse_args([str(argument) for argument in arguments]))
+
+
+def write_imagej(path, volume):
+    tifffile.imwrite(
+        path,
+        volume,
+        imagej=True,
+        resolution=(1 / 0.5, 1 / 0.5),
+        metadata={"spacing": 0.8, "unit": "um", "axes": "ZYX"},
+    )
+
+
+def write_ome(path, volume):
+    sizes = {f"PhysicalSize{axis}": size for axis, size in zip("ZYX", (800, 500, 500), strict=True)}
+    units = {f"PhysicalSize{axis}Unit": "nm" for axis in "ZYX"}
+    tifffile.imwrite(path, volume, ome=True, metadata={"axes": "ZYX", **sizes, **units})
+
+
+def write_pages(path, volume):
+    with tifffile.TiffWriter(path) as tiff:
+        for plane in volume:
+            tiff.write(plane, metadata=None, compression="zlib")
+
+
+@pytest.mark.parametrize(
+    ("write", "spacing"),
+    [(write_imagej, (0.8, 0.5, 0.5)), (write_ome, (0.8, 0.5, 0.5)), (write_pages, None)],
+)
+def test_volume_is_enhanced_slice_by_slice_and_keeps_its_pixel_size(
+    tmp_path, volume, write, spacing
+):
+    write(tmp_path / "in.tif", volume)
+    run(tmp_path / "in.tif", "--output", tmp_path / "out.tif", "--mask", tmp_path / "mask.tif")
+    expected = [enhance_slice(plane) for plane in volume]
+    enhanced = tifffile.imread(tmp_path / "out.tif")
+    assert enhanced.dtype == np.float32
+    np.testing.assert_array_equal(enhanced, [image for image, _ in expected])
+    np.testing.assert_array_equal(
+        tifffile.imread(tmp_path / "mask.tif"), 255 * np.array([bone for _, bone in expected])
+    )
+    with tifffile.TiffFile(tmp_path / "out.tif") as tiff:
+        assert tiff.series[0].axes == "ZYX"
+    with enhance._open_slices(tmp_path / "out.tif") as slices:
+        assert slices.spacing_um == (spacing or (None, None, None))
+
+
+def test_large_imagej_volumes_have_one_page_and_are_read_all_the_same(tmp_path, volume):
+    tifffile.imwrite(
+        tmp_path / "in.tif", volume, imagej=True, truncate=True, metadata={"axes": "ZYX"}
+    )
+    with tifffile.TiffFile(tmp_path / "in.tif") as tiff:
+        assert len(tiff.pages) == 1
+    run(tmp_path / "in.tif", "--output", tmp_path / "out.tif")
+    expected = [enhance_slice(plane)[0] for plane in volume]
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), expected)
+
+
+def test_one_image_keeps_its_pixel_size(tmp_path, volume):
+    write_image(tmp_path / "in.tif", volume[0], spacing_um=(0.5, 0.25))
+    run(tmp_path / "in.tif", "--output", tmp_path / "out.tif")
+    written = read_image(tmp_path / "out.tif")
+    assert written.spacing_um == pytest.approx((0.5, 0.25))
+    np.testing.assert_array_equal(written.array, enhance_slice(volume[0])[0])
+
+
+def test_folder_gives_one_tiff_per_image(tmp_path, volume):
+    source = tmp_path / "in"
+    source.mkdir()
+    write_image(source / "a.ome.tif", volume[0])
+    write_image(source / "b.png", np.uint8(255 * volume[1]))
+    (source / "notes.txt").write_text("no image")
+    run(source, "--output", tmp_path / "out")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.ome.tif", "b.tif"]
+    expected, _ = enhance_slice(np.uint8(255 * volume[1]))
+    np.testing.assert_array_equal(read_image(tmp_path / "out" / "b.tif").array, expected)
+
+
+def test_negative_slices_take_the_chosen_cluster(tmp_path, volume):
+    write_image(tmp_path / "in.tif", volume[0] - 1)
+    run(tmp_path / "in.tif", "--output", tmp_path / "out.tif", "--cluster", "smallest")
+    expected, _ = enhance_slice(volume[0] - 1, "smallest")
+    np.testing.assert_array_equal(read_image(tmp_path / "out.tif").array, expected)
+
+
+def test_blank_slices_of_a_volume_stay_blank_and_are_counted(tmp_path, volume, capsys):
+    volume[0] = 0.0
+    volume[2] = np.nan
+    tifffile.imwrite(tmp_path / "in.tif", volume)
+    run(tmp_path / "in.tif", "--output", tmp_path / "out.tif")
+    enhanced = tifffile.imread(tmp_path / "out.tif")
+    assert not enhanced[[0, 2]].any()
+    assert enhanced[1].any()
+    assert "2 slices" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        (np.zeros((40, 40), np.float32), r"in\.tif: image is constant"),
+        (np.full((40, 40), np.nan, np.float32), r"in\.tif: image has no finite value"),
+        (np.zeros((40, 40, 3), np.uint8), r"in\.tif has 3 channels"),
+        (np.zeros((3, 40, 40, 3), np.uint8), r"in\.tif"),
+    ],
+)
+def test_unusable_images_are_refused_and_leave_nothing(tmp_path, image, found):
+    tifffile.imwrite(tmp_path / "in.tif", image)
+    with pytest.raises(ValueError, match=found):
+        run(tmp_path / "in.tif", "--output", tmp_path / "o.tif", "--mask", tmp_path / "m.tif")
+    assert [p.name for p in tmp_path.iterdir()] == ["in.tif"]
+
+
+def test_truncated_volume_is_refused_and_leaves_nothing(tmp_path, volume):
+    write_pages(tmp_path / "in.tif", volume)
+    data = (tmp_path / "in.tif").read_bytes()
+    (tmp_path / "in.tif").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ValueError, match=r"in\.tif"):
+        run(tmp_path / "in.tif", "--output", tmp_path / "out.tif")
+    assert [p.name for p in tmp_path.iterdir()] == ["in.tif"]
+
+
+def test_input_is_never_overwritten(tmp_path, volume):
+    write_image(tmp_path / "in.tif", volume[0])
+    before = (tmp_path / "in.tif").read_bytes()
+    with pytest.raises(ValueError, match="input"):
+        run(tmp_path / "in.tif", "--output", tmp_path / "." / "in.tif")
+    with pytest.raises(ValueError, match="input"):
+        run(tmp_path, "--output", tmp_path)
+    with pytest.raises(ValueError, match="written twice"):
+        run(tmp_path / "in.tif", "--output", tmp_path / "o.tif", "--mask", tmp_path / "o.tif")
+    assert (tmp_path / "in.tif").read_bytes() == before
+
+
+def test_names_that_would_collide_are_refused(tmp_path, volume):
+    write_image(tmp_path / "a.tif", volume[0])
+    write_image(tmp_path / "a.png", np.uint8(255 * volume[0]))
+    with pytest.raises(ValueError, match=r"a\.png and a\.tif"):
+        run(tmp_path, "--output", tmp_path / "out")
+
+
+def test_missing_inputs_and_wrong_names_are_refused(tmp_path, volume):
+    with pytest.raises(FileNotFoundError, match="none"):
+        run(tmp_path / "none.tif", "--output", tmp_path / "out.tif")
+    with pytest.raises(FileNotFoundError, match="no image"):
+        run(tmp_path, "--output", tmp_path / "out")
+    write_image(tmp_path / "in.tif", volume[0])
+    with pytest.raises(ValueError, match=r"out\.png"):
+        run(tmp_path / "in.tif", "--output", tmp_path / "out.png")

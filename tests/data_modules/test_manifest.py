@@ -1,0 +1,194 @@
+import shutil
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from data_modules.manifest import ManifestError, Record, read_manifest, write_manifest
+from lotus.imaging.raster import write_image, write_label_map
+
+HEADER = "image,mask,mask_kind,modality,patient,group,pixel_size_um,slice_spacing_um,split"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in "abc":
+        write_image(tmp_path / f"{name}.png", rng.integers(0, 256, (6, 8)).astype(np.uint8))
+        write_label_map(tmp_path / f"{name}_mask.png", np.eye(6, 8, dtype=np.uint8))
+    return tmp_path
+
+
+def write(folder, *rows, header=HEADER):
+    path = folder / "manifest.csv"
+    path.write_text("\n".join((header, *rows)) + "\n", encoding="utf-8")
+    return path
+
+
+def problems(folder, *rows, header=HEADER):
+    with pytest.raises(ManifestError) as error:
+        read_manifest(write(folder, *rows, header=header))
+    return error.value.problems
+
+
+GOOD = "a.png,a_mask.png,instances,histology,p1,healthy,0.5,,train"
+
+
+def test_reads_rows_with_absolute_paths(folder):
+    path = write(folder, GOOD, "b.png,,binary,sr_microct,p2,unknown,,2.5,")
+    first, second = read_manifest(path)
+    assert first == Record(
+        (folder / "a.png").resolve(),
+        (folder / "a_mask.png").resolve(),
+        "instances",
+        "histology",
+        "p1",
+        "healthy",
+        0.5,
+        None,
+        "train",
+    )
+    assert (second.mask, second.pixel_size_um, second.slice_spacing_um) == (None, None, 2.5)
+    assert second.split is None
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("a.png", "a"), ("s.1.ome.tif", "s.1"), ("v1.2.tif", "v1.2")]
+)
+def test_name_is_the_file_name_without_its_suffix(folder, file, name):
+    assert Record(folder / file, None, "binary", "m", "p", "g", None).name == name
+
+
+def test_paths_are_written_relative_to_the_manifest(folder, tmp_path):
+    records = read_manifest(write(folder, GOOD))
+    target = tmp_path / "elsewhere/deep/manifest.csv"
+    write_manifest(target, records)
+    assert "../../a.png,../../a_mask.png" in target.read_text()
+    assert read_manifest(target) == records
+
+
+def test_moving_data_and_manifest_together_keeps_it_valid(folder, tmp_path_factory):
+    path = write(folder, GOOD)
+    write_manifest(path, read_manifest(path))
+    moved = tmp_path_factory.mktemp("moved") / "here"
+    shutil.copytree(folder, moved)
+    assert read_manifest(moved / "manifest.csv")[0].image.parent == moved.resolve()
+
+
+def test_missing_column_is_one_line(folder):
+    header = HEADER.replace("mask_kind,", "")
+    path = write(folder, GOOD.replace("instances,", ""), header=header)
+    with pytest.raises(ManifestError) as error:
+        read_manifest(path)
+    found = header.replace(",", ", ")
+    assert str(error.value) == f"{path}: row 1, column mask_kind: missing; found {found}"
+
+
+def test_spreadsheet_exports_with_a_byte_order_mark_are_read(folder):
+    path = folder / "manifest.csv"
+    path.write_text(f"{HEADER}\n{GOOD}\n", encoding="utf-8-sig")
+    assert len(read_manifest(path)) == 1
+
+
+def test_all_problems_are_listed_at_once(folder):
+    found = problems(
+        folder,
+        "a.png,a_mask.png,outline,histology,p1,healthy,0.5,,",
+        "b.png,b_mask.png,instances,histology,,healthy,-1,,",
+        "gone.png,c_mask.png,instances,histology,p3,healthy,,,holdout",
+        "missing.png,,binary,histology,p4,,,,",
+    )
+    assert found[0].startswith("row 2, column mask_kind: found 'outline', expected one of")
+    assert found[1] == "row 3, column patient: found nothing, expected a value"
+    assert found[2].startswith("row 3, column pixel_size_um: found '-1', expected a positive")
+    assert found[3].startswith("row 4, column split: found 'holdout', expected one of train")
+    assert found[4].startswith("row 5, column group: found nothing")
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "0", "half"])
+def test_pixel_size_is_a_positive_number(folder, text):
+    (problem,) = problems(folder, f"a.png,a_mask.png,binary,m,p,g,{text},,")
+    assert f"found '{text}'" in problem
+
+
+def test_missing_file(folder):
+    (problem,) = problems(folder, GOOD, "b.png,gone.png,instances,m,p2,g,,,")
+    assert "row 3, column mask: found" in problem
+    assert problem.endswith("gone.png', expected an existing file")
+
+
+def test_mask_of_another_size(folder):
+    write_label_map(folder / "wide.png", np.eye(6, 9, dtype=np.uint8))
+    (problem,) = problems(folder, "a.png,wide.png,instances,m,p,g,,,")
+    assert "6 x 9" in problem
+    assert problem.endswith("expected 6 x 8 as its image")
+
+
+def test_stack_and_truncated_file(folder):
+    tifffile.imwrite(folder / "stack.tif", np.arange(240, dtype=np.uint16).reshape(5, 6, 8))
+    (folder / "cut.png").write_bytes((folder / "c.png").read_bytes()[:20])
+    found = problems(folder, "stack.tif,,binary,m,p,g,,,", "cut.png,,binary,m,q,g,,,")
+    assert "stack.tif" in found[0]
+    assert "cut.png" in found[1]
+
+
+def test_two_patients_with_one_file(folder):
+    (problem,) = problems(folder, GOOD, "a.png,b_mask.png,instances,m,p2,healthy,,,")
+    assert problem == (
+        "row 3, column patient: found 'p2', expected one patient per file (row 2 gives it to 'p1')"
+    )
+
+
+def test_two_patients_with_copies_of_one_file(folder):
+    shutil.copy(folder / "a.png", folder / "copy.png")
+    (problem,) = problems(folder, GOOD, "copy.png,,instances,histology,p2,healthy,,,")
+    assert "same bytes as row 2, 'p1'" in problem
+
+
+def test_duplicate_image_and_shared_mask(folder):
+    found = problems(folder, GOOD, GOOD, "b.png,a_mask.png,instances,histology,p1,healthy,,,train")
+    assert any("each image once (also row 2)" in problem for problem in found)
+    assert any("row 4, column mask" in problem for problem in found)
+
+
+def test_patient_in_two_splits_over_modalities(folder):
+    (problem,) = problems(folder, GOOD, "b.png,,binary,sr_microct,p1,healthy,,,test")
+    assert problem == (
+        "row 3, column split: found 'test', expected train as in row 2: patient 'p1' is one unit"
+    )
+
+
+def test_names_are_unique_within_a_modality_only(folder):
+    (folder / "other").mkdir()
+    Image.fromarray(np.eye(6, 8, dtype=np.uint8)).save(folder / "other/a.png")
+    assert len(read_manifest(write(folder, GOOD, "other/a.png,,binary,microct,p1,healthy,,,"))) == 2
+    (problem,) = problems(folder, GOOD, "other/a.png,,binary,histology,p1,healthy,,,")
+    assert "differ within histology" in problem
+
+
+def test_empty_and_absent_manifest(folder):
+    (problem,) = problems(folder)
+    assert "at least one row" in problem
+    with pytest.raises(FileNotFoundError, match="no manifest here"):
+        read_manifest(folder / "other.csv")
+
+
+text = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
+value = text.map(str.strip).filter(bool)
+length = st.none() | st.floats(1e-6, 1e6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(value, value, length, length), min_size=1, max_size=5))
+def test_any_text_and_length_survives_writing(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("round").resolve()
+    records = [
+        Record(folder / f"{i}.png", None, "binary", "m", f"{i}{patient}", group, pixel, spacing)
+        for i, (patient, group, pixel, spacing) in enumerate(rows)
+    ]
+    write_manifest(folder / "manifest.csv", records)
+    assert read_manifest(folder / "manifest.csv", check_files=False) == records

@@ -1,0 +1,59 @@
+from collections import Counter
+
+import pytest
+import torch.distributed as dist
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.testing._internal.distributed.fake_pg import FakeStore
+
+from data_modules.sampler import SeededSampler
+
+
+def epoch(sampler, number):
+    sampler.set_epoch(number)
+    return list(sampler)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 50), st.integers(0, 4))
+def test_records_are_drawn_equally_often_at_every_moment(n_records, samples, seed):
+    sampler = SeededSampler(n_records, samples, seed)
+    drawn = []
+    for number in range(4):
+        drawn += [index for index, _ in epoch(sampler, number)]
+        counts = Counter(drawn)
+        assert max(counts.values()) - min(counts.get(i, 0) for i in range(n_records)) <= 1
+    assert len(drawn) == 4 * samples
+
+
+def test_an_epoch_depends_on_seed_and_number_alone():
+    straight = SeededSampler(5, 12, seed=7)
+    epochs = [epoch(straight, number) for number in range(3)]
+    assert epoch(SeededSampler(5, 12, seed=7), 2) == epochs[2]
+    assert epochs[0] != epochs[1]
+    assert epoch(SeededSampler(5, 12, seed=8), 0) != epochs[0]
+
+
+def test_sample_seeds_differ():
+    seeds = [seed for number in range(5) for _, seed in epoch(SeededSampler(3, 200), number)]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_processes_share_the_epoch_of_one():
+    alone = epoch(SeededSampler(7, 12, seed=1), 3)
+    shares = []
+    for rank in range(3):
+        dist.init_process_group("fake", rank=rank, world_size=3, store=FakeStore())
+        try:
+            shares.append(epoch(SeededSampler(7, 12, seed=1), 3))
+            assert len(SeededSampler(7, 11)) == 4
+        finally:
+            dist.destroy_process_group()
+    assert [len(share) for share in shares] == [4, 4, 4]
+    assert [sample for turn in zip(*shares, strict=True) for sample in turn] == alone
+
+
+@pytest.mark.parametrize(("records", "samples"), [(0, 5), (5, 0)])
+def test_nothing_to_draw(records, samples):
+    with pytest.raises(ValueError, match="expected at least 1 of each"):
+        SeededSampler(records, samples)

@@ -1,0 +1,115 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_modules.manifest import Record
+from data_modules.splits import load_splits, make_splits, resolve_splits, write_splits
+
+
+def record(number, patient, modality="ct", group="healthy", split=None):
+    image = Path(f"/data/{modality}/{number}.png")
+    return Record(image, None, "binary", modality, patient, group, None, split=split)
+
+
+def cohort(n, modality="ct", groups=("healthy",)):
+    return [record(i, f"p{i}", modality, groups[i % len(groups)]) for i in range(n)]
+
+
+studies = st.lists(
+    st.tuples(st.integers(0, 25), st.sampled_from(["ct", "histology"]), st.sampled_from("abc")),
+    min_size=1,
+    max_size=60,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(studies, st.integers(0, 5))
+def test_no_patient_is_in_two_splits_and_training_has_every_group(rows, seed):
+    records = [record(i, f"p{p}", m, g) for i, (p, m, g) in enumerate(rows)]
+    splits = make_splits(records, seed=seed)
+    sets = [set(splits.train), set(splits.val), set(splits.test)]
+    assert sum(map(len, sets)) == len(set.union(*sets)) == len({r.patient for r in records})
+    pairs = {(r.modality, r.group) for r in records}
+    assert {(r.modality, r.group) for r in splits.select(records, "train")} == pairs
+    for modality in ("ct", "histology"):
+        by_split = [
+            {r.image for r in splits.select(records, name) if r.modality == modality}
+            for name in ("train", "val", "test")
+        ]
+        assert sum(map(len, by_split)) == sum(r.modality == modality for r in records)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(20, 80), st.integers(1, 3), st.integers(0, 5))
+def test_shares_are_close_to_the_fractions(n, n_groups, seed):
+    splits = make_splits(cohort(n, groups="abc"[:n_groups]), (0.8, 0.1, 0.1), seed)
+    for members, fraction in ((splits.train, 0.8), (splits.val, 0.1), (splits.test, 0.1)):
+        assert abs(len(members) - fraction * n) <= 2
+
+
+def test_every_modality_reaches_every_split_where_patients_suffice():
+    records = cohort(30) + [record(i, f"h{i}", "histology") for i in range(3)]
+    splits = make_splits(records)
+    for name in ("train", "val", "test"):
+        assert {r.modality for r in splits.select(records, name)} == {"ct", "histology"}
+
+
+def test_order_of_rows_is_irrelevant_and_the_seed_is_not():
+    records = cohort(40)
+    assert make_splits(records, seed=3) == make_splits(records[::-1], seed=3)
+    assert make_splits(records, seed=3).test != make_splits(records, seed=4).test
+
+
+def test_prescribed_splits_are_kept_and_the_rest_is_drawn():
+    prescribed = [record(i, f"q{i}", split="test") for i in range(10)]
+    records = cohort(10) + prescribed
+    splits = make_splits(records)
+    assert {f"q{i}" for i in range(10)} <= set(splits.test)
+    assert splits.source == "manifest and drawn"
+    assert splits.train
+    assert splits.val
+    assert make_splits(prescribed).source == "manifest"
+    assert make_splits(prescribed).train == ()
+
+
+def test_patient_prescribed_to_two_splits():
+    records = [record(0, "p", split="train"), record(1, "p", "histology", split="test")]
+    with pytest.raises(ValueError, match="patient 'p' is in train and in test"):
+        make_splits(records)
+
+
+@pytest.mark.parametrize("fractions", [(0.5, 0.1, 0.1), (0.0, 0.5, 0.5), (1.2, -0.1, -0.1)])
+def test_fractions_that_are_none(fractions):
+    with pytest.raises(ValueError, match="split fractions"):
+        make_splits(cohort(5), fractions)
+
+
+def test_split_file_is_authoritative_and_tied_to_its_records(tmp_path):
+    records, path = cohort(20), tmp_path / "splits.json"
+    first = resolve_splits(records, path, seed=1)
+    assert resolve_splits(records, path, (0.4, 0.3, 0.3), seed=2) == first
+    moved = [Record(**{**vars(r), "image": Path("/moved") / r.image.name}) for r in records]
+    assert load_splits(path, moved) == first
+    with pytest.raises(ValueError, match=r"splits\.json: made for another manifest"):
+        load_splits(path, records[:-1])
+    regrouped = [*records[:-1], record(19, "p19", group="osteoporotic")]
+    with pytest.raises(ValueError, match="made for another manifest"):
+        load_splits(path, regrouped)
+
+
+def test_damaged_split_files(tmp_path):
+    records, path = cohort(10), tmp_path / "splits.json"
+    with pytest.raises(FileNotFoundError, match="no split file here"):
+        load_splits(path, records)
+    write_splits(path, make_splits(records))
+    content = json.loads(path.read_text())
+    content["test"].append(content["train"][0])
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f"patient in two splits: {content['train'][0]}"):
+        load_splits(path, records)
+    path.write_text("{")
+    with pytest.raises(ValueError, match="not a split file"):
+        load_splits(path, records)

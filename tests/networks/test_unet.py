@@ -1,0 +1,36 @@
+import pytest
+import torch
+
+from lotus.networks import UNet
+
+
+def test_published_size():
+    # LOTUS's student: 1.94 million parameters with one logit.
+    assert sum(weight.numel() for weight in UNet().parameters()) == 1_942_577
+
+
+@pytest.mark.parametrize("size", [(16, 16), (20, 37), (5, 9), (1, 1)])
+def test_any_size_gives_logits_of_that_size(size):
+    network = UNet(filters=(4, 8, 8)).eval()
+    assert network(torch.rand(1, 3, *size)).shape == (1, 1, *size)
+
+
+def test_head_of_features_is_forward():
+    network = UNet(in_channels=1, out_channels=3, filters=(4, 8)).eval()
+    image = torch.rand(2, 1, 12, 12)
+    features = network.features(image)
+    assert features.shape == (2, 4, 12, 12)
+    torch.testing.assert_close(network.head(features), network(image))
+
+
+def test_padding_does_not_move_the_image():
+    # The receptive field of a two-level network is far smaller than 32 pixels.
+    network = UNet(filters=(4, 8)).eval()
+    image = torch.rand(1, 3, 65, 64)
+    torch.testing.assert_close(network(image)[..., :32, :], network(image[..., :64, :])[..., :32, :])
+
+
+@pytest.mark.parametrize("arguments", [{"filters": (8,)}, {"in_channels": 0}, {"out_channels": 0}])
+def test_impossible_shapes_are_refused(arguments):
+    with pytest.raises(ValueError, match="at least two levels and positive channel counts"):
+        UNet(**arguments)
