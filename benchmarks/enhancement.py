@@ -35,7 +35,7 @@ def noisy_slice(random: np.random.Generator) -> NDArray[np.float32]:
     blobs = gaussian_filter(random.random((SIDE, SIDE), np.float32), 40.0)
     tissue = np.where(blobs > np.median(blobs), 0.7, 0.3)
     noisy = tissue + 0.05 * random.standard_normal((SIDE, SIDE), np.float32)
-    return np.clip(noisy, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(noisy, 0.0, 1.0), np.float32)
 
 
 def main() -> None:

@@ -1,6 +1,26 @@
-"""Data: manifests, splits, LightningDataModules, phantoms and adapters of public data sets."""
+"""Data: manifests, splits, LightningDataModules, phantoms and adapters of public data sets.
 
-from data_modules.segmentation import SegmentationDataModule
-from data_modules.unpaired import UnpairedDataModule
+The data modules are imported when first used, because they bring torch, Lightning and MONAI,
+which reading or writing a manifest does not need.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from data_modules.segmentation import SegmentationDataModule
+    from data_modules.unpaired import UnpairedDataModule
 
 __all__ = ["SegmentationDataModule", "UnpairedDataModule"]
+
+_HOMES = {
+    "SegmentationDataModule": "data_modules.segmentation",
+    "UnpairedDataModule": "data_modules.unpaired",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a data module on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch.distributed
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
 
 SampleIndex = tuple[int, int]
 """Index of a record and the seed from which everything random about the sample is drawn."""
@@ -70,6 +71,19 @@ class SeededSampler(Sampler[SampleIndex]):
         offset = start - first * self.n_records
         chained: list[int] = np.concatenate(passes)[offset : offset + length].tolist()
         return chained
+
+
+class LateLoader(DataLoader[Any]):
+    """A loader that asks its sampler for indices when the first batch is asked for.
+
+    A plain loader with workers asks as soon as an iterator is made. A trainer that resumes makes
+    the iterator first and tells the sampler the epoch afterwards, and would train on the batches
+    of epoch 0 again.
+    """
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """Yield the batches of the sampler's epoch at the time of the first one."""
+        yield from super().__iter__()
 
 
 def _world() -> tuple[int, int]:

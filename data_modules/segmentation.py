@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from data_modules.dataset import ImageSource, Sample, SegmentationDataset, WholeImageDataset
 from data_modules.manifest import SPLIT_NAMES, Record, read_manifest
 from data_modules.patch_cache import PatchCache
-from data_modules.sampler import SeededSampler
+from data_modules.sampler import LateLoader, SeededSampler
 from data_modules.splits import DEFAULT_FRACTIONS, Splits, resolve_splits, write_splits
 from lotus.transforms.intensity_range import PercentileRange
 from lotus.transforms.preprocessing import Preprocessing
@@ -179,7 +179,7 @@ class SegmentationDataModule(LightningDataModule):
             The loader.
         """
         samples = n_records if self.samples_per_epoch is None else self.samples_per_epoch
-        return DataLoader(
+        return LateLoader(
             dataset,
             batch_size=self.batch_size,
             sampler=SeededSampler(n_records, samples, self.seed),

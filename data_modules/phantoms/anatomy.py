@@ -57,9 +57,7 @@ class BoneProperties:
 
 
 GROUPS: dict[str, BoneProperties] = {
-    "healthy": BoneProperties(
-        LacunaPopulation(20_600.0, 410.0, 150.0, 3.9, 1.9), 0.40, 27.0, 0.10
-    ),
+    "healthy": BoneProperties(LacunaPopulation(20_600.0, 410.0, 150.0, 3.9, 1.9), 0.40, 27.0, 0.10),
     "osteoporotic": BoneProperties(
         LacunaPopulation(15_500.0, 470.0, 180.0, 3.2, 1.7), 0.26, 40.0, 0.24
     ),
@@ -209,8 +207,6 @@ def cut_section(patient: Patient, config: SectionConfig, rng: np.random.Generato
         ellipsoids, config.thickness_um, config.pixel_size_um, config.minimum_area_um2
     )
     outlines = Ellipses(outlines.centre - margin, outlines.semi_axes, outlines.angle)
-    seen = (np.abs(outlines.centre + 0.5 - config.size / 2) < config.size / 2 + margin).all(axis=1)
-    outlines, visibility = outlines.take(seen), visibility[seen]
     architecture = wide.crop(margin)
     labels = draw_labels((config.size, config.size), outlines) * architecture.bone.astype(np.uint16)
     return Section(

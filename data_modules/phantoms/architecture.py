@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,7 +213,7 @@ def _window(
     corner: NDArray[np.float64],
     shape: tuple[int, int],
     step: float,
-    order: int,
+    order: Literal[1, 3],
     stride: int,
 ) -> NDArray[np.float64]:
     """Look at a periodic field through a window of ``shape`` pixels (every ``stride``-th)."""
@@ -220,7 +221,7 @@ def _window(
         start + np.arange(0, length, stride) * step
         for start, length in zip(corner, shape, strict=True)
     ]
-    grid = np.meshgrid(*axes, indexing="ij")
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"))
     window: NDArray[np.float64] = ndimage.map_coordinates(
         field, grid, order=order, mode="grid-wrap"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,14 +85,13 @@ def draw_labels(shape: tuple[int, int], ellipses: Ellipses) -> NDArray[np.uint16
 
 def _stamps(
     shape: tuple[int, int], ellipses: Ellipses
-) -> list[tuple[slice, NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]]:
+) -> Iterator[tuple[slice, NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]]:
     """Blocks of stamps: row, column and signed distance to the outline (inside > 0), (n, K, K)."""
     if not len(ellipses):
-        return []
+        return
     reach = int(np.ceil(ellipses.semi_axes.max())) + 2
     offset = np.arange(-reach, reach + 1)
     block = max(1, _PIXELS_PER_BLOCK // len(offset) ** 2)
-    result = []
     for start in range(0, len(ellipses), block):
         part = slice(start, min(start + block, len(ellipses)))
         centre, axes = ellipses.centre[part], ellipses.semi_axes[part]
@@ -109,12 +109,10 @@ def _stamps(
         slope = np.hypot(along / axes[:, 0, None, None], across / axes[:, 1, None, None]) / radius
         distance = (1.0 - radius) / np.maximum(slope, 1.0 / axes[:, 0, None, None])
         outside = (rows < 0) | (rows >= shape[0]) | (columns < 0) | (columns >= shape[1])
-        distance = np.where(outside, -np.inf, distance).astype(np.float32)
-        full = distance.shape
-        rows = np.broadcast_to(rows, full)
-        columns = np.broadcast_to(columns, full)
-        result.append((part, rows, columns, distance))
-    return result
+        signed = np.where(outside, -np.inf, distance).astype(np.float32)
+        rows = np.broadcast_to(rows, signed.shape)
+        columns = np.broadcast_to(columns, signed.shape)
+        yield part, rows, columns, signed
 
 
 def smooth_noise(
@@ -133,8 +131,7 @@ def smooth_noise(
     spacing = max(wavelength / 2.5, 1.0)
     rows, columns = (_spline_weights(length, spacing, rng.random()) for length in shape)
     coarse = rng.standard_normal((rows.shape[1], columns.shape[1])).astype(np.float32)
-    field: NDArray[np.float32] = rows @ coarse @ columns.T
-    return field
+    return np.asarray(rows @ coarse @ columns.T)
 
 
 def _spline_weights(length: int, spacing: float, start: float) -> NDArray[np.float32]:

@@ -137,9 +137,7 @@ def _draw_lacunae(
     return haematoxylin, eosin
 
 
-def _osteocytes(
-    section: Section, rng: np.random.Generator
-) -> tuple[Ellipses, NDArray[np.float64]]:
+def _osteocytes(section: Section, rng: np.random.Generator) -> tuple[Ellipses, NDArray[np.float64]]:
     """Nuclei of the osteocytes that the section meets, and their amount of haematoxylin."""
     lived_in = section.occupied & (rng.random(len(section.outlines)) < 0.93)
     lacunae = section.outlines.take(lived_in)

@@ -70,7 +70,7 @@ def _adipocytes(
     membrane = np.zeros(shape, np.float32)
     if not len(index):
         return fat, membrane
-    distance, _ = cKDTree(seeds).query((index + 0.5) * pixel_size_um, k=3)
+    distance = np.asarray(cKDTree(seeds).query((index + 0.5) * pixel_size_um, k=3)[0])
     # Half the difference to the second seed is the distance to the wall; adding the third rounds
     # the corners, which leaves the gaps between fat cells where other marrow lies.
     wall = (distance[:, 1] - distance[:, 0]) / 2.0
@@ -128,8 +128,8 @@ def _lining_cells(
     wanted = rng.poisson(_LINING_CELLS_PER_UM * pixel_size_um * len(shell))
     chosen = shell[rng.integers(0, len(shell), wanted)] if len(shell) else shell
     rows, columns = np.gradient(ndimage.gaussian_filter(distance, 1.0))
-    where = tuple(chosen.T)
-    angle = np.arctan2(rows[where], columns[where]) + np.pi / 2
+    normal = np.asarray(np.arctan2(rows, columns), np.float64)
+    angle = normal[chosen[:, 0], chosen[:, 1]] + np.pi / 2
     axes = np.stack([rng.uniform(2.8, 5.0, len(chosen)), rng.uniform(0.8, 1.5, len(chosen))], 1)
     nuclei = Ellipses(chosen.astype(np.float64), axes / pixel_size_um, angle)
     return draw_coverage(shape, nuclei, rng.uniform(0.6, 1.0, len(chosen)))

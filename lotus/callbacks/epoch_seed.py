@@ -1,7 +1,5 @@
 """A resumed training draws the same random numbers as an uninterrupted one."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Validation images with outlines on the W&B dashboard."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

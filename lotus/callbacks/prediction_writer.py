@@ -1,7 +1,5 @@
 """Predictions of a test or prediction as files, and the scores of a test."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What was run, on what, with which data: kept in the run folder."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -20,7 +20,7 @@ from lotus.imaging.decoding import decoding, is_tiff, native, refuse_truncated
 from lotus.imaging.pixel_size import micrometres, tiff_pixel_size
 
 if TYPE_CHECKING:
-    from lotus.transforms.enhancement import Cluster
+    from lotus.transforms.enhancement import SRMicroCTEnhancement
 
 Spacing = tuple[float | None, float | None, float | None]
 
@@ -60,6 +60,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="k-means cluster that is bone in slices of negative grey values "
         "(smallest: as the original authors)",
     )
+    parser.add_argument(
+        "--opening-px",
+        type=int,
+        default=20,
+        metavar="N",
+        help="bone thinner than this is lost; take less for larger pixels (default 20)",
+    )
+    parser.add_argument(
+        "--closing-px",
+        type=int,
+        default=25,
+        metavar="N",
+        help="gaps up to twice this width are closed (default 25)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -74,6 +88,11 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from tqdm import tqdm
 
+    from lotus.transforms.enhancement import SRMicroCTEnhancement
+
+    enhancement = SRMicroCTEnhancement(
+        arguments.cluster, arguments.opening_px, arguments.closing_px
+    )
     sources = _sources(arguments.input)
     targets = _targets(arguments.input, sources, arguments.output)
     masks = _targets(arguments.input, sources, arguments.mask) if arguments.mask else None
@@ -84,7 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
     with tqdm(total=total, desc="enhance", unit="slice") as bar:
         for index, source in enumerate(sources):
             mask = masks[index] if masks else None
-            blank += _enhance_file(source, targets[index], mask, arguments.cluster, bar.update)
+            blank += _enhance_file(source, targets[index], mask, enhancement, bar.update)
     print(f"{total} slices of {len(sources)} files enhanced to {arguments.output}")
     if blank:
         print(f"{blank} slices of volumes are blank (constant or without values): written as 0")
@@ -136,13 +155,10 @@ def _enhance_file(
     source: Path,
     target: Path,
     mask: Path | None,
-    cluster: Cluster,
+    enhancement: SRMicroCTEnhancement,
     advance: Callable[[], object],
 ) -> int:
     """Write the enhanced slices (and bone masks) of one file; returns how many were blank."""
-    from lotus.transforms.enhancement import enhance_slice
-    from lotus.transforms.preprocessing import finite_range
-
     blank = 0
     with ExitStack() as stack:
         slices = stack.enter_context(_open_slices(source))
@@ -150,8 +166,7 @@ def _enhance_file(
         write_mask = mask and stack.enter_context(_page_writer(mask, slices, np.dtype(np.uint8)))
         for plane in slices.planes:
             try:
-                finite_range(plane)
-                enhanced, bone = enhance_slice(plane, cluster)
+                enhanced, bone = enhancement.enhance(plane)
             except ValueError as error:
                 # Volumes often begin and end with empty slices; a lone image has to hold something.
                 if slices.shape[0] == 1:

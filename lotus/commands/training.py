@@ -2,12 +2,14 @@
 
 import os
 from argparse import ArgumentError
+from collections.abc import Hashable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import ModelCheckpoint
+from jsonargparse.typing import register_type
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from lotus.callbacks import EpochSeed, OverlayImages, PredictionWriter, RunRecord
@@ -70,6 +72,7 @@ class LotusCLI(LightningCLI):
             RunRecord(),
             OverlayImages(),
             PredictionWriter(),
+            *([LearningRateMonitor("epoch")] if self.subcommand == "fit" else []),
         ]
         return super().instantiate_trainer(**kwargs)
 
@@ -95,6 +98,8 @@ def run(arguments: list[str]) -> None:
         arguments: ``[fit|validate|test|predict, ...]``.
     """
     os.environ.setdefault("WANDB_SILENT", "true")
+    # MONAI's keys are of this type; without it the saved configuration would not hold them.
+    register_type(Hashable, serializer=str, deserializer=str)
     options = {"exit_on_error": False}
     try:
         LotusCLI(
@@ -102,6 +107,8 @@ def run(arguments: list[str]) -> None:
             seed_everything_default=0,
             save_config_callback=None,
             auto_configure_optimizers=False,
+            # The data module's sampler shards itself, and is the same after a resume.
+            trainer_defaults={"use_distributed_sampler": False},
             parser_kwargs={**options, **dict.fromkeys(LotusCLI.subcommands(), options)},
         )
     except ArgumentError as error:

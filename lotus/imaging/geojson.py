@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lotus.imaging.atomic import atomic_path
 from lotus.imaging.outlines import Polygon, outline_objects, ring_area
 
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://geojson.org/lotus")
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "lotus-bone")
 
 
 def object_features(

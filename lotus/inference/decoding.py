@@ -7,7 +7,7 @@ overlap, both saw the same pixels, so pieces of objects that coincide there are 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-Decode = Callable[[NDArray[Any]], NDArray[np.int32]]
+from lotus.transforms import InstanceScheme
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class LabelBand:
     Attributes:
         start: first row of the band in the image.
         labels: int32 (rows, X), 0 is background.
+        values: float32 (K, rows, X), the foreground probability and then the probabilities of the
+            network's outputs but the first.
         count: labels run up to this number; some may have no pixel in the band.
         offset: see above.
         unfinished: sorted labels (N,) whose object may go on in the next band.
@@ -34,6 +36,7 @@ class LabelBand:
 
     start: int
     labels: NDArray[np.int32]
+    values: NDArray[np.float32]
     count: int
     offset: int
     unfinished: NDArray[np.int32]
@@ -79,7 +82,11 @@ class SameObject:
 
 
 def decode_bands(
-    bands: Iterable[NDArray[Any]], decode: Decode, height: int, halo: int, same: SameObject
+    bands: Iterable[NDArray[np.float32]],
+    scheme: InstanceScheme,
+    height: int,
+    halo: int,
+    same: SameObject,
 ) -> Iterator[LabelBand]:
     """Decode a probability map from top to bottom in memory for a few bands.
 
@@ -90,7 +97,7 @@ def decode_bands(
 
     Args:
         bands: probabilities (K, rows, X) from top to bottom.
-        decode: (K, Y, X) -> label map (Y, X), numbered from 1 without gaps.
+        scheme: finds the objects of a probability map.
         height: rows of all bands together.
         halo: rows of context above and below a band.
         same: receives the provisional numbers and which of them are one object. What it says of
@@ -100,7 +107,7 @@ def decode_bands(
     Yields:
         The label bands, ``halo`` rows later than the probabilities.
     """
-    held: NDArray[Any] | None = None
+    held: NDArray[np.float32] | None = None
     before: NDArray[np.int32] | None = None
     first, start, arrived, offset_before = 0, 0, 0, 0
     for band in bands:
@@ -109,7 +116,7 @@ def decode_bands(
         stop = height if arrived == height else arrived - halo
         if stop <= start:
             continue
-        labels = decode(held)
+        labels = scheme.decode(held)
         count, offset = int(labels.max(initial=0)), len(same) - 1
         same.extend(count)
         if before is not None:
@@ -119,7 +126,9 @@ def decode_bands(
         before, offset_before = labels[following - first :], offset
         seen = np.bincount(before.ravel(), minlength=count + 1)
         unfinished = 1 + np.flatnonzero(seen[1:]).astype(np.int32)
-        yield LabelBand(start, labels[start - first : stop - first], count, offset, unfinished)
+        own = slice(start - first, stop - first)
+        values = np.concatenate((scheme.foreground(held[:, own])[None], held[1:, own]))
+        yield LabelBand(start, labels[own], values, count, offset, unfinished)
         held = held[:, following - first :]
         first, start = following, stop
 

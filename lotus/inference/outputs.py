@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,11 @@ from lotus.imaging import TiledWriter, atomic_path, object_features, write_featu
 from lotus.imaging.raster import label_type
 from lotus.inference.collecting import FinishedObjects, ObjectCollector
 from lotus.inference.decoding import SameObject, decode_bands
+from lotus.inference.object_rows import ObjectRows, class_of
 from lotus.inference.spool import LabelSpool
 from lotus.transforms import InstanceScheme
+
+Spacing = tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -45,3 +49,89 @@ class OutputFiles:
         )
 
 
+@dataclass(frozen=True)
+class SegmentedObjects:
+    """What was found in an image.
+
+    Attributes:
+        count: objects.
+        unmeasured: objects too large to be outlined and measured; their label, area, place and
+            probability are in the table, their other columns are empty.
+    """
+
+    count: int
+    unmeasured: int
+
+
+def write_outputs(
+    files: OutputFiles,
+    bands: Iterable[NDArray[np.float32]],
+    shape: tuple[int, int],
+    scheme: InstanceScheme,
+    class_names: list[str],
+    halo: int,
+    spacing_um: Spacing,
+) -> SegmentedObjects:
+    """Find, measure, outline and write the objects of a probability map that arrives in bands.
+
+    Memory is bounded by a few bands. Every file appears whole or not at all.
+
+    Args:
+        files: what to write.
+        bands: probabilities (K, rows, X) from top to bottom.
+        shape: (Y, X) of all bands together.
+        scheme: finds the objects.
+        class_names: foreground classes. Of several, an object has the one with the greatest mean
+            probability, and the table says which.
+        halo: rows of context for finding objects.
+        spacing_um: (Y, X) pixel size, None where it is unknown: nothing is given in µm then.
+    """
+    same = SameObject()
+    collector = ObjectCollector(same)
+    with ExitStack() as stack:
+        probability = stack.enter_context(
+            TiledWriter(files.probability, shape, np.uint8, spacing_um=spacing_um)
+        )
+        spool = stack.enter_context(LabelSpool(files.labels.parent))
+        path = stack.enter_context(atomic_path(files.table))
+        stream = stack.enter_context(path.open("w", encoding="utf-8", newline=""))
+        rows = ObjectRows(stream, class_names, spacing_um)
+
+        def finished() -> Iterator[FinishedObjects]:
+            for band in decode_bands(bands, scheme, shape[0], halo, same):
+                probability.write(_as_bytes(band.values[0]))
+                spool.append(band)
+                yield from collector.add(band)
+
+        write_features(files.outlines, _features(finished(), rows, class_names, spacing_um))
+        rows.write_large(collector.large)
+        labels = (collector.final_labels(band) for band in spool)
+        write_tiled(files.labels, shape, label_type(collector.count), labels, spacing_um=spacing_um)
+    return SegmentedObjects(collector.count, len(collector.large))
+
+
+def _as_bytes(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+    rounded: NDArray[np.uint8] = (probability * np.float32(255.0) + 0.5).astype(np.uint8)
+    return rounded
+
+
+def _features(
+    finished: Iterable[FinishedObjects],
+    rows: ObjectRows,
+    class_names: list[str],
+    spacing_um: Spacing,
+) -> Iterator[dict[str, Any]]:
+    """Write the table's rows of finished objects and give their outlines."""
+    for objects in finished:
+        rows.write(objects)
+        if len(class_names) == 1:
+            yield from object_features(
+                objects.labels, class_names[0], objects.offset_yx, spacing_um
+            )
+            continue
+        classes = np.append(-1, class_of(objects.means))
+        numbers = np.append(0, np.unique(objects.labels[objects.labels > 0]))
+        of_pixel = classes[np.searchsorted(numbers, objects.labels)]
+        for index in np.unique(classes[1:]):
+            labels = np.where(of_pixel == index, objects.labels, 0)
+            yield from object_features(labels, class_names[index], objects.offset_yx, spacing_um)

@@ -123,6 +123,6 @@ class Predictor:
             image = image.expand(-1, self._channels, -1, -1)
             logits = self._network(image.contiguous(memory_format=torch.channels_last))
             logits = (logits[0] if isinstance(logits, list | tuple) else logits).float()
-            probabilities = logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
+            probabilities: Tensor = logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
         self._done(len(windows))
         return probabilities

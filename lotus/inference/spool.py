@@ -17,7 +17,7 @@ from lotus.inference.decoding import LabelBand
 class LabelSpool:
     """Compressed label bands in an unnamed file, which vanishes however the process ends.
 
-    Used in a ``with`` statement.
+    The values of the bands are not kept. Used in a ``with`` statement.
 
     Args:
         folder: where the file lies; the disk of the output has the room that it needs.
@@ -44,10 +44,10 @@ class LabelSpool:
 
     def append(self, band: LabelBand) -> None:
         """Store one band."""
-        data = imagecodecs.zstd_encode(np.ascontiguousarray(band.labels), level=1)
+        data = imagecodecs.zstd_encode(band.labels.tobytes(), level=1)
         self._stream.write(data)
-        none = np.empty((0, band.labels.shape[1]), np.int32)
-        self._bands.append((replace(band, labels=none), len(data)))
+        stub = replace(band, labels=band.labels[:0].copy(), values=band.values[:, :0].copy())
+        self._bands.append((stub, len(data)))
 
     def __iter__(self) -> Iterator[LabelBand]:
         """Give the bands back in the order in which they came."""

@@ -1,1 +1,1 @@
-"""Package lotus.reports."""
+"""Figures, overlays and the self-contained HTML report of a run."""

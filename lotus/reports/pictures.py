@@ -40,7 +40,7 @@ class Example:
 def ranking_score(scores: pd.DataFrame) -> str | None:
     """Column to rank images by: Dice, else AJI; None if neither is ever defined."""
     for column in ("dice", "aji"):
-        if column in scores and pd.to_numeric(scores[column], errors="coerce").notna().any():
+        if column in scores and scores[column].notna().any():
             return column
     return None
 
@@ -51,8 +51,7 @@ def choose_examples(scores: pd.DataFrame, column: str) -> list[tuple[str, int]]:
     Returns:
         Role and number of the row; fewer than three where there are fewer images.
     """
-    values = pd.to_numeric(scores[column], errors="coerce").reset_index(drop=True)
-    ranked = values.dropna().sort_values(kind="stable")
+    ranked = scores[column].reset_index(drop=True).dropna().sort_values(kind="stable")
     places = {"best": len(ranked) - 1, "median": (len(ranked) - 1) // 2, "worst": 0}
     chosen: dict[int, str] = {}
     for role, place in places.items():

@@ -220,7 +220,8 @@ def _box_plots(scores: pd.DataFrame) -> list[dict[str, str]]:
 def _reproduction(run: RunFolder) -> dict[str, Any]:
     """The commands that were run, in their order, and what they need."""
     environment = run.environment or {}
-    commands = [str(entry["command"]) for entry in environment.get("invocations", [])]
+    entries = environment.get("invocations", [])
+    commands = [str(entry["command"]) for entry in entries if entry.get("command")]
     notes = []
     lines = []
     if environment.get("git_commit"):

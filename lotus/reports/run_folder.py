@@ -116,7 +116,9 @@ def read_scores(path: Path) -> pd.DataFrame:
         frame = frame.iloc[:-1]
     if frame.empty:
         raise ValueError("found no image")
-    return frame.reset_index(drop=True)
+    scores: pd.DataFrame = frame.drop(columns="name").apply(pd.to_numeric, errors="coerce")
+    scores.insert(0, "name", frame["name"])
+    return scores
 
 
 def manifest_folders(run: RunFolder) -> list[Path]:

@@ -74,7 +74,7 @@ def score_table(scores: pd.DataFrame) -> list[ScoreRow]:
     for column, (label, digits, meaning) in SCORES.items():
         if column not in scores:
             continue
-        values = pd.to_numeric(scores[column], errors="coerce").to_numpy(dtype=float)
+        values = scores[column].to_numpy(dtype=float)
         defined = values[np.isfinite(values)]
         rows.append(
             ScoreRow(
@@ -92,12 +92,12 @@ def score_table(scores: pd.DataFrame) -> list[ScoreRow]:
 def score_note(scores: pd.DataFrame) -> str:
     """What the counts under the score table mean."""
     note = (
-        f"Over {len(scores)} images; SD is that of the sample (n − 1). An undefined score is left out "
-        "of mean and median, and counted."
+        f"Over {len(scores)} images; SD is that of the sample (n − 1). An undefined score is "
+        "left out of mean and median, and counted."
     )
     if "undefined" not in scores:
         return note
-    counts = pd.to_numeric(scores["undefined"], errors="coerce").fillna(0)
+    counts = scores["undefined"].fillna(0)
     return (
         f"{note} Undefined scores and Hausdorff distances replaced by the image diagonal: "
         f"{int(counts.sum())}, in {int((counts > 0).sum())} of the images."

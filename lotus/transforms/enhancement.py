@@ -33,19 +33,33 @@ class SRMicroCTEnhancement(Preprocessing):
     See :func:`enhance_slice` for the steps.
     """
 
-    def __init__(self, cluster: Cluster = "brightest") -> None:
-        """Choose what is bone in slices of negative grey values.
+    def __init__(
+        self,
+        cluster: Cluster = "brightest",
+        opening_px: int = OPENING_SIDE,
+        closing_px: int = CLOSING_RADIUS,
+    ) -> None:
+        """Choose what is bone; the defaults are the paper's.
 
         Args:
             cluster: Which of the three k-means clusters is bone where most grey values are
                 negative: the brightest, or the one of fewest pixels (the original authors').
+            opening_px: Side of the opening's square. Bone thinner than this is lost, so larger
+                pixels than the paper's need a smaller square; 1 keeps everything.
+            closing_px: Radius of the closing's disk.
 
         Raises:
-            ValueError: If the cluster is neither.
+            ValueError: If the cluster is neither, or a size is not positive.
         """
         if cluster not in _CHOOSE_CLUSTER:
             raise ValueError(f"cluster is {cluster!r}; expected one of {list(_CHOOSE_CLUSTER)}")
+        if opening_px < 1 or closing_px < 1:
+            raise ValueError(
+                f"opening is {opening_px} and closing {closing_px}; expected at least 1 pixel"
+            )
         self.cluster: Cluster = cluster
+        self.opening_px = opening_px
+        self.closing_px = closing_px
 
     def __call__(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Enhance a ``(1, Y, X)`` slice; see :class:`Preprocessing`.
@@ -55,7 +69,11 @@ class SRMicroCTEnhancement(Preprocessing):
         """
         if image.shape[0] != 1:
             raise ValueError(f"image has {image.shape[0]} channels; a microCT slice has 1")
-        return enhance_slice(image[0], self.cluster)[0][None]
+        return self.enhance(image[0])[0][None]
+
+    def enhance(self, image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """:func:`enhance_slice` of a ``(Y, X)`` slice with these settings."""
+        return enhance_slice(image, self.cluster, self.opening_px, self.closing_px)
 
 
 def bone_mask(image: NDArray[Any], cluster: Cluster = "brightest") -> NDArray[np.bool_]:
@@ -75,7 +93,10 @@ def bone_mask(image: NDArray[Any], cluster: Cluster = "brightest") -> NDArray[np
 
 
 def enhance_slice(
-    image: NDArray[Any], cluster: Cluster = "brightest"
+    image: NDArray[Any],
+    cluster: Cluster = "brightest",
+    opening_px: int = OPENING_SIDE,
+    closing_px: int = CLOSING_RADIUS,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Enhance one slice and find its bone.
 
@@ -88,7 +109,9 @@ def enhance_slice(
 
     Args:
         image: ``(Y, X)`` raw grey values; pixels that are not finite are ignored and never bone.
-        cluster: See :class:`SRMicroCTEnhancement`.
+        cluster: See :class:`SRMicroCTEnhancement`, as for the sizes.
+        opening_px: Side of the opening's square.
+        closing_px: Radius of the closing's disk.
 
     Returns:
         The enhanced slice, float32 ``(Y, X)`` in [0, 1], and the bone mask, bool ``(Y, X)``,
@@ -106,7 +129,9 @@ def enhance_slice(
         low, high = _kmeans_interval(grey, cluster)
     else:
         low, high = _otsu(grey), np.inf
-    bone = _consolidate((smoothed > low) & (smoothed <= high) & valid) & valid
+    bright = (smoothed > low) & (smoothed <= high) & valid
+    square = footprint_rectangle((opening_px, opening_px), decomposition="separable")
+    bone = fill_voids(close_with_disk(opening(bright, square), closing_px)) & valid
     enhanced[~bone] = 0.0
     return enhanced, bone
 
@@ -150,12 +175,6 @@ def _kmeans_interval(grey: NDArray[np.float32], cluster: Cluster) -> tuple[float
     edges = (-np.inf, *(float(t) for t in thresholds), np.inf)
     chosen = _CHOOSE_CLUSTER[cluster](population)
     return edges[chosen], edges[chosen + 1]
-
-
-def _consolidate(bone: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Opening, closing and filling of step 3."""
-    square = footprint_rectangle((OPENING_SIDE, OPENING_SIDE), decomposition="separable")
-    return fill_voids(close_with_disk(opening(bone, square), CLOSING_RADIUS))
 
 
 def close_with_disk(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:

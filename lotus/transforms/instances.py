@@ -7,6 +7,7 @@ import cc3d
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
 from skimage.segmentation import watershed
 from torch import Tensor
 from torch.nn.functional import max_pool2d
@@ -156,8 +157,7 @@ class BoundaryWatershed(InstanceScheme):
         is_seed = probability[INTERIOR] > np.maximum(probability[BACKGROUND], boundary)
         seeds = _components(is_seed & foreground)
         seeds = _seed_every_component(seeds, foreground)
-        labels = watershed(boundary, seeds, mask=foreground, connectivity=2)
-        return _drop_small(labels.astype(np.int32, copy=False), self.minimum_size)
+        return _drop_small(_flood(boundary, seeds, foreground), self.minimum_size)
 
 
 def _is_uniform(labels: Tensor, radius: int) -> Tensor:
@@ -211,6 +211,20 @@ def _seed_every_component(
     seedless[0] = False
     number[seedless] = seeds.max(initial=0) + 1 + np.arange(np.count_nonzero(seedless))
     return np.where(seeds > 0, seeds, number[components])
+
+
+def _flood(
+    height: NDArray[Any], seeds: NDArray[np.int32], foreground: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """Watershed of ``height`` from the seeds within the foreground.
+
+    Only the seed pixels beside open ones take part. The others cannot change the result, yet
+    the watershed would queue every one of them.
+    """
+    is_open = foreground & (seeds == 0)
+    near = maximum_filter(is_open, size=3)
+    basins = watershed(height, np.where(near, seeds, 0), mask=near & foreground, connectivity=2)
+    return np.where(is_open, basins, seeds).astype(np.int32, copy=False)
 
 
 def _drop_small(labels: NDArray[np.int32], minimum_size: int) -> NDArray[np.int32]:

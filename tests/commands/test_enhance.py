@@ -101,10 +101,11 @@ def test_folder_gives_one_tiff_per_image(tmp_path, volume):
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "b.tif").array, expected)
 
 
-def test_negative_slices_take_the_chosen_cluster(tmp_path, volume):
+def test_settings_reach_the_enhancement(tmp_path, volume):
     write_image(tmp_path / "in.tif", volume[0] - 1)
-    run(tmp_path / "in.tif", "--output", tmp_path / "out.tif", "--cluster", "smallest")
-    expected, _ = enhance_slice(volume[0] - 1, "smallest")
+    settings = ("--cluster", "smallest", "--opening-px", 5, "--closing-px", 3)
+    run(tmp_path / "in.tif", "--output", tmp_path / "out.tif", *settings)
+    expected, _ = enhance_slice(volume[0] - 1, "smallest", 5, 3)
     np.testing.assert_array_equal(read_image(tmp_path / "out.tif").array, expected)
 
 

@@ -66,6 +66,15 @@ def test_batches_are_a_function_of_seed_and_epoch(module, num_workers, tmp_path)
         assert all(torch.equal(one[key], other[key]) for key in ("image", "mask", "instances"))
 
 
+def test_the_epoch_may_be_told_after_the_iterator_is_made(module, tmp_path):
+    data = module(num_workers=1, cache=tmp_path / "cache")
+    expected = next(iter(epoch(data.train_dataloader(), 1)))
+    loader = data.train_dataloader()
+    iterator = iter(loader)
+    loader.sampler.set_epoch(1)
+    assert next(iterator)["name"] == expected["name"]
+
+
 def test_training_images_are_nested_and_visit_different_patients_first(module):
     names = [{r.name for r in module(training_images=k).select("train")} for k in range(1, 17)]
     assert all(small < large for small, large in pairwise(names))
@@ -135,11 +144,11 @@ def test_modules_are_built_from_yaml(module, tmp_path):
         "cache": str(tmp_path / "cache"),
         "patch_size": 16,
     }
-    path = "data_modules.segmentation.SegmentationDataModule"
+    path = "data_modules.SegmentationDataModule"
     nested = {"class_path": path, "init_args": single}
     config = {
         "data": {
-            "class_path": "data_modules.unpaired.UnpairedDataModule",
+            "class_path": "data_modules.UnpairedDataModule",
             "init_args": {"student": nested, "teacher": nested},
         }
     }

@@ -102,9 +102,19 @@ def test_unusable_slices_are_refused(image, found):
         bone_mask(image)
 
 
-def test_unknown_cluster_is_refused():
+def test_impossible_settings_are_refused():
     with pytest.raises(ValueError, match="darkest"):
         SRMicroCTEnhancement("darkest")
+    with pytest.raises(ValueError, match="opening is 0"):
+        SRMicroCTEnhancement(opening_px=0)
+
+
+def test_thin_bone_survives_a_smaller_square():
+    image = np.full((120, 120), 0.1, np.float32)
+    image[50:62] = 0.9
+    assert not bone_mask(image).any()
+    kept = SRMicroCTEnhancement(opening_px=4, closing_px=3).enhance(image)[1]
+    assert abs(int(kept.any(axis=1).sum()) - 12) <= 2
 
 
 @settings(max_examples=15, deadline=None)

@@ -4,6 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from skimage.io import imread
+from skimage.segmentation import watershed
 
 from lotus.transforms import BoundaryWatershed, ConnectedComponents
 
@@ -176,14 +178,34 @@ def test_channels():
 def test_watershed_loses_fewer_real_nuclei_than_components(shared_data, domain):
     paths = sorted((shared_data / "dsb2018" / domain / "labels").glob("*.png"))[:8]
     assert paths
-    from skimage.io import imread
-
-    true, components, watershed = 0, 0, 0
+    true, merged, separated = 0, 0, 0
     scheme = BoundaryWatershed()
     for path in paths:
         labels = imread(path)
         true += len(np.unique(labels)) - 1
-        components += ConnectedComponents().decode((labels > 0)[None].astype(np.float32)).max()
-        watershed += scheme.decode(one_hot(encode(scheme, labels))).max()
-    assert abs(watershed - true) < abs(components - true)
-    assert abs(watershed - true) <= 0.02 * true
+        merged += ConnectedComponents().decode((labels > 0)[None].astype(np.float32)).max()
+        separated += scheme.decode(one_hot(encode(scheme, labels))).max()
+    assert abs(separated - true) < abs(merged - true)
+    assert abs(separated - true) <= 0.02 * true
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_decoding_equals_the_plain_watershed_of_all_seeds(seed):
+    rng = np.random.default_rng(seed)
+    target = encode(BoundaryWatershed(), voronoi_cells(rng))
+    blurred = ndimage.gaussian_filter(one_hot(target), (0, 0.8, 0.8))
+    noisy = blurred + 0.2 * rng.random(blurred.shape)
+    probability = noisy / noisy.sum(0)
+    foreground = probability[1] + probability[2] >= 0.5
+    seeds, _ = ndimage.label(
+        (probability[1] > np.maximum(probability[0], probability[2])) & foreground, np.ones((3, 3))
+    )
+    components, n = ndimage.label(foreground, np.ones((3, 3)))
+    for number in range(1, n + 1):
+        if not seeds[components == number].any():
+            seeds[components == number] = seeds.max() + 1
+    expected = watershed(probability[2], seeds, mask=foreground, connectivity=2)
+    decoded = BoundaryWatershed().decode(probability)
+    pairs = np.unique(np.stack([expected.ravel(), decoded.ravel()]), axis=1)
+    assert pairs.shape[1] == len(np.unique(expected)) == len(np.unique(decoded))

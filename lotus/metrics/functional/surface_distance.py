@@ -34,12 +34,13 @@ def boundary(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def nearest_distances(
     edge: NDArray[np.bool_], other: NDArray[np.bool_], voxel: tuple[float, ...]
 ) -> NDArray[np.float64]:
-    """Euclidean distance from every pixel of one edge to the nearest pixel of the other; exact.
+    """Euclidean distance from every pixel of one edge to the nearest pixel of the other.
 
     The distance along the first axis is computed for all pixels. The other axes are searched from
     the pixels of the edge only, the nearest lines first, until no nearer pixel is possible: edges
     that are compared are mostly close to each other. Pixels that are far from the other edge are
-    left to a Euclidean distance transform, so that work stays in proportion to the image.
+    left to a Euclidean distance transform, so that work stays in proportion to the image. The
+    search is exact; the transform is, to the rounding of float32.
 
     Args:
         edge: Bool array with two or three axes, the pixels to measure from.

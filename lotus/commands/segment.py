@@ -1,0 +1,85 @@
+"""Segment an image, a folder of images or a slide larger than memory."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``lotus segment``."""
+    parser.add_argument(
+        "input", type=Path, metavar="INPUT", help="image, slide or folder of images"
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, help="a .ckpt file of a lotus run"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="folder of the results")
+    parser.add_argument(
+        "--window", type=int, default=512, help="side of the windows in pixels (default: 512)"
+    )
+    parser.add_argument(
+        "--overlap", type=float, default=0.25, help="share of neighbouring windows (default: 0.25)"
+    )
+    parser.add_argument("--batch-size", type=int, default=4, help="windows at once (default: 4)")
+    parser.add_argument(
+        "--pixel-size-um",
+        type=float,
+        help="side of a pixel in µm; goes before what the file states",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        help="foreground probability that makes an object (default: as trained; connected "
+        "components only)",
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, ..."
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("32", "bf16"),
+        default="32",
+        help="bf16 is about twice as fast on recent processors, and rounds (default: 32)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Segment and say what was found.
+
+    Args:
+        arguments: of :func:`add_arguments`.
+
+    Raises:
+        FileNotFoundError: the input or the checkpoint is not there.
+        ValueError: an input, a checkpoint or an option that cannot be used.
+    """
+    from lotus.inference.segment import SegmentOptions, segment_folder, segment_image
+    from lotus.inference.segmenter import load_segmenter
+    from lotus.transforms import ConnectedComponents
+
+    if not arguments.input.exists():
+        raise FileNotFoundError(f"{arguments.input} does not exist")
+    options = SegmentOptions(
+        window=arguments.window,
+        overlap=arguments.overlap,
+        batch_size=arguments.batch_size,
+        pixel_size_um=arguments.pixel_size_um,
+        precision=arguments.precision,
+    )
+    segmenter = load_segmenter(arguments.checkpoint, arguments.device)
+    if arguments.threshold is not None:
+        scheme = segmenter.instances
+        if not isinstance(scheme, ConnectedComponents):
+            raise ValueError(
+                f"--threshold goes with connected components; the objects of this checkpoint are "
+                f"found by {type(scheme).__name__}"
+            )
+        segmenter.instances = ConnectedComponents(scheme.minimum_size, arguments.threshold)
+    if arguments.input.is_dir():
+        found = segment_folder(segmenter, arguments.input, arguments.output, options)
+        objects = sum(result.count for result in found.values())
+        print(f"{objects} objects in {len(found)} images, written to {arguments.output}")
+    else:
+        result = segment_image(segmenter, arguments.input, arguments.output, options)
+        print(f"{result.count} objects in {arguments.input.name}, written to {arguments.output}")

@@ -1,0 +1,224 @@
+"""Segmentation of images, folders of images and slides larger than memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from lotus.imaging import Slide
+from lotus.inference.outputs import OutputFiles, SegmentedObjects, write_outputs
+from lotus.inference.prediction import PRECISIONS, Predictor, check_channels, open_pixels
+from lotus.inference.segmenter import Segmenter
+from lotus.inference.windows import blend_windows, read_ahead, read_bands, window_grid
+
+IMAGE_SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".svs", ".png", ".jpg", ".jpeg")
+
+MOST_SPACING_DIFFERENCE = 0.2
+"""Above this relative difference to the pixel size of the training images there is a warning."""
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """How images are cut, predicted and measured.
+
+    Attributes:
+        window: side of the square windows in pixels, a multiple of 32.
+        overlap: share of a window that its neighbour covers as well, in [0, 1).
+        batch_size: windows predicted at once.
+        pixel_size_um: side of a pixel in µm; goes before what a file states. None: from the file.
+        precision: "32" or "bf16".
+        progress: show a progress bar on a terminal.
+    """
+
+    window: int = 512
+    overlap: float = 0.25
+    batch_size: int = 4
+    pixel_size_um: float | None = None
+    precision: str = "32"
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the values before any image is opened.
+
+        Raises:
+            ValueError: a value outside its range.
+        """
+        window_grid((1, 1), self.window, self.overlap)
+        if self.batch_size < 1:
+            raise ValueError(f"batch size is {self.batch_size}; expected at least 1 window")
+        if self.pixel_size_um is not None and not 0.0 < self.pixel_size_um < float("inf"):
+            raise ValueError(f"pixel size is {self.pixel_size_um} µm; expected a positive number")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision is {self.precision!r}; expected one of {PRECISIONS}")
+
+
+def segment_image(
+    segmenter: Segmenter,
+    image: Path,
+    output_dir: Path,
+    options: SegmentOptions | None = None,
+    notify: Callable[[str], None] = print,
+) -> SegmentedObjects:
+    """Segment one image or slide of any size and write what was found.
+
+    ``STEM_labels.tif`` (label map), ``STEM_probability.tif`` (foreground, 0-255), ``STEM.geojson``
+    (for QuPath) and ``STEM_objects.csv`` appear in ``output_dir``, each whole or not at all.
+    Memory is bounded by the width of the image times a few windows, however high it is, unless
+    the preprocessing needs the image as a whole.
+
+    Args:
+        segmenter: the trained network.
+        image: TIFF, OME-TIFF, SVS, PNG or JPEG file.
+        output_dir: folder of the results, made if it is missing.
+        options: how to go about it.
+        notify: receives lines the user should read: a pixel size that differs from the file's, or
+            by more than 20 % from that of the training images; objects too large to be measured.
+
+    Raises:
+        FileNotFoundError: no such image.
+        ValueError: an image that cannot be read or used (constant, no finite value, channels that
+            do not fit), or an output that is not a folder.
+    """
+    options = options or SegmentOptions()
+    _check_folder(output_dir)
+    with Slide(image) as slide:
+        check_channels(slide, segmenter)
+        spacing = _pixel_size(slide, segmenter, options, notify)
+        read_rows, normalise = open_pixels(slide, segmenter)
+        grid = window_grid(slide.shape, options.window, options.overlap)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        with tqdm(
+            total=len(grid),
+            desc=image.name,
+            unit="window",
+            leave=False,
+            disable=None if options.progress else True,
+        ) as bar:
+            predict = Predictor(segmenter, normalise, options.precision, bar.update)
+            pixels = read_ahead(read_bands(read_rows, grid))
+            found = write_outputs(
+                OutputFiles.of(output_dir, image_stem(image)),
+                read_ahead(blend_windows(predict, pixels, grid, options.batch_size)),
+                slide.shape,
+                segmenter.instances,
+                segmenter.class_names,
+                halo=max(grid.window[0] // 8, 1),
+                spacing_um=spacing,
+            )
+    if found.unmeasured:
+        notify(
+            f"note: {image.name}: {found.unmeasured} objects are too large to be outlined; they "
+            "are in the label map, and in the table with area and place only"
+        )
+    return found
+
+
+def segment_folder(
+    segmenter: Segmenter,
+    folder: Path,
+    output_dir: Path,
+    options: SegmentOptions | None = None,
+    notify: Callable[[str], None] = print,
+) -> dict[Path, SegmentedObjects]:
+    """Segment every image of a folder; a bad one does not keep the others from being segmented.
+
+    Args:
+        segmenter: the trained network.
+        folder: its image files are segmented, not those of folders inside.
+        output_dir: folder of the results, another than ``folder``.
+        options: how to go about it.
+        notify: as for :func:`segment_image`.
+
+    Returns:
+        What was found in each image.
+
+    Raises:
+        ValueError: no image in the folder, two of one name, or, after all others were segmented,
+            images that could not be; the message names each and says why.
+    """
+    images = _images_in(folder, output_dir)
+    found: dict[Path, SegmentedObjects] = {}
+    problems: list[str] = []
+    for image in images:
+        try:
+            found[image] = segment_image(segmenter, image, output_dir, options, notify)
+        except (ValueError, FileNotFoundError, PermissionError) as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError(
+            f"{len(problems)} of {len(images)} images could not be segmented, the other "
+            f"{len(found)} are in {output_dir}: {'; '.join(problems)}"
+        )
+    return found
+
+
+def image_stem(image: Path) -> str:
+    """File name without the suffix of an image file, ``.ome.tif`` included."""
+    name = image.name
+    suffix = next((s for s in IMAGE_SUFFIXES if name.lower().endswith(s)), image.suffix)
+    return name[: len(name) - len(suffix)]
+
+
+def _check_folder(output_dir: Path) -> None:
+    if output_dir.exists() and not output_dir.is_dir():
+        raise ValueError(f"{output_dir} is a file; the output is a folder")
+
+
+def _images_in(folder: Path, output_dir: Path) -> list[Path]:
+    _check_folder(output_dir)
+    if output_dir.resolve() == folder.resolve():
+        raise ValueError(f"{folder} is input and output; write to another folder")
+    images = sorted(
+        path
+        for path in folder.iterdir()
+        if path.name.lower().endswith(IMAGE_SUFFIXES) and not path.name.startswith(".")
+    )
+    if not images:
+        raise ValueError(f"{folder} has no image; expected files {', '.join(IMAGE_SUFFIXES)}")
+    stems: dict[str, Path] = {}
+    for image in images:
+        other = stems.setdefault(image_stem(image), image)
+        if other is not image:
+            raise ValueError(
+                f"{other.name} and {image.name} in {folder} would share their result files; "
+                "rename one"
+            )
+    return images
+
+
+def _pixel_size(
+    slide: Slide, segmenter: Segmenter, options: SegmentOptions, notify: Callable[[str], None]
+) -> tuple[float, float] | None:
+    """The pixel size that counts, with a word about what does not fit it."""
+    spacing, name = slide.spacing_um, slide.path.name
+    if options.pixel_size_um is not None:
+        given = (options.pixel_size_um, options.pixel_size_um)
+        if spacing is not None and _difference(given, spacing) > 0.01:
+            notify(
+                f"note: {name}: the file states {_um(spacing)} per pixel; the given "
+                f"{_um(given)} is used"
+            )
+        spacing = given
+    trained = segmenter.spacing_um
+    if (
+        spacing is not None
+        and trained is not None
+        and _difference(spacing, trained) > MOST_SPACING_DIFFERENCE
+    ):
+        notify(
+            f"warning: {name} has {_um(spacing)} per pixel, the training images had "
+            f"{_um(trained)}; rescale the image, or do not trust the result"
+        )
+    return spacing
+
+
+def _difference(first: tuple[float, float], second: tuple[float, float]) -> float:
+    return max(abs(a / b - 1.0) for a, b in zip(first, second, strict=True))
+
+
+def _um(spacing: tuple[float, float]) -> str:
+    y, x = spacing
+    return f"{y:.4g} µm" if y == x else f"{y:.4g} x {x:.4g} µm"

@@ -1,0 +1,204 @@
+import base64
+import html
+import io
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from argparse import ArgumentParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from lotus.commands import report as command
+from lotus.reports.overlays import AGREEMENT_COLOUR, TARGET_COLOUR
+from lotus.reports.report import write_report
+from lotus.reports.run_folder import read_metrics
+
+
+def read(run):
+    """The text of a run's new report."""
+    return write_report(run).read_text(encoding="utf-8")
+
+
+def cells_of(text, label):
+    """Cells of the table row that begins with a label, as a reader sees them."""
+    row = re.search(rf"<tr><th[^>]*>{re.escape(label)}</th>(.*?)</tr>", text, re.DOTALL)
+    return [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row[1])]
+
+
+def pictures_of(text, kind):
+    found = re.findall(rf'src="data:image/{re.escape(kind)};base64,([^"]+)"', text)
+    return [base64.b64decode(content) for content in found]
+
+
+@pytest.fixture(scope="module")
+def full_report(full_run):
+    return read(full_run)
+
+
+def test_score_table_holds_the_numbers_computed_by_hand(full_report):
+    text = full_report
+    # Dice 1, 1/2, 0 over three images: mean 1/2, sample SD 1/2; both empty is undefined.
+    assert cells_of(text, "Dice")[:4] == ["0.500 ± 0.500", "0.500", "3", "1"]
+    # IoU 1, 1/3, 0.
+    assert cells_of(text, "IoU")[:4] == ["0.444 ± 0.509", "0.333", "3", "1"]
+    # True objects 2, 1, 2, 0, and predicted 2, 1, 0, 0.
+    assert cells_of(text, "true objects")[:4] == ["1.2 ± 1.0", "1.5", "4", "0"]
+    assert cells_of(text, "predicted objects")[:4] == ["0.8 ± 1.0", "0.5", "4", "0"]
+    # HD 0, 5 px and, where nothing was found, the diagonal of 60 x 80 pixels.
+    distances = [0.0, 5.0, float(np.hypot(60, 80))]
+    expected = f"{np.mean(distances):.2f} ± {np.std(distances, ddof=1):.2f}"
+    assert cells_of(text, "HD [px]")[:2] == [expected, "5.00"]
+
+
+def test_undefined_and_replaced_scores_are_counted(full_run, full_report):
+    text = full_report
+    scores = pd.read_csv(full_run / "scores.csv").set_index("name")
+    total = int(scores.loc[["empty", "nothing_found"], "undefined"].sum())
+    assert scores.loc["nothing_found", "undefined"] >= 2  # both Hausdorff distances
+    assert f"replaced by the image diagonal: {total}, in 2 of the images" in text
+    assert "undefined" in cells_of_image(text, "empty")
+
+
+def cells_of_image(text, name):
+    row = re.search(rf"<tr><td>{name}</td>(.*?)</tr>", text, re.DOTALL)
+    return re.findall(r"<td[^>]*>(.*?)</td>", row[1])
+
+
+def test_best_median_and_worst_are_shown_with_their_outlines(full_report):
+    text = full_report
+    titles = re.findall(r'<article class="example"><h3>(.*?)</h3>', text)
+    assert titles == ["Best: same", "Median: half", "Worst: nothing_found"]
+    overlays = [np.array(Image.open(io.BytesIO(png))) for png in pictures_of(text, "png")[1::2]]
+    assert len(overlays) == 3
+    has = [[(picture == colour).all(axis=2).any() for colour in (AGREEMENT_COLOUR, TARGET_COLOUR)]
+           for picture in overlays]  # fmt: skip
+    assert has[0] == [True, False]
+    assert has[2] == [False, True]
+
+
+def test_curves_are_drawn(full_report):
+    text = full_report
+    titles = re.findall(r'<figcaption class="title">(.*?)</figcaption>', text)
+    for title in ("Loss", "Loss terms", "Validation scores", "Learning rate", "Noise adapter γ",
+                  "Prototype cosine", "Dice, AJI, PQ", "HD95"):  # fmt: skip
+        assert title in titles
+    drawings = pictures_of(text, "svg+xml")
+    assert len(drawings) == len(titles)
+    for drawing in drawings:
+        assert ElementTree.fromstring(drawing).tag.endswith("svg")
+
+
+def test_metrics_of_one_epoch_are_joined(full_run):
+    metrics = read_metrics(full_run / "metrics.csv")
+    assert metrics.index.tolist() == [0, 1]
+    assert metrics["val_dice"].tolist() == [0.25, 0.75]
+    assert metrics["train_loss"].tolist() == [2.0, 1.0]
+    assert metrics["lr-Adam"].tolist() == [0.001, 0.0005]
+
+
+def test_what_was_run_is_said(full_report):
+    text = full_report
+    visible = html.unescape(re.sub(r"<[^>]+>", "", text))
+    assert "lotus fit --config a.yaml --run '<b>'" in visible
+    assert "<b>" not in text
+    assert "2 min 5 s" in visible
+    assert "torch 2.9.9" in visible
+    assert cells_of(text, "weights.kl") == ["0.25"]
+    assert cells_of(text, "class") == ["DistillationTask"]
+    assert "git checkout 0123456789abcdef" in visible
+    assert "uncommitted changes" in visible
+    assert "<td>train</td><td>2</td><td>P1, P2</td>" in text
+    assert "<td>images</td><td>12</td><td>4</td>" in text
+
+
+def test_the_file_refers_to_nothing_outside_itself(full_report):
+    text = full_report
+    assert not re.search(r"https?://|//cdn|<script|<link|@import", text)
+    assert all(source.startswith("data:image/") for source in re.findall(r'src="([^"]*)"', text))
+    targets = re.findall(r'href="([^"]*)"', text)
+    assert all(f'id="{target.removeprefix("#")}"' in text for target in targets)
+    assert len(text) < 5e6
+
+
+@pytest.mark.parametrize("marker", ["data.json", "truth.csv", "sr_microct/truth.csv"])
+def test_phantoms_are_said_to_be_phantoms(run_folder, monkeypatch, marker):
+    (run_folder / "scores.csv").unlink()
+    monkeypatch.chdir(run_folder.parent)  # the manifest's path is relative
+    assert "Phantom data" not in read(run_folder)
+    if marker == "data.json":
+        (run_folder / marker).write_text(json.dumps({"student": {"phantom": True}}))
+    else:
+        (run_folder.parent / "manifest.csv").touch()
+        path = run_folder.parent / marker
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    text = read(run_folder)
+    assert "<strong>Phantom data.</strong>" in text
+    assert "Not available: contact_sheet.png" in text
+
+
+def test_only_contact_sheets_of_the_own_modality_are_shown(run_folder, monkeypatch):
+    monkeypatch.chdir(run_folder.parent)
+    (run_folder / "scores.csv").unlink()
+    (run_folder.parent / "manifest.csv").touch()
+    for modality, grey in (("sr_microct", 10), ("fluorescence", 200)):
+        folder = run_folder.parent / modality
+        folder.mkdir()
+        (folder / "truth.csv").touch()
+        Image.new("L", (30, 20), grey).save(folder / "contact_sheet.png")
+    sheets = re.findall(r'class="sheet"><img src="data:image/png;base64,([^"]+)"', read(run_folder))
+    shown = [np.array(Image.open(io.BytesIO(base64.b64decode(sheet)))) for sheet in sheets]
+    assert [int(picture[0, 0, 0]) for picture in shown] == [10]
+
+
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "environment.json", "splits.json", "data.json", "metrics.csv",
+             "scores.csv"],
+)  # fmt: skip
+def test_a_missing_or_damaged_file_is_named(tmp_path, name):
+    (tmp_path / "metrics.csv").touch()
+    assert f"Not available: {name} " in read(tmp_path)
+    (tmp_path / name).write_text("{ :")
+    assert f"Not available: {name} cannot be read" in read(tmp_path)
+
+
+def test_a_missing_prediction_is_named(run_folder):
+    (run_folder / "predictions" / "half.tif").unlink()
+    text = read(run_folder)
+    assert re.search(r"Not available: .*predictions/half\.tif", text)
+    assert len(pictures_of(text, "png")) == 4
+
+
+def test_one_file_makes_a_report(tmp_path):
+    (tmp_path / "config.yaml").write_text("seed_everything: 0\n")
+    text = read(tmp_path)
+    assert text.count("Not available") >= 5
+    assert "<h2>Distillation" not in text
+
+
+def test_command_writes_one_report_per_run(run_folder, capsys):
+    (run_folder / "scores.csv").unlink()
+    other = run_folder.parent / "other"
+    other.mkdir()
+    (other / "metrics.csv").write_text("epoch,step,val_dice\n0,1,0.5\n")
+    parser = ArgumentParser()
+    command.add_arguments(parser)
+    command.run(parser.parse_args([str(run_folder), str(other)]))
+    assert capsys.readouterr().out.split() == [
+        str(run_folder / "report.html"), str(other / "report.html")
+    ]  # fmt: skip
+    assert (other / "report.html").is_file()
+
+
+@pytest.mark.parametrize("make", [True, False])
+def test_a_folder_that_is_no_run_is_refused(tmp_path, make):
+    folder = tmp_path / "not_a_run"
+    if make:
+        folder.mkdir()
+    with pytest.raises(ValueError, match="not_a_run") as failure:
+        write_report(folder)
+    assert "\n" not in str(failure.value)
+    assert not list(folder.glob("*"))
