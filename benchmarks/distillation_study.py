@@ -18,7 +18,7 @@ from scipy import stats
 
 RUNS = Path("runs/study")
 STEPS_PER_EPOCH = 50
-LEARNING_RATES = (1e-3, 3e-3, 1e-2)
+LEARNING_RATES = (3e-3, 1e-2)
 SEEDS = (1, 2, 3)
 DEGRADED = (
     '{"class_path": "lotus.transforms.degradation.Degraded", "init_args": '
@@ -45,7 +45,7 @@ class Setting:
     teacher: str
     preprocessing: str
     shots: tuple[int, ...]
-    steps: int = 400
+    steps: int = 300
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ SETTINGS = {
         "data/dsb2018/manifest.csv",
         "fluorescence",
         "histology",
-        DEGRADED % (0.15, 0.15, 1.5),
+        DEGRADED % (0.18, 0.15, 1.5),
         (1, 2, 4, 8),
     ),
     "phantom": Setting(
@@ -85,7 +85,7 @@ SETTINGS = {
     ),
 }
 _LOTUS = ("--model.init_args.teacher", "{teacher}", "--model.init_args.patience", "3")
-_LOTUS += ("--model.init_args.max_phase_one_epochs", "4")
+_LOTUS += ("--model.init_args.max_phase_one_epochs", "3")
 
 
 def _lotus(alignment: str, diff: float, kl: float, ifv: float, *more: str) -> Row:
@@ -127,7 +127,7 @@ def _trainer_arguments(steps: int) -> list[str]:
     epochs = steps // STEPS_PER_EPOCH
     return [
         *("--trainer.max_epochs", str(epochs), "--trainer.precision", "bf16-mixed"),
-        *("--trainer.check_val_every_n_epoch", str(max(1, epochs // 4))),
+        *("--trainer.check_val_every_n_epoch", str(max(1, epochs // 3))),
         *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
         *("--trainer.use_distributed_sampler", "false"),
         *("--trainer.enable_model_summary", "false", "--trainer.num_sanity_val_steps", "0"),
@@ -138,7 +138,7 @@ def _data_arguments(prefix: str, manifest: str, modality: str, seed: int) -> lis
     values = {
         "manifest": manifest,
         "modality": modality,
-        "patch_size": 96,
+        "patch_size": 80,
         "batch_size": 8,
         "samples_per_epoch": 8 * STEPS_PER_EPOCH,
         "cache": "data/.cache",

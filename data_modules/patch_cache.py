@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
 from data_modules.manifest import Record
 from lotus.imaging.atomic import atomic_path
 from lotus.imaging.raster import check_usable, read_image, read_label_map
+from lotus.metrics.functional import connected_components
 from lotus.transforms.preprocessing import Preprocessing
 
 LAYOUT_VERSION = 1
@@ -159,16 +159,10 @@ def _prepare(record: Record, preprocessing: Preprocessing) -> PreparedImage:
             f"expected {image.shape[1]} x {image.shape[2]} as {record.image.name}"
         )
     mask = labels if record.mask_kind == "semantic" else labels > 0
-    instances = labels if record.mask_kind == "instances" else _components(labels > 0)
+    instances = labels if record.mask_kind == "instances" else connected_components(labels > 0)
     return PreparedImage(
         image, _smallest(mask), _smallest(instances), int(mask.max()), raster.spacing_um
     )
-
-
-def _components(foreground: NDArray[np.bool_]) -> NDArray[Any]:
-    """8-connected components."""
-    components: NDArray[Any] = cc3d.connected_components(foreground, connectivity=8)
-    return components
 
 
 def _smallest(labels: NDArray[Any]) -> NDArray[np.unsignedinteger[Any]]:

@@ -117,6 +117,16 @@ class SegmentationDataModule(LightningDataModule):
         return self._records
 
     @property
+    def spacing_um(self) -> tuple[float, float] | None:
+        """Median (Y, X) pixel size of this modality's images; None where none has one."""
+        sizes = [
+            record.pixel_size_um
+            for record in self.records
+            if record.modality == self.modality and record.pixel_size_um is not None
+        ]
+        return (float(np.median(sizes)),) * 2 if sizes else None
+
+    @property
     def splits(self) -> Splits:
         """The split of the manifest: read from the split file, drawn, or handed over."""
         if self._splits is None:

@@ -13,6 +13,7 @@ from data_modules.manifest import Record
 from data_modules.sampler import SampleIndex
 from data_modules.segmentation import SegmentationDataModule
 from data_modules.splits import Splits, resolve_splits
+from lotus.transforms.preprocessing import Preprocessing
 
 
 class UnpairedDataset(Dataset[Sample]):
@@ -89,6 +90,16 @@ class UnpairedDataModule(LightningDataModule):
             )
         self._split_file = next(iter(files), None)
         self._joint: Splits | None = None
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How the student's images are preprocessed."""
+        return self.student.preprocessing
+
+    @property
+    def spacing_um(self) -> tuple[float, float] | None:
+        """Median (Y, X) pixel size of the student's images; None where none has one."""
+        return self.student.spacing_um
 
     def setup(self, stage: str) -> None:
         """Split both modalities jointly and prepare the images of a stage.

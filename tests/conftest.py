@@ -16,3 +16,85 @@ def shared_data() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip(f"the real images are not here: no {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two modalities of ten patients: 48-px images with bright (H&E) or dark (CT) discs."""
+    import numpy as np
+
+    from data_modules.manifest import Record, write_manifest
+    from lotus.imaging import write_image, write_label_map
+
+    folder = tmp_path_factory.mktemp("tiny")
+    random = np.random.default_rng(0)
+    rows, columns = np.mgrid[:48, :48]
+    records = []
+    for patient in range(10):
+        for modality in ("histology", "sr_microct"):
+            labels = np.zeros((48, 48), np.uint8)
+            for number, (y, x) in enumerate(random.integers(8, 40, (4, 2)), start=1):
+                labels[(rows - y) ** 2 + (columns - x) ** 2 < 25] = number
+            grey = np.where(labels > 0, 60, 180) + random.integers(-30, 30, labels.shape)
+            if modality == "histology":
+                image = np.stack([grey, grey // 2, 255 - grey], axis=-1).astype(np.uint8)
+            else:
+                image = (grey / 255).astype(np.float32)
+            name = f"{modality}_{patient}"
+            write_image(folder / f"{name}.tif", image, (1.6, 1.6))
+            write_label_map(folder / f"{name}_mask.tif", labels, (1.6, 1.6))
+            records.append(
+                Record(
+                    image=folder / f"{name}.tif",
+                    mask=folder / f"{name}_mask.tif",
+                    mask_kind="instances",
+                    modality=modality,
+                    patient=f"P{patient}",
+                    group="healthy" if patient % 2 else "osteoporotic",
+                    pixel_size_um=1.6,
+                )
+            )
+    write_manifest(folder / "manifest.csv", records)
+    return folder / "manifest.csv"
+
+
+TINY = [
+    *("--trainer.accelerator", "cpu", "--trainer.max_epochs", "2"),
+    *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"),
+    *("--trainer.num_sanity_val_steps", "0", "--trainer.precision", "32"),
+    *("--model.init_args.network.init_args.filters", "[4, 8]"),
+]
+STUDENT = "--data.init_args.student.init_args"
+
+
+def tiny_arguments(experiment: str, manifest: Path, runs: Path) -> list[str]:
+    """A shipped experiment, made small: 32-px crops, four filters, two epochs of two steps."""
+    repository = Path(__file__).resolve().parents[1]
+    prefixes = ["--data.init_args"]
+    if experiment.startswith("distill"):
+        prefixes = [STUDENT, "--data.init_args.teacher.init_args"]
+    data = [
+        text
+        for prefix in prefixes
+        for text in (
+            *(f"{prefix}.manifest", str(manifest), f"{prefix}.patch_size", "32"),
+            *(f"{prefix}.batch_size", "2", f"{prefix}.samples_per_epoch", "4"),
+            *(f"{prefix}.split_fractions", "[0.6, 0.2, 0.2]"),
+        )
+    ]
+    return [
+        *("fit", "--config", str(repository / f"experiments/{experiment}.yaml")),
+        *("--runs", str(runs), "--experiment", experiment, "--run", "tiny"),
+        *TINY,
+        *data,
+    ]
+
+
+@pytest.fixture(scope="session")
+def tiny_teacher(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a histology teacher trained through the command line."""
+    from lotus.cli import main
+
+    runs = tmp_path_factory.mktemp("teacher")
+    assert main(tiny_arguments("teacher", tiny_manifest, runs)) == 0
+    return runs / "teacher/tiny/checkpoints/best.ckpt"

@@ -84,22 +84,7 @@ def write_phantoms(
         rng = np.random.default_rng([cohort.seed, number, part, code])
         phantom = simulate(patient, rng)
         name = f"{patient.name}_s{part}_{suffix}"
-        image = folder / "images" / f"{name}.ome.tif"
-        labels = folder / "labels" / f"{name}.tif"
-        spacing = (phantom.pixel_size_um, phantom.pixel_size_um)
-        _write_tiff(image, phantom.image, spacing)
-        _write_tiff(labels, phantom.labels, spacing)
-        records.append(
-            Record(
-                image=image.resolve(),
-                mask=labels.resolve(),
-                mask_kind="instances",
-                modality=modality,
-                patient=patient.name,
-                group=patient.group,
-                pixel_size_um=phantom.pixel_size_um,
-            )
-        )
+        records.append(_write_files(folder, name, phantom, patient))
         row = {"image": name, "patient": patient.name, "group": patient.group, "slice": part}
         truth.append(row | phantom.truth)
     with atomic_path(folder / "truth.csv") as temporary:
@@ -108,6 +93,24 @@ def write_phantoms(
     write_manifest(manifest, merged)
     write_contact_sheet(Path(output) / "contact_sheet.png", merged)
     return merged
+
+
+def _write_files(folder: Path, name: str, phantom: PhantomImage, patient: Patient) -> Record:
+    """Write image and label map of one phantom."""
+    image = folder / "images" / f"{name}.ome.tif"
+    labels = folder / "labels" / f"{name}.tif"
+    spacing = (phantom.pixel_size_um, phantom.pixel_size_um)
+    _write_tiff(image, phantom.image, spacing)
+    _write_tiff(labels, phantom.labels, spacing)
+    return Record(
+        image=image.resolve(),
+        mask=labels.resolve(),
+        mask_kind="instances",
+        modality=folder.name,
+        patient=patient.name,
+        group=patient.group,
+        pixel_size_um=phantom.pixel_size_um,
+    )
 
 
 def _write_tiff(path: Path, array: NDArray[Any], spacing_um: tuple[float, float]) -> None:

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     mean = scores.iloc[-1]
     print(f"{len(scores) - 1} images, mean of the defined scores:")
     for score in scores.columns.drop(["name", "undefined"]):
-        print(f"  {score:<12} {mean[score]:10.4f}")
+        print(f"  {score:<24} {mean[score]:10.4f}")
     print(f"  pq pooled over all instances: {pooled_panoptic_quality(scores).pq:.4f}")
     print(
         f"  undefined scores (left out, or Hausdorff set to the diagonal): {mean['undefined']:.0f}"

@@ -1,6 +1,8 @@
 """`lotus fit`, `validate`, `test` and `predict`: LightningCLI with layered YAML and a run folder."""
 
+import logging
 import os
+import warnings
 from argparse import ArgumentError
 from collections.abc import Hashable
 from datetime import datetime
@@ -15,6 +17,19 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from lotus.callbacks import EpochSeed, OverlayImages, PredictionWriter, RunRecord
 from lotus.callbacks.run_loggers import run_loggers
 from lotus.imaging.atomic import atomic_path
+
+
+# What Lightning says about its own inside, at every start, and that nobody here can act on.
+_NOISE = (
+    "LightningCLI's args parameter",
+    "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
+    "Attribute '.*' is an instance of `nn.Module`",
+    "Found .* module\\(s\\) in eval mode at the start of training",
+    "The number of training batches .* is smaller than the logging interval",
+    "The '.*_dataloader' does not have many workers",
+    "Checkpoint directory .* exists and is not empty",
+    "Precision .* is not supported by the model summary",
+)
 
 
 class LotusCLI(LightningCLI):
@@ -58,16 +73,18 @@ class LotusCLI(LightningCLI):
         self._get(self.config_init, "trainer")["default_root_dir"] = self.folder
         if self._get(self.config_init, "trainer")["logger"] is None:
             kwargs["logger"] = run_loggers(config.runs, config.experiment, config.run)
-        checkpoint = ModelCheckpoint(
-            dirpath=self.folder / "checkpoints",
+        checkpoints = {"dirpath": self.folder / "checkpoints", "enable_version_counter": False}
+        best = ModelCheckpoint(
             filename="best",
             monitor=config.monitor,
             mode="min" if config.monitor.endswith("loss") else "max",
-            save_last=True,
-            enable_version_counter=False,
+            **checkpoints,
         )
+        # Lightning's own save_last writes only when the best checkpoint changes.
+        last = ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **checkpoints)
         self.trainer_defaults["callbacks"] = [
-            checkpoint,
+            best,
+            last,
             EpochSeed(int(config.seed_everything)),
             RunRecord(),
             OverlayImages(),
@@ -98,6 +115,9 @@ def run(arguments: list[str]) -> None:
         arguments: ``[fit|validate|test|predict, ...]``.
     """
     os.environ.setdefault("WANDB_SILENT", "true")
+    for message in _NOISE:
+        warnings.filterwarnings("ignore", message=message)
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     # MONAI's keys are of this type; without it the saved configuration would not hold them.
     register_type(Hashable, serializer=str, deserializer=str)
     options = {"exit_on_error": False}

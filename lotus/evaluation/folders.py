@@ -80,7 +80,8 @@ def evaluate_folders(
     frame = pd.DataFrame(rows)
     if kind == "semantic" and not frame[["n_true", "n_pred"]].to_numpy().any():
         found = sorted({int(c) for pair in pairs for c in np.unique(read_label_map(pair.target))})
-        raise ValueError(f"class {class_index} is in no file; {targets} holds the classes {found}")
+        listed = ", ".join(map(str, found[:10])) + (", …" if found[10:] else "")
+        raise ValueError(f"class {class_index} is in no file; {targets} holds the classes {listed}")
     return pd.concat([frame, _mean_row(frame)], ignore_index=True)
 
 

@@ -101,15 +101,14 @@ def decode_bands(
         height: rows of all bands together.
         halo: rows of context above and below a band.
         same: receives the provisional numbers and which of them are one object. What it says of
-            a number is final once no band that is still to come can touch it, that is, when the
-            number (or any other of its object) is not among ``unfinished``.
+            an object is final once none of its numbers is among those ``unfinished``.
 
     Yields:
         The label bands, ``halo`` rows later than the probabilities.
     """
     held: NDArray[np.float32] | None = None
-    before: NDArray[np.int32] | None = None
-    first, start, arrived, offset_before = 0, 0, 0, 0
+    seam = _Seam(0, 0, np.empty((0, 0), np.int32))
+    first, start, arrived = 0, 0, 0
     for band in bands:
         arrived += band.shape[1]
         held = band if held is None else np.concatenate((held, band), axis=1)
@@ -119,18 +118,41 @@ def decode_bands(
         labels = scheme.decode(held)
         count, offset = int(labels.max(initial=0)), len(same) - 1
         same.extend(count)
-        if before is not None:
-            for upper, lower in matching_labels(before, labels[: len(before)]).tolist():
-                same.unite(offset_before + upper, offset + lower)
-        following = height if stop == height else max(stop - halo, 0)
-        before, offset_before = labels[following - first :], offset
-        seen = np.bincount(before.ravel(), minlength=count + 1)
-        unfinished = 1 + np.flatnonzero(seen[1:]).astype(np.int32)
+        seen_again = labels[seam.first - first :][: len(seam.labels)]
+        for upper, lower in matching_labels(seam.labels, seen_again).tolist():
+            same.unite(seam.offset + upper, offset + lower)
+        seam = _Seam.around(stop, labels, first, offset, halo, height)
+        unfinished = 1 + np.flatnonzero(np.bincount(seam.labels.ravel())[1:]).astype(np.int32)
         own = slice(start - first, stop - first)
         values = np.concatenate((scheme.foreground(held[:, own])[None], held[1:, own]))
         yield LabelBand(start, labels[own], values, count, offset, unfinished)
+        following = max(stop - halo, 0)
         held = held[:, following - first :]
         first, start = following, stop
+
+
+@dataclass(frozen=True)
+class _Seam:
+    """Rows on both sides of a border that the bands above and below both decode.
+
+    Only the inner half of what both see: at the outer edge of what a band sees, the tip of an
+    object that is cut off may have gone to a neighbour.
+    """
+
+    first: int
+    offset: int
+    labels: NDArray[np.int32]
+
+    @classmethod
+    def around(
+        cls, row: int, labels: NDArray[np.int32], first: int, offset: int, halo: int, height: int
+    ) -> _Seam:
+        """The seam at ``row`` in labels that start at ``first``; none at the image's last row."""
+        if row == height:
+            return cls(height, offset, labels[:0])
+        reach = max(halo // 2, 1)
+        top = max(row - reach, 0)
+        return cls(top, offset, labels[top - first : row + reach - first])
 
 
 def matching_labels(before: NDArray[np.int32], after: NDArray[np.int32]) -> NDArray[np.int32]:

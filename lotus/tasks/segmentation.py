@@ -190,13 +190,14 @@ class SegmentationTask(pl.LightningModule):
 
 
 def default_loss(channels: int) -> nn.Module:
-    """Soft Dice plus cross-entropy, 1:1, over the batch: of a sigmoid for one channel.
+    """Soft Dice plus cross-entropy, 1:1: of a sigmoid for one channel, else of a softmax.
 
-    The released LOTUS code takes the Dice of the thresholded mask, which has no gradient.
+    Dice is taken per image, so that the mean over processes is that of the joined batch. The
+    released LOTUS code takes the Dice of the thresholded mask, which has no gradient.
     """
     if channels == 1:
-        return DiceCELoss(sigmoid=True, batch=True)
-    return DiceCELoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)
+        return DiceCELoss(sigmoid=True)
+    return DiceCELoss(softmax=True, to_onehot_y=True, include_background=False)
 
 
 def probabilities(logits: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
-import cc3d
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,6 +10,8 @@ from scipy.ndimage import maximum_filter
 from skimage.segmentation import watershed
 from torch import Tensor
 from torch.nn.functional import max_pool2d
+
+from lotus.metrics.functional import connected_components
 
 BACKGROUND, INTERIOR, BOUNDARY = 0, 1, 2
 
@@ -91,7 +92,7 @@ class ConnectedComponents(InstanceScheme):
     def decode(self, probability: NDArray[Any]) -> NDArray[np.int32]:
         """Components of the thresholded foreground; see :meth:`InstanceScheme.decode`."""
         foreground = self.foreground(probability) >= self.threshold
-        return _drop_small(_components(foreground), self.minimum_size)
+        return _drop_small(connected_components(foreground), self.minimum_size)
 
 
 class BoundaryWatershed(InstanceScheme):
@@ -155,7 +156,7 @@ class BoundaryWatershed(InstanceScheme):
         boundary = probability[BOUNDARY]
         foreground = self.foreground(probability) >= 0.5
         is_seed = probability[INTERIOR] > np.maximum(probability[BACKGROUND], boundary)
-        seeds = _components(is_seed & foreground)
+        seeds = connected_components(is_seed & foreground)
         seeds = _seed_every_component(seeds, foreground)
         return _drop_small(_flood(boundary, seeds, foreground), self.minimum_size)
 
@@ -195,16 +196,11 @@ def _seeds_of_thin_objects(instances: Tensor, interior: Tensor, depth: Tensor) -
     )
 
 
-def _components(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-    labels = cc3d.connected_components(mask, connectivity=8, binary_image=True)
-    return np.asarray(labels).astype(np.int32, copy=False)
-
-
 def _seed_every_component(
     seeds: NDArray[np.int32], foreground: NDArray[np.bool_]
 ) -> NDArray[np.int32]:
     """Turn each foreground component that holds no seed into a seed of its own."""
-    components = _components(foreground)
+    components = connected_components(foreground)
     number = np.zeros(int(components.max(initial=0)) + 1, np.int32)
     seedless = np.ones(len(number), np.bool_)
     seedless[components[seeds > 0]] = False

@@ -160,7 +160,7 @@ def test_sizes_that_differ_are_named(folders):
 
 
 def test_a_class_that_is_nowhere_is_an_error(folders):
-    with pytest.raises(ValueError, match=r"class 9 is in no file; .* classes \[0, 1, 2, 3\]"):
+    with pytest.raises(ValueError, match=r"class 9 is in no file; .* classes 0, 1, 2, 3$"):
         evaluate_folders(*folders, kind="semantic", class_index=9)
 
 

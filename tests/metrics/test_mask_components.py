@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis.extra import numpy as hnp
 from scipy.ndimage import label
 
 from lotus.metrics.functional import connected_components, split_touching
@@ -13,9 +15,10 @@ def same_partition(a, b):
     return len(pairs) == len({x for x, _ in pairs}) == len({y for _, y in pairs})
 
 
-@pytest.mark.parametrize("shape", [(40, 50), (8, 9, 10)])
-def test_components_touch_by_corners(shape):
-    mask = np.random.default_rng(0).random(shape) < 0.2
+@given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=3, max_side=9)))
+@example(np.array([[False], [False], [True]]))
+@settings(max_examples=200, deadline=None)
+def test_components_touch_by_corners(mask):
     labels = connected_components(mask)
     expected, count = label(mask, structure=np.ones((3,) * mask.ndim))
     assert labels.dtype == np.int32

@@ -1,0 +1,197 @@
+import shutil
+
+import pandas as pd
+import pytest
+import torch
+
+from lotus.cli import main
+from lotus.inference.segmenter import load_segmenter
+from lotus.losses import ClassAlignment, PixelAlignment
+from lotus.networks import UNet
+from lotus.tasks import DistillationTask
+from tests.conftest import STUDENT, tiny_arguments
+
+PARTS = ("network", "projector", "diffusion.denoiser", "diffusion.adapter", "teacher")
+
+
+def random_batch(seed):
+    generator = torch.Generator().manual_seed(seed)
+    instances = (torch.rand(2, 16, 16, generator=generator) > 0.6).int()
+    return {
+        "image": torch.rand(2, 3, 16, 16, generator=generator),
+        "mask": instances.long(),
+        "instances": instances,
+    }
+
+
+def task_in_phase(teacher, phase, **changes):
+    values = {"lambda_diff": 0.0, "lambda_kl": 0.0, "lambda_ifv": 0.0} | changes
+    task = DistillationTask(UNet(filters=(4, 8)), teacher, ["lacuna"], **values)
+    task.log = task.log_dict = lambda *_, **__: None
+    task.feature_sd.fill_(1.0)
+    task.plateau.reached = phase == 2
+    task.on_train_epoch_start()
+    return task.train()
+
+
+def parts_with_gradient(task, loss):
+    loss.backward()
+    return {
+        part
+        for part in PARTS
+        if task.get_submodule(part.split(".")[0]) is not None
+        for weight in task.get_submodule(part).parameters()
+        if weight.grad is not None and weight.grad.abs().sum() > 0
+    }
+
+
+@pytest.mark.parametrize("alignment", [PixelAlignment(), ClassAlignment()])
+@pytest.mark.parametrize(
+    ("term", "phase", "expected"),
+    [
+        ("diff", 1, {"diffusion.denoiser"}),
+        ("kl", 1, {"network", "projector", "diffusion.adapter"}),
+        ("kl", 2, {"network", "projector"}),
+        ("ifv", 2, {"network", "projector"}),
+    ],
+)
+def test_each_term_trains_its_own_parts_and_nothing_else(
+    tiny_teacher, alignment, term, phase, expected
+):
+    task = task_in_phase(
+        tiny_teacher, phase, alignment=alignment, lambda_diff=1, lambda_kl=1, lambda_ifv=1
+    )
+    features = task.network.features(random_batch(0)["image"])
+    terms = task._distillation_terms(features, random_batch(0), random_batch(1))
+    assert parts_with_gradient(task, terms[term]) == expected
+
+
+def test_segmentation_loss_trains_the_student_only(tiny_teacher):
+    task = task_in_phase(tiny_teacher, 1, lambda_diff=1)
+    batch = random_batch(0)
+    loss = task.segmentation_loss(task(batch["image"]), batch)
+    assert parts_with_gradient(task, loss) == {"network"}
+
+
+@pytest.mark.parametrize(
+    ("weights", "phase_one", "phase_two"),
+    [
+        ((0, 0, 0), None, {"seg"}),
+        ((0, 1, 0), None, {"seg", "kl"}),
+        ((0, 0, 1), None, {"seg", "ifv"}),
+        ((1, 0, 1), {"seg", "diff"}, {"seg", "ifv"}),
+        ((1, 1, 0), {"seg", "diff", "kl"}, {"seg", "kl"}),
+        ((1, 1, 1), {"seg", "diff", "kl"}, {"seg", "kl", "ifv"}),
+    ],
+)
+def test_each_row_of_the_ablation_has_its_terms(tiny_teacher, weights, phase_one, phase_two):
+    names = ("lambda_diff", "lambda_kl", "lambda_ifv")
+    for phase, expected in ((1, phase_one), (2, phase_two)):
+        task = task_in_phase(tiny_teacher, phase, **dict(zip(names, weights, strict=True)))
+        if expected is None:
+            assert task.phase == 2, "without diffusion there is no first phase"
+            continue
+        logged = {}
+        task.log_dict = lambda values, logged=logged, **_: logged.update(values)
+        task.training_step({"student": random_batch(0), "teacher": random_batch(1)}, 0)
+        suffix = "_weighted"
+        found = {name[11 : -len(suffix)] for name in logged if name.endswith(suffix)}
+        assert found == expected
+
+
+@pytest.fixture(scope="module")
+def distilled(tiny_manifest, tiny_teacher, tmp_path_factory):
+    """A run of four epochs, two of each phase, and its arguments."""
+    runs = tmp_path_factory.mktemp("distilled")
+    arguments = distill_arguments(tiny_manifest, tiny_teacher, runs)
+    assert main(arguments) == 0
+    return runs / "distill/tiny"
+
+
+def distill_arguments(manifest, teacher, runs):
+    return [
+        *tiny_arguments("distill", manifest, runs),
+        *("--model.init_args.teacher", str(teacher), "--trainer.max_epochs", "4"),
+        *("--model.init_args.max_phase_one_epochs", "2"),
+        *(f"{STUDENT}.preprocessing", "lotus.transforms.PercentileRange"),
+    ]
+
+
+def test_the_teacher_is_bit_identical_after_training(tiny_manifest, tiny_teacher, tmp_path):
+    from lotus.commands import training
+
+    kept = {}
+
+    class Watching(training.LotusCLI):
+        def after_fit(self):
+            kept["teacher"] = self.model.teacher
+
+    before = torch.load(tiny_teacher, weights_only=True)["state_dict"]
+    original, training.LotusCLI = training.LotusCLI, Watching
+    try:
+        assert main(distill_arguments(tiny_manifest, tiny_teacher, tmp_path)) == 0
+    finally:
+        training.LotusCLI = original
+    after = kept["teacher"].state_dict()
+    assert any("running_mean" in name for name in after)
+    for name, value in after.items():
+        assert torch.equal(value, before[f"network.{name}"]), name
+
+
+def test_curves_hold_every_term_gamma_and_phase(distilled):
+    curves = pd.read_csv(distilled / "metrics.csv").groupby("epoch").first()
+    assert list(curves["phase"]) == [1, 1, 2, 2]
+    assert curves["gamma_mean"].between(0, 1).all()
+    assert (curves["gamma_sd"] >= 0).all()
+    assert curves["prototype_cosine"].between(-1, 1).all()
+    assert curves["train_loss_diff"].notna().tolist() == [True, True, False, False]
+    assert curves["train_loss_ifv"].notna().tolist() == [False, False, True, True]
+    terms = curves.filter(regex="^train_loss_.*_weighted$").fillna(0).sum(axis=1)
+    assert curves["train_loss"].tolist() == pytest.approx(terms.tolist(), rel=1e-4)
+
+
+def test_the_checkpoint_segments_without_the_teacher(distilled, tiny_teacher, tmp_path):
+    copied = shutil.copy(distilled / "checkpoints/best.ckpt", tmp_path / "student.ckpt")
+    names = torch.load(copied, weights_only=True)["state_dict"]
+    assert not [name for name in names if name.startswith("teacher.")]
+    segmenter = load_segmenter(copied, device="cpu")
+    student = sum(weight.numel() for weight in UNet(filters=(4, 8)).parameters())
+    assert sum(weight.numel() for weight in segmenter.network.parameters()) == student
+
+
+def test_a_killed_and_resumed_run_ends_with_the_same_weights(
+    distilled, tiny_manifest, tiny_teacher, tmp_path
+):
+    arguments = distill_arguments(tiny_manifest, tiny_teacher, tmp_path)
+    stopped = [*arguments, "--trainer.max_epochs", "3"]
+    assert main(stopped) == 0
+    assert main([*arguments, "--ckpt_path", "last"]) == 0
+    expected = torch.load(distilled / "checkpoints/last.ckpt", weights_only=True)
+    found = torch.load(tmp_path / "distill/tiny/checkpoints/last.ckpt", weights_only=True)
+    assert found["epoch"] == expected["epoch"] == 3
+    assert found["plateau"] == expected["plateau"]
+    for name, value in expected["state_dict"].items():
+        assert torch.equal(found["state_dict"][name], value), name
+    curves = pd.read_csv(tmp_path / "distill/tiny/metrics.csv")
+    assert sorted(curves["epoch"].dropna().unique()) == [0, 1, 2, 3], "curves before the stop are kept"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network": UNet(filters=(8, 16))}, "feature channels before the head 4 against 8"),
+        ({"in_channels": 1, "network": UNet(1, 1, (4, 8))}, "input channels 3 against 1"),
+        ({"class_names": ["a", "b"], "network": UNet(3, 3, (4, 8))}, "classes 1 against 2"),
+        ({"lambda_kl": -1.0}, "expected weights >= 0"),
+        ({"feature_stride": 0}, "feature_stride >= 1"),
+    ],
+)
+def test_a_teacher_or_weight_that_does_not_fit_is_refused(tiny_teacher, changes, message):
+    values = {"network": UNet(filters=(4, 8)), "class_names": ["lacuna"]} | changes
+    with pytest.raises(ValueError, match=message):
+        DistillationTask(teacher=tiny_teacher, **values)
+
+
+def test_a_missing_teacher_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no checkpoint at .*absent.ckpt"):
+        DistillationTask(UNet(filters=(4, 8)), tmp_path / "absent.ckpt", ["lacuna"])

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+import torch
+
+from lotus.cli import main
+from lotus.inference.segmenter import load_segmenter
+from lotus.networks import UNet
+from lotus.tasks import SegmentationTask
+from lotus.tasks.segmentation import start_from
+from lotus.transforms import BoundaryWatershed, DtypeRange
+from tests.conftest import tiny_arguments
+
+
+def random_batch(size=16):
+    generator = torch.Generator().manual_seed(0)
+    instances = (torch.rand(2, size, size, generator=generator) > 0.7).int()
+    return {
+        "image": torch.rand(2, 3, size, size, generator=generator),
+        "mask": instances.long(),
+        "instances": instances,
+    }
+
+
+def test_loss_is_soft_dice_plus_cross_entropy():
+    task = SegmentationTask(UNet(filters=(4, 8)), ["lacuna"])
+    batch = random_batch()
+    logits = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    truth = batch["mask"][:, None].float()
+    score = logits.sigmoid()
+    overlap = (score * truth).sum((2, 3))
+    dice = 1 - 2 * overlap / (score.sum((2, 3)) + truth.sum((2, 3)))
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, truth)
+    found = task.segmentation_loss(logits, batch)
+    torch.testing.assert_close(found, dice.mean() + entropy, atol=1e-4, rtol=1e-4)
+
+
+def test_deep_supervision_is_the_mean_over_outputs():
+    task = SegmentationTask(UNet(filters=(4, 8)), ["lacuna"])
+    batch = random_batch()
+    fine, coarse = torch.randn(2, 1, 16, 16), torch.randn(2, 1, 8, 8)
+    small = {name: value[..., ::2, ::2] for name, value in batch.items()}
+    expected = (task.segmentation_loss(fine, batch) + task.segmentation_loss(coarse, small)) / 2
+    torch.testing.assert_close(task.segmentation_loss([fine, coarse], batch), expected)
+
+
+def test_wrong_number_of_output_channels_is_refused():
+    task = SegmentationTask(UNet(out_channels=2), ["lacuna"])
+    with pytest.raises(ValueError, match="gives 2 channels, but 1 class.* need 1"):
+        task.setup("fit")
+
+
+def test_boundary_scheme_needs_three_channels():
+    task = SegmentationTask(UNet(), ["lacuna"], instances=BoundaryWatershed())
+    with pytest.raises(ValueError, match="BoundaryWatershed need 3"):
+        task.setup("fit")
+
+
+def test_start_from_another_architecture_is_refused(tiny_teacher):
+    with pytest.raises(ValueError, match="holds another architecture than UNet"):
+        start_from(UNet(filters=(4, 8, 16)), tiny_teacher)
+
+
+def test_start_from_copies_the_weights(tiny_teacher):
+    network = UNet(filters=(4, 8))
+    start_from(network, tiny_teacher)
+    saved = torch.load(tiny_teacher, weights_only=True)["state_dict"]
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, saved[f"network.{name}"])
+
+
+def test_a_checkpoint_alone_is_enough_to_segment(tiny_teacher):
+    segmenter = load_segmenter(tiny_teacher, device="cpu")
+    assert isinstance(segmenter.preprocessing, DtypeRange)
+    assert segmenter.class_names == ["lacuna"]
+    assert segmenter.in_channels == 3
+    assert segmenter.spacing_um == pytest.approx((1.6, 1.6))
+    assert not segmenter.network.training
+    assert segmenter.network(torch.rand(1, 3, 20, 20)).shape == (1, 1, 20, 20)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+    (tmp_path / "a.ckpt").write_bytes(b"not a checkpoint")
+    with pytest.raises(ValueError, match="a.ckpt is not a readable checkpoint"):
+        load_segmenter(tmp_path / "a.ckpt")
+    with pytest.raises(FileNotFoundError, match="no checkpoint at"):
+        load_segmenter(tmp_path / "b.ckpt")
+
+
+def test_training_learns_the_discs(tiny_manifest, tmp_path):
+    arguments = tiny_arguments("student", tiny_manifest, tmp_path)
+    arguments += ["--trainer.max_epochs", "12", "--data.init_args.samples_per_epoch", "24"]
+    arguments += ["--model.init_args.optimizer", "torch.optim.Adam"]
+    arguments += ["--model.init_args.optimizer.init_args.lr", "0.02"]
+    arguments += ["--data.init_args.preprocessing", "lotus.transforms.PercentileRange"]
+    assert main(arguments) == 0
+    folder = tmp_path / "student/tiny"
+    assert main(["test", "--config", str(folder / "config.yaml")]) == 0
+    rows = (folder / "scores.csv").read_text().splitlines()
+    columns = dict(zip(rows[0].split(","), rows[-1].split(","), strict=True))
+    assert columns["name"] == "mean"
+    assert float(columns["dice"]) > 0.8
+    assert np.isfinite(float(columns["hd95"]))
