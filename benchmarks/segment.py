@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import resource
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lotus.imaging import Slide
+from lotus.inference.outputs import SegmentedObjects
 from lotus.inference.prediction import Predictor, open_pixels
 from lotus.inference.segment import SegmentOptions, segment_image
 from lotus.inference.segmenter import Segmenter
@@ -109,10 +109,11 @@ def bare_network(segmenter: Segmenter, slide: Path, options: SegmentOptions) -> 
     return run
 
 
-def seconds(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def seconds(run: Callable[[], object]) -> NDArray[np.float64]:
+    """Wall clock and processor time, the latter summed over threads."""
+    start = np.array((time.perf_counter(), time.process_time()))
     run()
-    return time.perf_counter() - start
+    return np.array((time.perf_counter(), time.process_time())) - start
 
 
 def compare_times(
@@ -121,20 +122,19 @@ def compare_times(
     segmenter = segmenter_for(scheme)
     bare = bare_network(segmenter, slide, options)
     with tempfile.TemporaryDirectory() as folder:
-        found = segment_image(segmenter, slide, Path(folder), options)
-        pairs = [
-            (
-                seconds(bare),
-                seconds(lambda: segment_image(segmenter, slide, Path(folder), options)),
-            )
-            for _ in range(repeats)
-        ]
-    network, total = (statistics.median(column) for column in zip(*pairs, strict=True))
-    ratio = statistics.median(segment / alone for alone, segment in pairs)
+
+        def whole() -> SegmentedObjects:
+            return segment_image(segmenter, slide, Path(folder), options)
+
+        objects = whole().count
+        pairs = np.array([(seconds(bare), seconds(whole)) for _ in range(repeats)])
+    (network, _), (total, _) = np.median(pairs, axis=0)
+    ratio, processor_ratio = np.median(pairs[:, 1] / pairs[:, 0], axis=0)
     windows = len(window_grid(SHAPE, options.window, options.overlap))
     print(
-        f"{type(scheme).__name__}: {found.count} objects, {windows} windows; network alone "
-        f"{network:.2f} s, lotus segment {total:.2f} s, ratio {ratio:.3f}"
+        f"{type(scheme).__name__}: {objects} objects, {windows} windows; network alone "
+        f"{network:.2f} s, lotus segment {total:.2f} s, ratio {ratio:.3f} "
+        f"(of processor time {processor_ratio:.3f})"
     )
 
 

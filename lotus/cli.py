@@ -84,3 +84,7 @@ def _overview() -> argparse.ArgumentParser:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
+
+
+if __name__ == "__main__":
+    entry_point()

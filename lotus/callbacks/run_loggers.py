@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 from lightning_fabric.loggers.csv_logs import _ExperimentWriter
+from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
-from pytorch_lightning.loggers.logger import rank_zero_experiment
 
 
 class _AppendingWriter(_ExperimentWriter):

@@ -1,4 +1,4 @@
-"""`lotus fit`, `validate`, `test` and `predict`: LightningCLI with layered YAML and a run folder."""
+"""`lotus fit`, `validate`, `test` and `predict`: LightningCLI, layered YAML, a run folder."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from lotus.callbacks import EpochSeed, OverlayImages, PredictionWriter, RunRecord
 from lotus.callbacks.run_loggers import run_loggers
 from lotus.imaging.atomic import atomic_path
-
+from lotus.tasks.distillation import DistillationTask, export_student
 
 # What Lightning says about its own inside, at every start, and that nobody here can act on.
 _NOISE = (
@@ -99,6 +99,12 @@ class LotusCLI(LightningCLI):
             text = self._parser("fit").dump(self.config["fit"], skip_none=False)
             with atomic_path(self.folder / "config.yaml") as path:
                 path.write_text(text)
+
+    def after_fit(self) -> None:
+        """Export the plain student of a distillation's best checkpoint."""
+        best = self.folder / "checkpoints" / "best.ckpt"
+        if isinstance(self.model, DistillationTask) and self.trainer.is_global_zero:
+            export_student(best, best.with_name("student.ckpt"))
 
     def _refuse_overwriting(self, checkpoint: str | None, last: Path) -> None:
         if checkpoint is None and last.is_file():

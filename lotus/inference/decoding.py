@@ -107,7 +107,7 @@ def decode_bands(
         The label bands, ``halo`` rows later than the probabilities.
     """
     held: NDArray[np.float32] | None = None
-    seam = _Seam(0, 0, np.empty((0, 0), np.int32))
+    seam: _Seam | None = None
     first, start, arrived = 0, 0, 0
     for band in bands:
         arrived += band.shape[1]
@@ -118,11 +118,12 @@ def decode_bands(
         labels = scheme.decode(held)
         count, offset = int(labels.max(initial=0)), len(same) - 1
         same.extend(count)
-        seen_again = labels[seam.first - first :][: len(seam.labels)]
-        for upper, lower in matching_labels(seam.labels, seen_again).tolist():
-            same.unite(seam.offset + upper, offset + lower)
-        seam = _Seam.around(stop, labels, first, offset, halo, height)
-        unfinished = 1 + np.flatnonzero(np.bincount(seam.labels.ravel())[1:]).astype(np.int32)
+        if seam is not None:
+            for upper, lower in seam.matches(labels, first).tolist():
+                same.unite(seam.offset + upper, offset + lower)
+        seam = _Seam.of(labels, first, offset, stop, halo)
+        last_row = labels[stop - 1 - first]
+        unfinished = np.unique(last_row[last_row > 0]) if stop < height else last_row[:0]
         own = slice(start - first, stop - first)
         values = np.concatenate((scheme.foreground(held[:, own])[None], held[1:, own]))
         yield LabelBand(start, labels[own], values, count, offset, unfinished)
@@ -133,48 +134,66 @@ def decode_bands(
 
 @dataclass(frozen=True)
 class _Seam:
-    """Rows on both sides of a border that the bands above and below both decode.
+    """Labels on both sides of a border, as the band above the border decodes them.
 
-    Only the inner half of what both see: at the outer edge of what a band sees, the tip of an
-    object that is cut off may have gone to a neighbour.
+    Only the inner half of what both bands see: at the outer edge of what a band sees, the tip of
+    an object that is cut off may have gone to a neighbour.
+
+    Attributes:
+        labels: (rows, X).
+        first: their first row in the image.
+        border: the first row below the border.
+        offset: adds up with a label to its provisional number.
     """
 
-    first: int
-    offset: int
     labels: NDArray[np.int32]
+    first: int
+    border: int
+    offset: int
 
     @classmethod
-    def around(
-        cls, row: int, labels: NDArray[np.int32], first: int, offset: int, halo: int, height: int
+    def of(
+        cls, labels: NDArray[np.int32], first: int, offset: int, border: int, halo: int
     ) -> _Seam:
-        """The seam at ``row`` in labels that start at ``first``; none at the image's last row."""
-        if row == height:
-            return cls(height, offset, labels[:0])
+        """The seam in labels that start at row ``first``."""
         reach = max(halo // 2, 1)
-        top = max(row - reach, 0)
-        return cls(top, offset, labels[top - first : row + reach - first])
+        top = max(border - reach, 0)
+        return cls(labels[top - first : border + reach - first], top, border, offset)
+
+    def matches(self, labels: NDArray[np.int32], first: int) -> NDArray[np.int32]:
+        """Pairs of labels here and in those of the band below, which start at row ``first``."""
+        below = labels[self.first - first :][: len(self.labels)]
+        return matching_labels(self.labels, below, self.border - self.first)
 
 
-def matching_labels(before: NDArray[np.int32], after: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Pairs of labels of two label maps of the same pixels that mean the same object.
+def matching_labels(
+    before: NDArray[np.int32], after: NDArray[np.int32], border: int
+) -> NDArray[np.int32]:
+    """Pairs of labels in two label maps of the same pixels that mean one object across a border.
 
-    Two connected pieces match if their overlap is at least half of the smaller piece, so that
-    a sliver which moved from an object to its neighbour does not join the two.
+    A connected piece of ``before`` that touches the border from above and one of ``after`` that
+    touches it from below match if their overlap is more than half of their union, so that pixels
+    which moved from an object to its neighbour do not join the two.
 
     Args:
         before: (Y, X) label map, 0 is background.
         after: (Y, X) label map.
+        border: the first row below the border, at least 1.
 
     Returns:
         (N, 2), label in ``before`` and label in ``after``.
     """
     pieces_before, label_before, size_before = _pieces(before)
     pieces_after, label_after, size_after = _pieces(after)
-    both = (pieces_before > 0) & (pieces_after > 0)
+    above, below = np.zeros(len(size_before), np.bool_), np.zeros(len(size_after), np.bool_)
+    above[pieces_before[border - 1]] = below[pieces_after[border]] = True
+    above[0] = below[0] = False
+    both = above[pieces_before] & below[pieces_after]
     pair = pieces_before[both].astype(np.int64) * len(size_after) + pieces_after[both]
     pair, overlap = np.unique(pair, return_counts=True)
     upper, lower = np.divmod(pair, len(size_after))
-    matches = 2 * overlap >= np.minimum(size_before[upper], size_after[lower])
+    union = size_before[upper] + size_after[lower] - overlap
+    matches = 2 * overlap > union
     return np.stack((label_before[upper[matches]], label_after[lower[matches]]), axis=1)
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lotus.imaging import TiledWriter, atomic_path, object_features, write_features, write_tiled
+from lotus.imaging import TiledWriter, object_features, write_features, write_tiled
 from lotus.imaging.raster import label_type
 from lotus.inference.collecting import FinishedObjects, ObjectCollector
 from lotus.inference.decoding import SameObject, decode_bands
@@ -64,7 +64,8 @@ class SegmentedObjects:
 
 
 def write_outputs(
-    files: OutputFiles,
+    folder: Path,
+    stem: str,
     bands: Iterable[NDArray[np.float32]],
     shape: tuple[int, int],
     scheme: InstanceScheme,
@@ -74,10 +75,12 @@ def write_outputs(
 ) -> SegmentedObjects:
     """Find, measure, outline and write the objects of a probability map that arrives in bands.
 
-    Memory is bounded by a few bands. Every file appears whole or not at all.
+    Memory is bounded by a few bands. The files are written in a hidden folder and appear together
+    once all are whole; until then earlier results stay.
 
     Args:
-        files: what to write.
+        folder: where the results go; it is there already.
+        stem: what their names start with.
         bands: probabilities (K, rows, X) from top to bottom.
         shape: (Y, X) of all bands together.
         scheme: finds the objects.
@@ -86,15 +89,31 @@ def write_outputs(
         halo: rows of context for finding objects.
         spacing_um: (Y, X) pixel size, None where it is unknown: nothing is given in µm then.
     """
+    with TemporaryDirectory(prefix=f".{stem}-", dir=folder) as hidden:
+        drafts = OutputFiles.of(Path(hidden), stem)
+        found = _write(drafts, bands, shape, scheme, class_names, halo, spacing_um)
+        finals = astuple(OutputFiles.of(folder, stem))
+        for draft, final in zip(astuple(drafts), finals, strict=True):
+            draft.replace(final)
+    return found
+
+
+def _write(
+    files: OutputFiles,
+    bands: Iterable[NDArray[np.float32]],
+    shape: tuple[int, int],
+    scheme: InstanceScheme,
+    class_names: list[str],
+    halo: int,
+    spacing_um: Spacing,
+) -> SegmentedObjects:
     same = SameObject()
     collector = ObjectCollector(same)
-    with ExitStack() as stack:
-        probability = stack.enter_context(
-            TiledWriter(files.probability, shape, np.uint8, spacing_um=spacing_um)
-        )
-        spool = stack.enter_context(LabelSpool(files.labels.parent))
-        path = stack.enter_context(atomic_path(files.table))
-        stream = stack.enter_context(path.open("w", encoding="utf-8", newline=""))
+    with (
+        TiledWriter(files.probability, shape, np.uint8, spacing_um=spacing_um) as probability,
+        LabelSpool(files.labels.parent) as spool,
+        files.table.open("w", encoding="utf-8", newline="") as stream,
+    ):
         rows = ObjectRows(stream, class_names, spacing_um)
 
         def finished() -> Iterator[FinishedObjects]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from lotus.imaging import Slide
-from lotus.inference.outputs import OutputFiles, SegmentedObjects, write_outputs
+from lotus.inference.outputs import SegmentedObjects, write_outputs
 from lotus.inference.prediction import PRECISIONS, Predictor, check_channels, open_pixels
 from lotus.inference.segmenter import Segmenter
 from lotus.inference.windows import blend_windows, read_ahead, read_bands, window_grid
@@ -65,7 +65,7 @@ def segment_image(
     """Segment one image or slide of any size and write what was found.
 
     ``STEM_labels.tif`` (label map), ``STEM_probability.tif`` (foreground, 0-255), ``STEM.geojson``
-    (for QuPath) and ``STEM_objects.csv`` appear in ``output_dir``, each whole or not at all.
+    (for QuPath) and ``STEM_objects.csv`` appear in ``output_dir`` together, or not at all.
     Memory is bounded by the width of the image times a few windows, however high it is, unless
     the preprocessing needs the image as a whole.
 
@@ -100,7 +100,8 @@ def segment_image(
             predict = Predictor(segmenter, normalise, options.precision, bar.update)
             pixels = read_ahead(read_bands(read_rows, grid))
             found = write_outputs(
-                OutputFiles.of(output_dir, image_stem(image)),
+                output_dir,
+                image_stem(image),
                 read_ahead(blend_windows(predict, pixels, grid, options.batch_size)),
                 slide.shape,
                 segmenter.instances,

@@ -33,7 +33,8 @@ class Bottleneck(nn.Module):
         """Features (B, D, Y, X) and embedding (B, E) -> (B, D, Y, X)."""
         value = self.reduce(features) + self.time(embedding)[..., None, None].to(features.dtype)
         value = self.middle(torch.relu(self.norm(value)))
-        return features + self.expand(torch.relu(value))
+        residual: Tensor = self.expand(torch.relu(value))
+        return features + residual
 
 
 class Denoiser(nn.Module):

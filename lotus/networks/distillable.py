@@ -1,7 +1,5 @@
 """Features and logits of any segmentation network that ends in a convolution."""
 
-from typing import cast
-
 from torch import Tensor, nn
 
 
@@ -40,8 +38,9 @@ def features_and_logits(network: nn.Module, image: Tensor) -> tuple[Tensor, Tens
         ValueError: the head is never reached, or the logits do not come straight from it.
     """
     head = segmentation_head(network)
-    if hasattr(network, "features") and head is getattr(network, "head", None):
-        features = cast("Tensor", network.features(image))
+    own_features = getattr(network, "features", None)
+    if callable(own_features) and head is getattr(network, "head", None):
+        features: Tensor = own_features(image)
         return features, head(features)
     caught: list[Tensor] = []
     handle = head.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))

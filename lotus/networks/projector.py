@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 
-class Projector(nn.Sequential):
+class Projector(nn.Module):
     """Pixelwise projection of student features into the teacher's feature space.
 
     Two 1x1 convolutions (16 -> 32 -> 16 with the published U-Net). The released code's layer over
@@ -19,7 +19,8 @@ class Projector(nn.Sequential):
         self, in_channels: int, out_channels: int, hidden_channels: int | None = None
     ) -> None:
         hidden = hidden_channels or 2 * in_channels
-        super().__init__(
+        super().__init__()
+        self.layers = nn.Sequential(
             nn.Conv2d(in_channels, hidden, kernel_size=1),
             nn.ReLU(inplace=True),
             nn.Conv2d(hidden, out_channels, kernel_size=1),
@@ -27,4 +28,5 @@ class Projector(nn.Sequential):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, D_student, Y, X) -> (B, D_teacher, Y, X)."""
-        return super().forward(features)
+        projected: Tensor = self.layers(features)
+        return projected

@@ -1,6 +1,7 @@
 """The U-Net of teacher and student."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ def _double_convolution(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    """U-Net with (convolution, BatchNorm, ReLU) x 2 per level and transposed-convolution up-sampling.
+    """U-Net: (convolution, BatchNorm, ReLU) x 2 per level, up-sampled by transposed convolution.
 
     The defaults are the backbone of teacher and student in LOTUS (Poles et al., MICCAI 2024):
     1.94 million parameters with one logit. Images whose sides are no multiple of
@@ -55,7 +56,7 @@ class UNet(nn.Module):
         )
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(deep, fine, kernel_size=2, stride=2)
-            for fine, deep in zip(filters[:-1], filters[1:], strict=True)
+            for fine, deep in pairwise(filters)
         )
         self.decoder = nn.ModuleList(_double_convolution(2 * fine, fine) for fine in filters[:-1])
         self.head = nn.Conv2d(filters[0], out_channels, kernel_size=1)

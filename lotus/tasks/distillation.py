@@ -1,5 +1,6 @@
 """LOTUS: a frozen teacher of one modality improves a student of another, without paired images."""
 
+import inspect
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +11,7 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lotus.imaging.atomic import atomic_path
 from lotus.losses import Alignment, ClassAlignment
 from lotus.networks import (
     FeatureDiffusion,
@@ -17,7 +19,7 @@ from lotus.networks import (
     features_and_logits,
     segmentation_head,
 )
-from lotus.tasks.checkpoint import read_checkpoint, segmenter_of
+from lotus.tasks.checkpoint import read_checkpoint, segmenter_of, state_of
 from lotus.tasks.description import build
 from lotus.tasks.gamma_plateau import GammaPlateau
 from lotus.tasks.segmentation import SegmentationTask, start_from
@@ -279,6 +281,35 @@ def prototype_cosine(
     )
     members = student_classes * (count > 0)[None, :, None, None]
     return (cosine * members).sum() / members.sum().clamp(min=1)
+
+
+def export_student(checkpoint: Path, output: Path) -> None:
+    """Write the student of a distillation as a checkpoint of a plain SegmentationTask.
+
+    Projector, denoiser, noise adapter and the state of the training are left out.
+
+    Args:
+        checkpoint: a checkpoint of a DistillationTask.
+        output: the file to write.
+    """
+    contents = read_checkpoint(checkpoint)
+    names = {*inspect.signature(SegmentationTask).parameters, "_instantiator"}
+    hyper_parameters = {
+        name: value for name, value in contents["hyper_parameters"].items() if name in names
+    }
+    class_path = f"{SegmentationTask.__module__}.{SegmentationTask.__qualname__}"
+    student = {
+        "epoch": contents["epoch"],
+        "global_step": contents["global_step"],
+        "pytorch-lightning_version": contents["pytorch-lightning_version"],
+        "state_dict": {
+            f"network.{name}": value for name, value in state_of(contents, "network.").items()
+        },
+        "hyper_parameters": {**hyper_parameters, "_class_path": class_path},
+        "segmenter": segmenter_of(contents, checkpoint),
+    }
+    with atomic_path(output) as path:
+        torch.save(student, path)
 
 
 def load_teacher(checkpoint: Path, student: SegmentationTask) -> nn.Module:

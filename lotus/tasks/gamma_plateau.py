@@ -23,7 +23,7 @@ class GammaPlateau:
         if patience < 1 or max_epochs < 1 or min_delta < 0 or not 0 <= decay < 1:
             raise ValueError(
                 "expected patience >= 1, min_delta >= 0, 0 <= decay < 1 and max_epochs >= 1, got "
-                f"patience={patience}, min_delta={min_delta}, decay={decay}, max_epochs={max_epochs}"
+                f"{patience=}, {min_delta=}, {decay=}, {max_epochs=}"
             )
         self.patience = patience
         self.min_delta = min_delta

@@ -126,7 +126,7 @@ class SegmentationTask(pl.LightningModule):
         optimizer = self.optimizer(trained)
         if self.lr_scheduler is None:
             return optimizer
-        return [optimizer], [self.lr_scheduler(optimizer)]  # type: ignore[list-item]
+        return [optimizer], [self.lr_scheduler(optimizer)]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what segmenting needs besides weights: preprocessing, classes, pixel size."""
@@ -195,9 +195,12 @@ def default_loss(channels: int) -> nn.Module:
     Dice is taken per image, so that the mean over processes is that of the joined batch. The
     released LOTUS code takes the Dice of the thresholded mask, which has no gradient.
     """
-    if channels == 1:
-        return DiceCELoss(sigmoid=True)
-    return DiceCELoss(softmax=True, to_onehot_y=True, include_background=False)
+    loss: nn.Module = (
+        DiceCELoss(sigmoid=True)
+        if channels == 1
+        else DiceCELoss(softmax=True, to_onehot_y=True, include_background=False)
+    )
+    return loss
 
 
 def probabilities(logits: Tensor) -> Tensor:

@@ -43,9 +43,9 @@ def test_variation_map_by_hand():
 
 def test_pixel_divergence_is_torchs_kl_of_teacher_against_student():
     student, teacher, *classes = random_case(0, channels=3)
-    expected = F.kl_div(
-        F.log_softmax(student, 1), F.softmax(teacher, 1), reduction="none"
-    ).sum(1).mean()
+    expected = (
+        F.kl_div(F.log_softmax(student, 1), F.softmax(teacher, 1), reduction="none").sum(1).mean()
+    )
     found = PixelAlignment().score_divergence(student, teacher, *classes)
     torch.testing.assert_close(found, expected)
 

@@ -27,7 +27,9 @@ def test_padding_does_not_move_the_image():
     # The receptive field of a two-level network is far smaller than 32 pixels.
     network = UNet(filters=(4, 8)).eval()
     image = torch.rand(1, 3, 65, 64)
-    torch.testing.assert_close(network(image)[..., :32, :], network(image[..., :64, :])[..., :32, :])
+    torch.testing.assert_close(
+        network(image)[..., :32, :], network(image[..., :64, :])[..., :32, :]
+    )
 
 
 @pytest.mark.parametrize("arguments", [{"filters": (8,)}, {"in_channels": 0}, {"out_channels": 0}])

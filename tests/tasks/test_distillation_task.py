@@ -8,7 +8,7 @@ from lotus.cli import main
 from lotus.inference.segmenter import load_segmenter
 from lotus.losses import ClassAlignment, PixelAlignment
 from lotus.networks import UNet
-from lotus.tasks import DistillationTask
+from lotus.tasks import DistillationTask, SegmentationTask
 from tests.conftest import STUDENT, tiny_arguments
 
 PARTS = ("network", "projector", "diffusion.denoiser", "diffusion.adapter", "teacher")
@@ -159,6 +159,19 @@ def test_the_checkpoint_segments_without_the_teacher(distilled, tiny_teacher, tm
     assert sum(weight.numel() for weight in segmenter.network.parameters()) == student
 
 
+def test_the_exported_student_is_a_plain_segmentation_task(distilled):
+    best, student = (
+        torch.load(distilled / f"checkpoints/{name}.ckpt", weights_only=True)
+        for name in ("best", "student")
+    )
+    assert {name.split(".")[0] for name in student["state_dict"]} == {"network"}
+    assert {name.split(".")[0] for name in best["state_dict"]} > {"network", "projector"}
+    task = SegmentationTask.load_from_checkpoint(distilled / "checkpoints/student.ckpt")
+    image = torch.rand(1, 3, 16, 16)
+    expected = load_segmenter(distilled / "checkpoints/best.ckpt", "cpu").network(image)
+    torch.testing.assert_close(task.eval()(image), expected)
+
+
 def test_a_killed_and_resumed_run_ends_with_the_same_weights(
     distilled, tiny_manifest, tiny_teacher, tmp_path
 ):
@@ -173,7 +186,9 @@ def test_a_killed_and_resumed_run_ends_with_the_same_weights(
     for name, value in expected["state_dict"].items():
         assert torch.equal(found["state_dict"][name], value), name
     curves = pd.read_csv(tmp_path / "distill/tiny/metrics.csv")
-    assert sorted(curves["epoch"].dropna().unique()) == [0, 1, 2, 3], "curves before the stop are kept"
+    assert sorted(curves["epoch"].dropna().unique()) == [0, 1, 2, 3], (
+        "curves before the stop are kept"
+    )
 
 
 @pytest.mark.parametrize(
@@ -193,5 +208,5 @@ def test_a_teacher_or_weight_that_does_not_fit_is_refused(tiny_teacher, changes,
 
 
 def test_a_missing_teacher_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no checkpoint at .*absent.ckpt"):
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*absent.ckpt"):
         DistillationTask(UNet(filters=(4, 8)), tmp_path / "absent.ckpt", ["lacuna"])

@@ -45,7 +45,7 @@ def test_deep_supervision_is_the_mean_over_outputs():
 
 def test_wrong_number_of_output_channels_is_refused():
     task = SegmentationTask(UNet(out_channels=2), ["lacuna"])
-    with pytest.raises(ValueError, match="gives 2 channels, but 1 class.* need 1"):
+    with pytest.raises(ValueError, match=r"gives 2 channels, but 1 class.* need 1"):
         task.setup("fit")
 
 
@@ -80,7 +80,7 @@ def test_a_checkpoint_alone_is_enough_to_segment(tiny_teacher):
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     (tmp_path / "a.ckpt").write_bytes(b"not a checkpoint")
-    with pytest.raises(ValueError, match="a.ckpt is not a readable checkpoint"):
+    with pytest.raises(ValueError, match=r"a.ckpt is not a readable checkpoint"):
         load_segmenter(tmp_path / "a.ckpt")
     with pytest.raises(FileNotFoundError, match="no checkpoint at"):
         load_segmenter(tmp_path / "b.ckpt")

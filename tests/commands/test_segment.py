@@ -1,0 +1,112 @@
+"""`lotus segment` from the command line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from lotus.cli import main
+from lotus.imaging import read_label_map, write_image
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A uint8 image with blobs around the middle of the grey range."""
+    noise = gaussian_filter(np.random.default_rng(5).normal(size=(100, 80)), 4.0)
+    scaled = (noise - noise.min()) / np.ptp(noise)
+    write_image(tmp_path / "image.tif", (255 * scaled).astype(np.uint8))
+    return tmp_path / "image.tif"
+
+
+def checkpoint_at(path: Path, scheme: str, channels: int) -> Path:
+    """A checkpoint whose network's only weight is logit = 20 * (grey value - 0.5) per output."""
+    weight = torch.full((channels, 1, 1, 1), 20.0)
+    network = {"in_channels": 1, "out_channels": channels, "kernel_size": 1}
+    record = {
+        "network": {"class_path": "torch.nn.Conv2d", "init_args": network},
+        "class_names": ["lacuna"],
+        "in_channels": 1,
+        "instances": {"class_path": f"lotus.transforms.{scheme}", "init_args": {}},
+        "preprocessing": {"class_path": "lotus.transforms.DtypeRange", "init_args": {}},
+        "spacing_um": None,
+    }
+    state = {"network.weight": weight, "network.bias": torch.full((channels,), -10.0)}
+    torch.save({"state_dict": state, "segmenter": record}, path)
+    return path
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    return checkpoint_at(tmp_path / "last.ckpt", "ConnectedComponents", 1)
+
+
+def segment(*arguments: object) -> int:
+    return main(["segment", *map(str, arguments), "--device", "cpu"])
+
+
+def test_an_image(tmp_path, image, checkpoint, capsys):
+    out = tmp_path / "out"
+    status = segment(image, "--checkpoint", checkpoint, "--output", out, "--window", 64)
+    assert status == 0
+    objects = read_label_map(out / "image_labels.tif").max()
+    assert f"{objects} objects in image.tif" in capsys.readouterr().out
+    assert len(list(out.iterdir())) == 4
+
+
+def test_a_folder_with_a_bad_image(tmp_path, image, checkpoint, capsys):
+    images = tmp_path / "images"
+    images.mkdir()
+    image.rename(images / "good.tif")
+    (images / "bad.tif").write_bytes(b"II*\0")
+    out = tmp_path / "out"
+    assert segment(images, "--checkpoint", checkpoint, "--output", out) == 2
+    error = capsys.readouterr().err.strip()
+    assert "bad.tif" in error
+    assert "\n" not in error
+    assert len(list(out.iterdir())) == 4
+
+
+def test_the_threshold_decides_what_is_an_object(tmp_path, image, checkpoint):
+    areas = []
+    for threshold in ("0.2", "0.8"):
+        out = tmp_path / threshold
+        segment(image, "--checkpoint", checkpoint, "--output", out, "--threshold", threshold)
+        areas.append(np.count_nonzero(read_label_map(out / "image_labels.tif")))
+    assert areas[0] > areas[1] > 0
+
+
+def test_a_threshold_for_a_watershed_is_refused(tmp_path, image, capsys):
+    checkpoint = checkpoint_at(tmp_path / "last.ckpt", "BoundaryWatershed", 3)
+    out = tmp_path / "out"
+    status = segment(image, "--checkpoint", checkpoint, "--output", out, "--threshold", "0.5")
+    assert status == 2
+    assert "BoundaryWatershed" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"input": "nowhere.tif"}, "nowhere.tif"),
+        ({"--checkpoint": "nowhere.ckpt"}, "nowhere.ckpt"),
+        ({"--checkpoint": "image.tif"}, "image.tif"),
+        ({"--output": "image.tif"}, "image.tif is a file"),
+        ({"--window": "100"}, "window is 100"),
+        ({"--overlap": "1"}, "overlap is 1"),
+        ({"--batch-size": "0"}, "batch size is 0"),
+        ({"--pixel-size-um": "0"}, "pixel size is 0"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    tmp_path, image, checkpoint, capsys, monkeypatch, changes, words
+):
+    monkeypatch.chdir(tmp_path)
+    settings = {"input": image, "--checkpoint": checkpoint, "--output": "out"} | changes
+    source = settings.pop("input")
+    assert segment(source, *(part for pair in settings.items() for part in pair)) == 2
+    error = capsys.readouterr().err.strip()
+    assert words in error
+    assert "\n" not in error
+    assert not (tmp_path / "out").exists()

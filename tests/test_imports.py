@@ -1,0 +1,148 @@
+"""The directions of imports that keep the parts of the project apart."""
+
+import ast
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PROJECT = ("lotus", "data_modules")
+OPTIONAL_EXTRAS = {"ray", "nnunetv2", "cellpose", "onnx", "onnxruntime"}
+
+# What a part may import of the project, itself apart. Commands, callbacks and the rest at the top
+# are not listed: they may use everything below them, and the graph of modules has no circle.
+ALLOWED = {
+    "lotus.imaging": (),
+    "lotus.losses": (),
+    "lotus.metrics": (),
+    "lotus.morphometry": (),
+    "lotus.networks": (),
+    "lotus.transforms": ("lotus.metrics.functional", "lotus.imaging"),
+    "lotus.tasks": ("lotus.networks", "lotus.losses", "lotus.metrics", "lotus.transforms"),
+    "lotus.evaluation": ("lotus.metrics", "lotus.imaging"),
+    "lotus.inference": (
+        *("lotus.tasks", "lotus.transforms", "lotus.imaging", "lotus.metrics"),
+        "lotus.morphometry",
+    ),
+    "lotus.reports": ("lotus.imaging", "lotus.evaluation", "lotus.metrics", "lotus.morphometry"),
+    "data_modules": ("lotus.transforms", "lotus.imaging", "lotus.metrics.functional"),
+    "lotus.cli": (),
+}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {
+    module_name(path): path for package in PROJECT for path in (REPOSITORY / package).rglob("*.py")
+}
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def imported_names(node: ast.AST, module: str) -> list[str]:
+    """Dotted names that an import statement asks for, e.g. ``lotus.imaging.raster.read_image``."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, f"{module}: imports are absolute"
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
+
+
+def imports_of(module: str, lazy: bool) -> set[str]:
+    """Names imported when a module is imported, and with ``lazy`` later by its functions too.
+
+    What only a type checker reads is left out.
+    """
+    names: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse(SOURCES[module].read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        names.update(imported_names(node, module))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not lazy:
+            continue
+        if is_type_checking(node):
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
+    return names
+
+
+def is_within(name: str, part: str) -> bool:
+    return name == part or name.startswith(f"{part}.")
+
+
+def top_level_package(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def project_module(name: str) -> str | None:
+    """The module of the project that a dotted name is, or is an attribute of."""
+    while name not in SOURCES and "." in name:
+        name = name.rpartition(".")[0]
+    return name if name in SOURCES else None
+
+
+def test_all_modules_are_seen():
+    assert {"lotus.cli", "lotus.imaging", "data_modules.phantoms.anatomy"} <= SOURCES.keys()
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_a_part_imports_only_what_lies_below_it(part):
+    members = [module for module in SOURCES if is_within(module, part)]
+    assert members
+    wrong = [
+        f"{module} imports {name}"
+        for module in members
+        for name in sorted(imports_of(module, lazy=True))
+        if top_level_package(name) in PROJECT
+        and not any(is_within(name, other) for other in (part, *ALLOWED[part]))
+    ]
+    assert wrong == []
+
+
+def test_nothing_but_commands_knows_the_data_modules_and_nothing_knows_the_commands():
+    wrong = [
+        f"{module} imports {name}"
+        for module in SOURCES
+        for name in sorted(imports_of(module, lazy=True))
+        if is_within(name, "data_modules")
+        and not (is_within(module, "data_modules") or is_within(module, "lotus.commands"))
+        or (is_within(name, "lotus.commands") or is_within(name, "lotus.cli"))
+    ]
+    assert wrong == []
+
+
+def test_there_is_no_circle():
+    graph = {
+        module: {
+            found
+            for name in imports_of(module, lazy=False)
+            if (found := project_module(name)) is not None
+        }
+        for module in SOURCES
+    }
+    assert any("lotus.imaging.atomic" in imported for imported in graph.values())
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def test_the_command_line_imports_the_standard_library_alone():
+    packages = {top_level_package(name) for name in imports_of("lotus.cli", lazy=False)}
+    assert packages <= sys.stdlib_module_names | {"lotus"}
+
+
+def test_optional_extras_are_imported_by_the_functions_that_need_them():
+    wrong = [
+        f"{module} imports {name}"
+        for module in SOURCES
+        for name in imports_of(module, lazy=False)
+        if top_level_package(name) in OPTIONAL_EXTRAS
+    ]
+    assert wrong == []
