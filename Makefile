@@ -7,10 +7,14 @@ READY := $(VENV)/.ready
 
 PRESET ?= $(if $(shell command -v nvidia-smi 2>/dev/null),paper,quick)
 DATA ?= data/phantoms-$(PRESET)
-RUN ?= $(PRESET)-$(shell date +%Y%m%d-%H%M%S)
-TEACHER ?= runs/teacher/$(PRESET)/checkpoints/best.ckpt
-LATEST = $(shell ls -td runs/distill/*/ 2>/dev/null | head -n 1)
+STUDENT ?= sr_microct
+TEACHER ?= histology
+TEACHER_RUN ?= $(notdir $(patsubst %/,%,$(DATA)))-$(PRESET)
+TEACHER_CHECKPOINT ?= runs/teacher/$(TEACHER_RUN)/checkpoints/best.ckpt
+RUN := $(or $(RUN),$(PRESET)-$(shell date +%Y%m%d-%H%M%S))
+LATEST = $(patsubst %/,%,$(shell ls -td runs/distill/*/ 2>/dev/null | head -n 1))
 ARGS ?=
+TEACHER_ARGS ?=
 
 # glibc gives large blocks back to the system after every step; keeping them halves a CPU step.
 export MALLOC_TRIM_THRESHOLD_ := 100000000000
@@ -22,7 +26,8 @@ export MALLOC_TOP_PAD_ := 500000000
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*##/\1|/' | column -t -s '|'
-	@echo "variables: PRESET=quick|paper DATA=folder with a manifest.csv  RUN=name  ARGS='--KEY VALUE ...'"
+	@echo "variables: PRESET=quick|paper  DATA=folder with a manifest.csv  STUDENT, TEACHER=its modalities"
+	@echo "           RUN=name  ARGS, TEACHER_ARGS='--KEY VALUE ...' for \`lotus fit\`"
 
 $(READY): pyproject.toml
 	@command -v uv >/dev/null || $(PYTHON) -m uv --version >/dev/null 2>&1 || $(PYTHON) -m pip install --quiet uv \
@@ -31,31 +36,39 @@ $(READY): pyproject.toml
 		$$UV venv --quiet --clear --python $(PYTHON) $(VENV) && \
 		$$UV pip install --quiet --python $(BIN)/python --editable '.[dev]' && touch $@
 
+PHANTOMS_quick := --patients 12 --slices 3 --size 384
+PHANTOMS_paper := --patients 40 --slices 10 --size 1024
+
+ifeq ($(origin DATA),file)
 $(DATA)/manifest.csv: | $(READY)
-	$(BIN)/lotus phantom sr_microct histology --output $(DATA) $(PHANTOM_$(PRESET))
+	$(BIN)/lotus phantom sr_microct histology --output $(DATA) $(PHANTOMS_$(PRESET))
+else
+$(DATA)/manifest.csv:
+	@echo "no $@: write it with \`$(BIN)/lotus prepare\`, or leave DATA out to use phantoms" >&2; exit 2
+endif
 
-PHANTOM_quick := --patients 12 --slices 3 --size 384
-PHANTOM_paper := --patients 40 --slices 10 --size 1024
-
-$(TEACHER): | $(READY) $(DATA)/manifest.csv
+$(TEACHER_CHECKPOINT): | $(READY) $(DATA)/manifest.csv
 	$(BIN)/lotus fit --config experiments/teacher.yaml --config experiments/$(PRESET)/teacher.yaml \
-		--data.init_args.manifest $(DATA)/manifest.csv --run $(PRESET)
+		--data.init_args.manifest $(DATA)/manifest.csv --data.init_args.modality $(TEACHER) \
+		--run $(TEACHER_RUN) $(TEACHER_ARGS)
 
-train-teacher: $(TEACHER) ## train the histology teacher, unless its checkpoint is there
+train-teacher: $(TEACHER_CHECKPOINT) ## train the teacher, unless its checkpoint is there
 
-distill: $(TEACHER) ## teacher, distilled student, predictions, scores and report
+distill: $(TEACHER_CHECKPOINT) ## teacher, distilled student, predictions, scores and report
 	$(BIN)/lotus fit --config experiments/distill.yaml --config experiments/$(PRESET)/distill.yaml \
 		--data.init_args.student.init_args.manifest $(DATA)/manifest.csv \
+		--data.init_args.student.init_args.modality $(STUDENT) \
 		--data.init_args.teacher.init_args.manifest $(DATA)/manifest.csv \
-		--model.init_args.teacher $(TEACHER) --run $(RUN) $(ARGS)
+		--data.init_args.teacher.init_args.modality $(TEACHER) \
+		--model.init_args.teacher $(TEACHER_CHECKPOINT) --run $(RUN) $(ARGS)
 	$(BIN)/lotus test --config runs/distill/$(RUN)/config.yaml
 	$(BIN)/lotus report runs/distill/$(RUN)
 
-evaluate: $(READY) ## score the latest distilled student's predictions again
-	$(BIN)/lotus evaluate --predictions $(LATEST)predictions --targets $(LATEST)targets --kind instances \
-		--output $(LATEST)scores.csv $(ARGS)
+evaluate: $(READY) ## score the predictions of the latest distilled student again
+	$(BIN)/lotus evaluate --predictions $(LATEST)/predictions --targets $(LATEST)/targets \
+		--kind instances --output $(LATEST)/scores.csv $(ARGS)
 
-report: $(READY) ## write the latest distilled student's report again
+report: $(READY) ## write the report of the latest distilled student again
 	$(BIN)/lotus report $(LATEST)
 
 test: lint ## everything a contributor must pass

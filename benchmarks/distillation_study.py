@@ -315,19 +315,84 @@ def _paired_tests(scores: pd.DataFrame, reference: pd.DataFrame, name: str) -> d
     }
 
 
+SCHEMES = {
+    "components": (),
+    "boundary + watershed": (
+        *("--model.init_args.instances", "lotus.transforms.BoundaryWatershed"),
+        *("--model.init_args.network.init_args.out_channels", "3"),
+    ),
+}
+DOMAINS = {
+    "fluorescence": ("student", "lotus.transforms.PercentileRange"),
+    "histology": ("teacher", "lotus.transforms.DtypeRange"),
+}
+
+
+def scheme_arguments(domain: str, scheme: str, seed: int, steps: int = 300) -> list[str]:
+    """``lotus fit`` of a supervised run with an instance scheme, on all training images."""
+    experiment, preprocessing = DOMAINS[domain]
+    manifest = SETTINGS["fluorescence"].manifest
+    return [
+        *("fit", "--config", f"experiments/{experiment}.yaml", "--runs", str(RUNS)),
+        *("--experiment", "instances", "--run", f"{domain}-{scheme.split()[0]}-seed{seed}"),
+        *("--seed_everything", str(seed)),
+        *_trainer_arguments(steps),
+        *_data_arguments("--data.init_args", manifest, domain, seed),
+        *("--data.init_args.preprocessing", preprocessing),
+        *_optimizer(3e-3, steps),
+        *SCHEMES[scheme],
+    ]
+
+
+def measure_schemes(processes: int) -> None:
+    """Every instance scheme on every domain with every seed."""
+    grid = itertools.product(SEEDS, DOMAINS, SCHEMES)
+    run_all([scheme_arguments(domain, scheme, seed) for seed, domain, scheme in grid], processes)
+
+
+def compare_schemes() -> pd.DataFrame:
+    """Mean and SD over seeds of every scheme on every domain."""
+    rows = []
+    for domain, scheme in itertools.product(DOMAINS, SCHEMES):
+        frames = []
+        for seed in SEEDS:
+            folder = RUNS / "instances" / f"{domain}-{scheme.split()[0]}-seed{seed}"
+            frame = pd.read_csv(folder / "scores.csv")
+            frames.append(frame[frame["name"] != "mean"].assign(seed=seed))
+        scores = pd.concat(frames)
+        line: dict[str, object] = {"domain": domain, "scheme": scheme}
+        for name in ("dice", "aji", "aji_plus", "pq", "f1"):
+            per_run = scores.groupby("seed")[name].mean()
+            line[name] = f"{per_run.mean():.3f} ± {per_run.std(ddof=1):.3f}"
+        line["objects found / true"] = f"{scores['n_pred'].sum() / scores['n_true'].sum():.2f}"
+        rows.append(line)
+    return pd.DataFrame(rows)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("action", choices=["tune", "measure", "table"])
-    parser.add_argument("--setting", choices=sorted(SETTINGS), required=True)
+    parser.add_argument("action", choices=["tune", "measure", "table", "schemes", "scheme-table"])
+    parser.add_argument("--setting", choices=sorted(SETTINGS), default="fluorescence")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     if arguments.action == "tune":
         tune(arguments.setting, arguments.processes)
     elif arguments.action == "measure":
         measure(arguments.setting, arguments.processes)
+    elif arguments.action == "table":
+        print(markdown(compare(arguments.setting)))
+    elif arguments.action == "schemes":
+        measure_schemes(arguments.processes)
     else:
-        print(compare(arguments.setting).to_markdown(index=False))
+        print(markdown(compare_schemes()))
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """A Markdown table, empty where a value is missing."""
+    lines = [list(frame.columns), ["---"] * len(frame.columns)]
+    lines += [["" if pd.isna(value) else str(value) for value in row] for row in frame.to_numpy()]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 if __name__ == "__main__":

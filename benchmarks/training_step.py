@@ -151,8 +151,10 @@ def interleaved(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
 def loader_seconds(folder: Path, size: int, count: int) -> float:
     """Median seconds per unpaired batch of the quick preset's pipeline, from phantoms."""
     if lotus(
-        ["phantom", "sr_microct", "histology", "--output", str(folder), "--patients", "12"]
-        + ["--slices", "1", "--size", "256"]
+        [
+            *("phantom", "sr_microct", "histology", "--output", str(folder)),
+            *("--patients", "12", "--slices", "1", "--size", "256"),
+        ]
     ):
         raise RuntimeError("the phantoms could not be written")
     keys = ["image", "mask", "instances"]

@@ -45,8 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
             _overview().parse_args(arguments or ["--help"])
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
-    except KeyboardInterrupt:
-        print(f"lotus {name}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        print("; ".join((f"lotus {name}: interrupted", *map(str, stopped.args))), file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
         if debug:
@@ -83,7 +83,10 @@ def _overview() -> argparse.ArgumentParser:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    return " ".join(text.split()) or type(error).__name__
 
 
 if __name__ == "__main__":

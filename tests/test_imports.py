@@ -113,8 +113,10 @@ def test_nothing_but_commands_knows_the_data_modules_and_nothing_knows_the_comma
         f"{module} imports {name}"
         for module in SOURCES
         for name in sorted(imports_of(module, lazy=True))
-        if is_within(name, "data_modules")
-        and not (is_within(module, "data_modules") or is_within(module, "lotus.commands"))
+        if (
+            is_within(name, "data_modules")
+            and not (is_within(module, "data_modules") or is_within(module, "lotus.commands"))
+        )
         or (is_within(name, "lotus.commands") or is_within(name, "lotus.cli"))
     ]
     assert wrong == []

@@ -13,7 +13,7 @@ _NOISE = (
     "Expected a <class 'NoneType'>",
     "Expected a path but ",
     "Given value type: ",
-    "Given value: ",
+    *("Given value: {", "Given value: [", "Given value: Namespace(", "Given value: NestedArg("),
 )
 
 
@@ -43,7 +43,7 @@ def _remedy(text: str, class_paths: list[str], command: str) -> str:
     if misspelt:
         near = get_close_matches(misspelt[2], dir(import_module(misspelt[1])), n=1)
         return f"did you mean {misspelt[1]}.{near[0]}?" if near else f"see {misspelt[1]}"
-    if "is not accepted" in text and class_paths:
+    if "is not accepted" in text and class_paths and "." in class_paths[-1]:
         return f"it takes {', '.join(_arguments(class_paths[-1]))}"
     return f"`lotus {command} --help` lists all keys"
 

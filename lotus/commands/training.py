@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import warnings
 from argparse import ArgumentError
 from collections.abc import Hashable
@@ -13,11 +14,16 @@ import pytorch_lightning as pl
 from jsonargparse.typing import register_type
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from lotus.callbacks import EpochSeed, OverlayImages, PredictionWriter, RunRecord
+from lotus.callbacks.checkpoint_io import AtomicCheckpointIO
 from lotus.callbacks.run_loggers import run_loggers
+from lotus.commands.config_errors import shortened
 from lotus.imaging.atomic import atomic_path
-from lotus.tasks.distillation import DistillationTask, export_student
+from lotus.tasks.checkpoint import check_architecture
+from lotus.tasks.distillation import DistillationTask
+from lotus.tasks.export import export_student
 
 # What Lightning says about its own inside, at every start, and that nobody here can act on.
 _NOISE = (
@@ -53,7 +59,7 @@ class LotusCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Make the run folder, its loggers and its checkpoints."""
         config = self.config[self.subcommand]
-        config.run = config.run or datetime.now().strftime("%Y%m%d-%H%M%S")
+        config.run = config.run or _time_of_start()
         self.folder = Path(config.runs) / config.experiment / config.run
         checkpoints = self.folder / "checkpoints"
         if self.subcommand == "fit":
@@ -70,8 +76,11 @@ class LotusCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer of the configuration, in the run folder."""
         config = self.config_init[self.subcommand]
-        self._get(self.config_init, "trainer")["default_root_dir"] = self.folder
-        if self._get(self.config_init, "trainer")["logger"] is None:
+        trainer = self._get(self.config_init, "trainer")
+        trainer["default_root_dir"] = self.folder
+        if trainer["plugins"] is None:
+            kwargs["plugins"] = [AtomicCheckpointIO()]
+        if trainer["logger"] is None:
             kwargs["logger"] = run_loggers(config.runs, config.experiment, config.run)
         checkpoints = {"dirpath": self.folder / "checkpoints", "enable_version_counter": False}
         best = ModelCheckpoint(
@@ -96,7 +105,10 @@ class LotusCLI(LightningCLI):
     def before_fit(self) -> None:
         """Keep the resolved configuration in the run folder."""
         if self.trainer.is_global_zero:
-            text = self._parser("fit").dump(self.config["fit"], skip_none=False)
+            config = self.config["fit"].clone()
+            # A test of a resumed run is to score its best checkpoint like any other test.
+            config.ckpt_path = None
+            text = self._parser("fit").dump(config, skip_none=False)
             with atomic_path(self.folder / "config.yaml") as path:
                 path.write_text(text)
 
@@ -105,6 +117,31 @@ class LotusCLI(LightningCLI):
         best = self.folder / "checkpoints" / "best.ckpt"
         if isinstance(self.model, DistillationTask) and self.trainer.is_global_zero:
             export_student(best, best.with_name("student.ckpt"))
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run, once data, network and checkpoint are known to fit: bad input leaves no trace."""
+        if self.datamodule is None:
+            raise ValueError("no data: give --data CLASS_PATH, or a --config with a data section")
+        self.datamodule.setup(subcommand)
+        self.model.setup(subcommand)
+        checkpoint = self.config[subcommand].ckpt_path
+        if checkpoint is not None:
+            check_architecture(self.model, Path(checkpoint))
+        try:
+            super()._run_subcommand(subcommand)
+        except SystemExit as stopped:
+            # After Ctrl-C Lightning ignores further ones and exits with the status of an error.
+            if not isinstance(stopped.__context__, KeyboardInterrupt):
+                raise
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt(self._how_to_go_on(subcommand)) from None
+
+    def _how_to_go_on(self, subcommand: str) -> str:
+        if subcommand != "fit":
+            return ""
+        if not (self.folder / "checkpoints" / "last.ckpt").is_file():
+            return "before the first checkpoint"
+        return f"go on with --run {self.folder.name} --ckpt_path last"
 
     def _refuse_overwriting(self, checkpoint: str | None, last: Path) -> None:
         if checkpoint is None and last.is_file():
@@ -123,7 +160,8 @@ def run(arguments: list[str]) -> None:
     os.environ.setdefault("WANDB_SILENT", "true")
     for message in _NOISE:
         warnings.filterwarnings("ignore", message=message)
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # MONAI's keys are of this type; without it the saved configuration would not hold them.
     register_type(Hashable, serializer=str, deserializer=str)
     options = {"exit_on_error": False}
@@ -135,7 +173,20 @@ def run(arguments: list[str]) -> None:
             auto_configure_optimizers=False,
             # The data module's sampler shards itself, and is the same after a resume.
             trainer_defaults={"use_distributed_sampler": False},
-            parser_kwargs={**options, **dict.fromkeys(LotusCLI.subcommands(), options)},
+            parser_kwargs={
+                "prog": "lotus",
+                **options,
+                **dict.fromkeys(LotusCLI.subcommands(), options),
+            },
         )
     except ArgumentError as error:
-        raise ValueError(error.message) from error
+        raise ValueError(shortened(error.message, arguments[0])) from error
+    except MisconfigurationException as error:
+        raise ValueError(str(error)) from error
+
+
+def _time_of_start() -> str:
+    """The name of a run without one, the same for all processes that Lightning starts for it."""
+    if "LOCAL_RANK" not in os.environ or "LOTUS_RUN" not in os.environ:
+        os.environ["LOTUS_RUN"] = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return os.environ["LOTUS_RUN"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Raises:
         ValueError: ``path`` is a folder.
+        OSError: It cannot be written; the error names it.
     """
     path = Path(path)
     if path.is_dir():
@@ -34,6 +36,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.filename is not None:
+            raise
+        # A full disk is reported without a name.
+        reason = error.strerror or f"cannot be written ({error})"
+        raise OSError(error.errno or errno.EIO, reason, str(path)) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

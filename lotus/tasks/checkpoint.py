@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
+import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
@@ -56,6 +57,36 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise ValueError(f"{path} is not a Lightning checkpoint: it has no state_dict")
     return checkpoint
+
+
+def check_architecture(task: pl.LightningModule, path: Path) -> None:
+    """Refuse a checkpoint whose weights are not those of a task.
+
+    Args:
+        task: what would load them.
+        path: the checkpoint. A distillation's does not hold the teacher.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a checkpoint, or of another task or architecture.
+    """
+    found = _shapes(read_checkpoint(path)["state_dict"])
+    expected = _shapes(task.state_dict())
+    names = {*found, *expected}
+    different = sorted(name for name in names if found.get(name) != expected.get(name))
+    if different:
+        name = different[0]
+        raise ValueError(
+            f"{path} is of another architecture than the configuration: {len(different)} of "
+            f"{len(names)} weights differ, first {name} ({found.get(name, 'absent')} in the file, "
+            f"{expected.get(name, 'absent')} expected); use the config.yaml it was trained with"
+        )
+
+
+def _shapes(state: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {
+        name: tuple(value.shape) for name, value in state.items() if not name.startswith("teacher.")
+    }
 
 
 def state_of(checkpoint: dict[str, Any], prefix: str) -> dict[str, Tensor]:

@@ -1,6 +1,5 @@
 """LOTUS: a frozen teacher of one modality improves a student of another, without paired images."""
 
-import inspect
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
@@ -11,18 +10,17 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lotus.imaging.atomic import atomic_path
 from lotus.losses import Alignment, ClassAlignment
+from lotus.metrics.prototype_cosine import prototype_cosine
 from lotus.networks import (
     FeatureDiffusion,
     Projector,
     features_and_logits,
     segmentation_head,
 )
-from lotus.tasks.checkpoint import read_checkpoint, segmenter_of, state_of
-from lotus.tasks.description import build
 from lotus.tasks.gamma_plateau import GammaPlateau
-from lotus.tasks.segmentation import SegmentationTask, start_from
+from lotus.tasks.segmentation import SegmentationTask
+from lotus.tasks.teacher import load_teacher
 from lotus.transforms import InstanceScheme
 
 
@@ -257,88 +255,3 @@ class DistillationTask(SegmentationTask):
         self.feature_mean.copy_(mean.view(shape))
         # A channel that is off everywhere stays at 0 instead of being blown up.
         self.feature_sd.copy_((square - mean.square()).clamp(min=1e-4).sqrt().view(shape))
-
-
-def prototype_cosine(
-    features: Tensor, teacher: Tensor, student_classes: Tensor, teacher_classes: Tensor
-) -> Tensor:
-    """Mean cosine between a pixel's features and the teacher's prototype of the pixel's class.
-
-    Args:
-        features: (B, D, Y, X).
-        teacher: (B, D, Y, X).
-        student_classes: one-hot (B, C, Y, X).
-        teacher_classes: one-hot (B, C, Y, X).
-
-    Returns:
-        A scalar in [-1, 1], over the classes that the teacher's batch has.
-    """
-    count = teacher_classes.sum(dim=(0, 2, 3))
-    prototypes = torch.einsum("bdyx,bcyx->cd", teacher, teacher_classes)
-    prototypes = prototypes / count.clamp(min=1)[:, None]
-    cosine = torch.einsum(
-        "bdyx,cd->bcyx", F.normalize(features, dim=1), F.normalize(prototypes, dim=1)
-    )
-    members = student_classes * (count > 0)[None, :, None, None]
-    return (cosine * members).sum() / members.sum().clamp(min=1)
-
-
-def export_student(checkpoint: Path, output: Path) -> None:
-    """Write the student of a distillation as a checkpoint of a plain SegmentationTask.
-
-    Projector, denoiser, noise adapter and the state of the training are left out.
-
-    Args:
-        checkpoint: a checkpoint of a DistillationTask.
-        output: the file to write.
-    """
-    contents = read_checkpoint(checkpoint)
-    names = {*inspect.signature(SegmentationTask).parameters, "_instantiator"}
-    hyper_parameters = {
-        name: value for name, value in contents["hyper_parameters"].items() if name in names
-    }
-    class_path = f"{SegmentationTask.__module__}.{SegmentationTask.__qualname__}"
-    student = {
-        "epoch": contents["epoch"],
-        "global_step": contents["global_step"],
-        "pytorch-lightning_version": contents["pytorch-lightning_version"],
-        "state_dict": {
-            f"network.{name}": value for name, value in state_of(contents, "network.").items()
-        },
-        "hyper_parameters": {**hyper_parameters, "_class_path": class_path},
-        "segmenter": segmenter_of(contents, checkpoint),
-    }
-    with atomic_path(output) as path:
-        torch.save(student, path)
-
-
-def load_teacher(checkpoint: Path, student: SegmentationTask) -> nn.Module:
-    """The frozen network of a checkpoint, checked against the student that it will teach.
-
-    Raises:
-        FileNotFoundError: no such checkpoint.
-        ValueError: channels, classes or feature widths do not fit.
-    """
-    record = segmenter_of(read_checkpoint(checkpoint), checkpoint)
-    teacher: nn.Module = build(record["network"])
-    start_from(teacher, checkpoint)
-    for what, found, expected in (
-        ("input channels", record["in_channels"], student.in_channels),
-        ("classes", len(record["class_names"]), len(student.class_names)),
-        (
-            "output channels",
-            segmentation_head(teacher).out_channels,
-            segmentation_head(student.network).out_channels,
-        ),
-        (
-            "feature channels before the head",
-            segmentation_head(teacher).in_channels,
-            segmentation_head(student.network).in_channels,
-        ),
-    ):
-        if found != expected:
-            raise ValueError(
-                f"the teacher {checkpoint} does not fit the student: {what} {found} against "
-                f"{expected}; train both with the same network and classes"
-            )
-    return teacher.eval().requires_grad_(False)

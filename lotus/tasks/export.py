@@ -1,0 +1,39 @@
+"""The student of a distillation, without what only its training needed."""
+
+import inspect
+from pathlib import Path
+
+import torch
+
+from lotus.imaging.atomic import atomic_path
+from lotus.tasks.checkpoint import read_checkpoint, segmenter_of, state_of
+from lotus.tasks.segmentation import SegmentationTask
+
+
+def export_student(checkpoint: Path, output: Path) -> None:
+    """Write the student of a distillation as a checkpoint of a plain SegmentationTask.
+
+    Projector, denoiser, noise adapter and the state of the training are left out.
+
+    Args:
+        checkpoint: a checkpoint of a DistillationTask.
+        output: the file to write.
+    """
+    contents = read_checkpoint(checkpoint)
+    names = {*inspect.signature(SegmentationTask).parameters, "_instantiator"}
+    hyper_parameters = {
+        name: value for name, value in contents["hyper_parameters"].items() if name in names
+    }
+    class_path = f"{SegmentationTask.__module__}.{SegmentationTask.__qualname__}"
+    student = {
+        "epoch": contents["epoch"],
+        "global_step": contents["global_step"],
+        "pytorch-lightning_version": contents["pytorch-lightning_version"],
+        "state_dict": {
+            f"network.{name}": value for name, value in state_of(contents, "network.").items()
+        },
+        "hyper_parameters": {**hyper_parameters, "_class_path": class_path},
+        "segmenter": segmenter_of(contents, checkpoint),
+    }
+    with atomic_path(output) as path:
+        torch.save(student, path)
