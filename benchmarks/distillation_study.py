@@ -73,7 +73,7 @@ SETTINGS = {
         "data/dsb2018/manifest.csv",
         "fluorescence",
         "histology",
-        DEGRADED % (0.18, 0.15, 1.5),
+        DEGRADED % (0.25, 0.15, 1.5),
         (1, 2, 4, 8),
     ),
     "phantom": Setting(

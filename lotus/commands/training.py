@@ -12,9 +12,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 from jsonargparse.typing import register_type
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from lotus.callbacks import EpochSeed, OverlayImages, PredictionWriter, RunRecord
 from lotus.callbacks.checkpoint_io import AtomicCheckpointIO

@@ -138,14 +138,9 @@ def manifest_folders(run: RunFolder) -> list[Path]:
 
 
 def contact_sheets(run: RunFolder) -> list[Path]:
-    """Contact sheets of the phantoms of this run's modalities."""
-    modalities = set(values_of("modality", [run.data, run.config]))
-    return [
-        sheet
-        for folder in manifest_folders(run)
-        for sheet in sorted(folder.glob("*/contact_sheet.png"))
-        if not modalities or sheet.parent.name in modalities
-    ]
+    """Contact sheets of the phantoms that this run used, each beside its manifest."""
+    sheets = [folder / "contact_sheet.png" for folder in manifest_folders(run)]
+    return [sheet for sheet in sheets if sheet.is_file()]
 
 
 def is_phantom(run: RunFolder) -> bool:

@@ -222,12 +222,14 @@ class DistillationTask(SegmentationTask):
             value, gamma = self.diffusion.denoise(self.projector(value))
             self._gammas.append(gamma.detach().flatten())
         classes = (student_classes, teacher_classes)
-        if self.weights["kl"]:
-            scores = segmentation_head(self.network)(value)
-            terms["kl"] = self.alignment.score_divergence(scores, teacher_logits, *classes)
-        if self.weights["ifv"] and self.phase == 2:
-            terms["ifv"] = self.alignment.feature_variation(value, teacher_features, *classes)
-        cosine = prototype_cosine(value.detach().float(), teacher_features, *classes)
+        scores = segmentation_head(self.network)(value)
+        # Means over classes and cosines lose their digits in half precision.
+        with torch.autocast(self.device.type, enabled=False):
+            if self.weights["kl"]:
+                terms["kl"] = self.alignment.score_divergence(scores, teacher_logits, *classes)
+            if self.weights["ifv"] and self.phase == 2:
+                terms["ifv"] = self.alignment.feature_variation(value, teacher_features, *classes)
+            cosine = prototype_cosine(value.detach().float(), teacher_features, *classes)
         size = len(student["image"])
         self.log("prototype_cosine", cosine, on_step=False, on_epoch=True, batch_size=size)
         return terms

@@ -140,15 +140,12 @@ def test_phantoms_are_said_to_be_phantoms(run_folder, monkeypatch, marker):
     assert "Not available: contact_sheet.png" in text
 
 
-def test_only_contact_sheets_of_the_own_modality_are_shown(run_folder, monkeypatch):
+def test_the_contact_sheet_beside_the_manifest_is_shown(run_folder, monkeypatch):
     monkeypatch.chdir(run_folder.parent)
     (run_folder / "scores.csv").unlink()
     (run_folder.parent / "manifest.csv").touch()
-    for modality, grey in (("sr_microct", 10), ("fluorescence", 200)):
-        folder = run_folder.parent / modality
-        folder.mkdir()
-        (folder / "truth.csv").touch()
-        Image.new("L", (30, 20), grey).save(folder / "contact_sheet.png")
+    (run_folder.parent / "truth.csv").touch()
+    Image.new("L", (30, 20), 10).save(run_folder.parent / "contact_sheet.png")
     sheets = re.findall(r'class="sheet"><img src="data:image/png;base64,([^"]+)"', read(run_folder))
     shown = [np.array(Image.open(io.BytesIO(base64.b64decode(sheet)))) for sheet in sheets]
     assert [int(picture[0, 0, 0]) for picture in shown] == [10]
