@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import stats
 
 RUNS = Path("runs/study")
-STEPS_PER_EPOCH = 25
+STEPS_PER_EPOCH = 15
 LEARNING_RATES = (3e-3, 1e-2)
 SEEDS = (1, 2, 3)
 DEGRADED = (
@@ -45,7 +45,7 @@ class Setting:
     teacher: str
     preprocessing: str
     shots: tuple[int, ...]
-    steps: int = 200
+    steps: int = 120
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _optimizer(rate: float, steps: int) -> list[str]:
     ]
 
 
-def teacher_arguments(setting: str, seed: int, steps: int = 1200) -> list[str]:
+def teacher_arguments(setting: str, seed: int, steps: int = 600) -> list[str]:
     """``lotus fit`` of a teacher."""
     described = SETTINGS[setting]
     folder = teacher_checkpoint(setting, seed).parents[1]
@@ -267,10 +267,10 @@ def final_rows(setting: str) -> list[str]:
     return [*ROWS, chosen_variant(setting)]
 
 
-def measure(setting: str, processes: int) -> None:
-    """Every row at its learning rate, for every k and seed."""
+def measure(setting: str, shots: list[int], processes: int) -> None:
+    """Every row at its learning rate, for every seed and the given k."""
     rates = {row: chosen_rate(setting, row) for row in final_rows(setting)}
-    grid = itertools.product(SETTINGS[setting].shots, SEEDS, rates)
+    grid = itertools.product(shots, SEEDS, rates)
     jobs = [student_arguments(setting, row, k, rates[row], seed) for k, seed, row in grid]
     run_all(jobs, processes)
 
@@ -285,10 +285,22 @@ def scores_of(setting: str, row: str, shots: int) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def is_measured(setting: str, shots: int) -> bool:
+    """Whether every row of a k has all its seeds."""
+    return all(
+        (
+            RUNS / setting / run_name(row, shots, chosen_rate(setting, row), seed) / "scores.csv"
+        ).is_file()
+        for row, seed in itertools.product(final_rows(setting), SEEDS)
+    )
+
+
 def compare(setting: str) -> pd.DataFrame:
-    """Mean and SD over seeds, and paired tests against the student alone."""
+    """Mean and SD over seeds, and paired tests against the student alone, of every finished k."""
     rows = []
     for shots in SETTINGS[setting].shots:
+        if not is_measured(setting, shots):
+            continue
         reference = scores_of(setting, "student", shots)
         for row in final_rows(setting):
             scores = scores_of(setting, row, shots)
@@ -374,12 +386,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("action", choices=["tune", "measure", "table", "schemes", "scheme-table"])
     parser.add_argument("--setting", choices=sorted(SETTINGS), default="fluorescence")
+    parser.add_argument("--shots", type=int, nargs="*", help="the k to measure; all by default")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     if arguments.action == "tune":
         tune(arguments.setting, arguments.processes)
     elif arguments.action == "measure":
-        measure(arguments.setting, arguments.processes)
+        shots = arguments.shots or list(SETTINGS[arguments.setting].shots)
+        measure(arguments.setting, shots, arguments.processes)
     elif arguments.action == "table":
         print(markdown(compare(arguments.setting)))
     elif arguments.action == "schemes":

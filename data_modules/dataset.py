@@ -51,7 +51,7 @@ class ImageSource:
         self.in_channels = in_channels
         self._cache = cache
         self._labels = {group: index for index, group in enumerate(groups)}
-        progress = tqdm(self.records, "preparing images", delay=2.0, leave=False)
+        progress = tqdm(self.records, "preparing images", delay=2.0, leave=False, disable=None)
         self._keys = [cache.add(record) for record in progress]
         for record, key in zip(self.records, self._keys, strict=True):
             _check_fit(record, cache.load(key), class_names, in_channels)

@@ -61,7 +61,7 @@ def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 TINY = [
     *("--trainer.accelerator", "cpu", "--trainer.max_epochs", "2"),
     *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"),
-    *("--trainer.num_sanity_val_steps", "0", "--trainer.precision", "32"),
+    *("--trainer.num_sanity_val_steps", "0"),
     *("--model.init_args.network.init_args.filters", "[4, 8]"),
 ]
 STUDENT = "--data.init_args.student.init_args"

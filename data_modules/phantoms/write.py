@@ -79,7 +79,7 @@ def write_phantoms(
     code = zlib.crc32(modality.encode())
     patients = [draw_patient(number, cohort.seed) for number in range(cohort.patients)]
     jobs = [(number, part) for number in range(cohort.patients) for part in range(cohort.slices)]
-    for number, part in tqdm(jobs, desc=modality, unit="image"):
+    for number, part in tqdm(jobs, desc=modality, unit="image", disable=None):
         patient = patients[number]
         rng = np.random.default_rng([cohort.seed, number, part, code])
         phantom = simulate(patient, rng)

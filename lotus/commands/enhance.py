@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> None:
     # Opening every file first finds a bad one before anything is written.
     total = sum(_count_slices(source) for source in sources)
     blank = 0
-    with tqdm(total=total, desc="enhance", unit="slice") as bar:
+    with tqdm(total=total, desc="enhance", unit="slice", disable=None) as bar:
         for index, source in enumerate(sources):
             mask = masks[index] if masks else None
             blank += _enhance_file(source, targets[index], mask, enhancement, bar.update)

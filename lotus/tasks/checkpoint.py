@@ -51,7 +51,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"no checkpoint at {path}: give a .ckpt file of a lotus run")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, BadZipFile, EOFError, ValueError) as error:
+    except (RuntimeError, pickle.UnpicklingError, BadZipFile, OSError, ValueError) as error:
         detail = " ".join(str(error).split())[:160]
         raise ValueError(f"{path} is not a readable checkpoint: {detail}") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
