@@ -5,7 +5,7 @@ added to a threshold on the smoothed grey value, so that it costs what a U-Net c
 objects as many and as large as a real image has. It runs in the same memory format, precision and
 batches in both measurements, which alternate; the ratio of each pair is taken, then the median.
 
-Usage: python -m benchmarks.segment [SLIDE] [--repeats 3] [--precision 32|bf16]
+Usage: python -m benchmarks.segment [SLIDE] [--repeats 3] [--precision 32|bf16] [--batch-size N]
 """
 
 from __future__ import annotations
@@ -89,15 +89,15 @@ def synthetic_pixels() -> NDArray[np.uint8]:
 def bare_network(segmenter: Segmenter, slide: Path, options: SegmentOptions) -> Callable[[], None]:
     """The network on every window of a slide in the same batches, its input ready in memory."""
     grid = window_grid(SHAPE, options.window, options.overlap)
-    side = options.window
+    side, batch_size = options.window, options.windows_at_once(segmenter.device)
     with Slide(slide) as opened:
         read_rows, normalise = open_pixels(opened, segmenter)
         predict = Predictor(segmenter, np.asarray, options.precision, lambda count: None)
         pixels = normalise(read_rows(0, SHAPE[0]))
     batches = []
     for y in grid.rows:
-        for first in range(0, len(grid.columns), options.batch_size):
-            columns = grid.columns[first : first + options.batch_size]
+        for first in range(0, len(grid.columns), batch_size):
+            columns = grid.columns[first : first + batch_size]
             batches.append(np.stack([pixels[:, y : y + side, x : x + side] for x in columns]))
 
     def predict_all() -> None:
@@ -161,8 +161,11 @@ def main() -> None:
     parser.add_argument("slide", type=Path, nargs="?")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--precision", choices=("32", "bf16"), default="32")
+    parser.add_argument("--batch-size", type=int)
     arguments = parser.parse_args()
-    options = SegmentOptions(precision=arguments.precision, progress=False)
+    options = SegmentOptions(
+        batch_size=arguments.batch_size, precision=arguments.precision, progress=False
+    )
     with tempfile.TemporaryDirectory() as folder:
         given = arguments.slide
         pixels = synthetic_pixels() if given is None else tifffile.imread(given)

@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overlap", type=float, default=0.25, help="share of neighbouring windows (default: 0.25)"
     )
-    parser.add_argument("--batch-size", type=int, default=4, help="windows at once (default: 4)")
+    parser.add_argument(
+        "--batch-size", type=int, help="windows at once (default: 1 on a CPU, 8 on a GPU)"
+    )
     parser.add_argument(
         "--pixel-size-um",
         type=float,
