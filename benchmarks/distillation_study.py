@@ -341,7 +341,7 @@ DOMAINS = {
 }
 
 
-def scheme_arguments(domain: str, scheme: str, seed: int, steps: int = 300) -> list[str]:
+def scheme_arguments(domain: str, scheme: str, seed: int, steps: int = 210) -> list[str]:
     """``lotus fit`` of a supervised run with an instance scheme, on all training images."""
     experiment, preprocessing = DOMAINS[domain]
     manifest = SETTINGS["fluorescence"].manifest
