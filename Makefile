@@ -1,4 +1,4 @@
-# Every target first makes .venv, again only when pyproject.toml has changed.
+# Every target that needs .venv first makes it, again only when pyproject.toml has changed.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -22,12 +22,14 @@ export MALLOC_MMAP_THRESHOLD_ := 100000000000
 export MALLOC_TOP_PAD_ := 500000000
 
 .DEFAULT_GOAL := help
-.PHONY: help train-teacher distill evaluate report test test-fast lint format bench clean
+.PHONY: help setup train-teacher distill evaluate report test test-fast lint format bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*##/\1|/' | column -t -s '|'
 	@echo "variables: PRESET=quick|paper  DATA=folder with a manifest.csv  STUDENT, TEACHER=its modalities"
 	@echo "           RUN=name  ARGS, TEACHER_ARGS='--KEY VALUE ...' for \`lotus fit\`"
+
+setup: $(READY) ## the environment in .venv, without doing anything with it
 
 $(READY): pyproject.toml
 	@command -v uv >/dev/null || $(PYTHON) -m uv --version >/dev/null 2>&1 || $(PYTHON) -m pip install --quiet uv \

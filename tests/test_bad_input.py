@@ -98,7 +98,10 @@ SPOILT_IMAGES = {
     "no image": (lambda path: path.write_text("not an image"), "no image"),
     "empty": (lambda path: path.write_bytes(b""), "empty"),
     "constant": (lambda path: write_image(path, np.full((48, 48), 0.5, np.float32)), "constant"),
-    "all NaN": (lambda path: write_image(path, np.full((48, 48), np.nan, np.float32)), "no finite value"),
+    "all NaN": (
+        lambda path: write_image(path, np.full((48, 48), np.nan, np.float32)),
+        "no finite value",
+    ),
     "RGBA": (
         lambda path: tifffile.imwrite(path, np.zeros((48, 48, 4), np.uint8), photometric="rgb"),
         "convert it to RGB",

@@ -28,14 +28,26 @@ def shortened(message: str, command: str) -> str:
         For example ``model: lotus.tasks.SegmentationTask: network: lotus.networks.UNet: Option
         'filter' is not accepted; it takes in_channels, out_channels, filters``.
     """
-    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
-    text = " ".join(line for line in lines if line and not line.startswith(_NOISE))
+    text = without_dump(message)
     class_paths = re.findall(r"class_path[= ]'([\w.]+)'", text)
     text = re.sub(r"Parser key \"([^\"]+)\":", r"\1:", text)
     text = re.sub(r"Problem with given class_path '([\w.]+)':", r"\1:", text)
     text = re.sub(r"Type typing\.\S+ .*? expects a function or a callable class: ", "", text)
     text = re.sub(r"[.;]? Got value: Namespace\(.*", "", text)
     return f"{text}; {_remedy(text, class_paths, command)}"
+
+
+def without_dump(message: str) -> str:
+    """The same message without jsonargparse's lines about types and copies of whole values.
+
+    Args:
+        message: the error's text, in lines.
+
+    Returns:
+        One line; a message in which there is nothing to leave out is kept as it is.
+    """
+    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
+    return " ".join(line for line in lines if line and not line.startswith(_NOISE))
 
 
 def _remedy(text: str, class_paths: list[str], command: str) -> str:

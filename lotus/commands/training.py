@@ -15,15 +15,19 @@ from jsonargparse.typing import register_type
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from lotus.callbacks import EpochSeed, OverlayImages, PredictionWriter, RunRecord
 from lotus.callbacks.checkpoint_io import AtomicCheckpointIO
 from lotus.callbacks.run_loggers import run_loggers
-from lotus.commands.config_errors import shortened
+from lotus.commands.config_errors import shortened, without_dump
 from lotus.imaging.atomic import atomic_path
 from lotus.tasks.checkpoint import check_architecture
 from lotus.tasks.distillation import DistillationTask
 from lotus.tasks.export import export_student
+
+TERMINATED = 143
+"""Exit status after SIGTERM, as a shell gives it."""
 
 # What Lightning says about its own inside, at every start, and that nobody here can act on.
 _NOISE = (
@@ -179,10 +183,13 @@ def run(arguments: list[str]) -> None:
                 **dict.fromkeys(LotusCLI.subcommands(), options),
             },
         )
+    except SIGTERMException as error:
+        # Lightning's exception says 0, and a terminated training would look finished.
+        raise SystemExit(TERMINATED) from error
     except ArgumentError as error:
         raise ValueError(shortened(error.message, arguments[0])) from error
-    except MisconfigurationException as error:
-        raise ValueError(str(error)) from error
+    except (MisconfigurationException, ValueError) as error:
+        raise ValueError(without_dump(str(error))) from error
 
 
 def _time_of_start() -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-LARGEST_BOX = 2**25
+LARGEST_BOX = 2**24
 """Of an object whose bounding box has more pixels than this, only sums are kept."""
 
 Box = tuple[int, int, int, int]

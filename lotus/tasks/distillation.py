@@ -240,9 +240,10 @@ class DistillationTask(SegmentationTask):
     def _classes(self, batch: dict[str, Any]) -> Tensor:
         """One-hot class membership (B, C, Y, X) at the stride of the features, by majority."""
         target = self.instances.encode(batch["mask"], batch["instances"])
-        count = max(self.channels, 2)
-        share = self._pool(F.one_hot(target, count).movedim(-1, 1).float())
-        return F.one_hot(share.argmax(dim=1), count).movedim(-1, 1).float()
+        # Comparing is several times faster than F.one_hot, which works on 64-bit integers.
+        values = torch.arange(max(self.channels, 2), device=target.device)[:, None, None]
+        share = self._pool((target[:, None] == values).float())
+        return (share.argmax(dim=1, keepdim=True) == values).float()
 
     @torch.no_grad()
     def _measure_teacher_features(self, batches: Iterable[dict[str, Any]]) -> None:
