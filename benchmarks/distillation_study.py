@@ -38,6 +38,7 @@ class Setting:
         preprocessing: the student's preprocessing, as ``lotus fit`` takes it.
         shots: numbers k of labelled training images.
         steps: training steps of every row.
+        tuned_on: the setting whose tuning decides learning rates and the variant; its own if None.
     """
 
     manifest: str
@@ -46,6 +47,7 @@ class Setting:
     preprocessing: str
     shots: tuple[int, ...]
     steps: int = 120
+    tuned_on: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ SETTINGS = {
         "histology",
         "lotus.transforms.PercentileRange",
         (1, 2, 4, 8),
+        tuned_on="degraded",
     ),
     "degraded": Setting(
         "data/dsb2018/manifest.csv",
@@ -237,6 +240,7 @@ def validation_score(setting: str, row: str, shots: int, rate: float, seed: int)
 
 def chosen_rate(setting: str, row: str) -> float:
     """The learning rate with the best validation Dice of seed 0 at the tuning k."""
+    setting = SETTINGS[setting].tuned_on or setting
     shots = tuning_shots(setting)
     return max(LEARNING_RATES, key=lambda rate: validation_score(setting, row, shots, rate, 0))
 
@@ -248,6 +252,7 @@ def tuning_shots(setting: str) -> int:
 
 def chosen_variant(setting: str) -> str:
     """The variant with the best validation Dice of seed 0 at its own learning rate."""
+    setting = SETTINGS[setting].tuned_on or setting
     shots = tuning_shots(setting)
     return max(
         VARIANTS,
