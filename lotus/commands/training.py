@@ -15,6 +15,7 @@ from jsonargparse.typing import register_type
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.plugins.io import CheckpointIO
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from lotus.callbacks import EpochSeed, OverlayImages, PredictionWriter, RunRecord
@@ -82,8 +83,11 @@ class LotusCLI(LightningCLI):
         config = self.config_init[self.subcommand]
         trainer = self._get(self.config_init, "trainer")
         trainer["default_root_dir"] = self.folder
-        if trainer["plugins"] is None:
-            kwargs["plugins"] = [AtomicCheckpointIO()]
+        plugins = trainer["plugins"] or []
+        plugins = [*plugins] if isinstance(plugins, list) else [plugins]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins.append(AtomicCheckpointIO())
+        trainer["plugins"] = plugins
         if trainer["logger"] is None:
             kwargs["logger"] = run_loggers(config.runs, config.experiment, config.run)
         checkpoints = {"dirpath": self.folder / "checkpoints", "enable_version_counter": False}

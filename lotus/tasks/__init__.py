@@ -1,6 +1,7 @@
-"""What is trained: one LightningModule per file."""
+"""What is trained, one LightningModule per file, and in which precision."""
 
 from lotus.tasks.distillation import DistillationTask
+from lotus.tasks.precision import NativePrecision
 from lotus.tasks.segmentation import SegmentationTask
 
-__all__ = ["DistillationTask", "SegmentationTask"]
+__all__ = ["DistillationTask", "NativePrecision", "SegmentationTask"]

@@ -83,6 +83,8 @@ class SegmentationTask(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Check that the network gives the channels that classes and instance scheme need."""
+        # The order in memory that convolutions are fastest in, on processors and GPUs alike.
+        self.to(memory_format=torch.channels_last)
         probe = torch.zeros(1, self.in_channels, 64, 64, device=self.device)
         was_training = self.network.training
         self.network.eval()
