@@ -7,6 +7,7 @@ Run ``python -m benchmarks.distillation_study --help``. Every run is an ordinary
 import argparse
 import itertools
 import os
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -134,7 +135,7 @@ def _trainer_arguments(steps: int) -> list[str]:
     epochs = steps // STEPS_PER_EPOCH
     return [
         *("--trainer.max_epochs", str(epochs), "--trainer.precision", "32-true"),
-        *("--trainer.check_val_every_n_epoch", str(max(1, epochs // 2))),
+        *("--trainer.check_val_every_n_epoch", str(epochs)),
         *("--trainer.limit_val_batches", "16"),
         *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
         *("--trainer.use_distributed_sampler", "false"),
@@ -205,32 +206,42 @@ def student_arguments(setting: str, row: str, shots: int, rate: float, seed: int
     ]
 
 
+def train(arguments: list[str]) -> Path:
+    """One ``lotus fit``, unless it has been run or gone on with; its folder."""
+    folder = RUNS / _value(arguments, "--experiment") / _value(arguments, "--run")
+    if not (folder / "checkpoints" / "best.ckpt").is_file():
+        last = folder / "checkpoints" / "last.ckpt"
+        _lotus_command([*arguments, *(("--ckpt_path", "last") if last.is_file() else ())])
+    return folder
+
+
 def train_and_test(arguments: list[str]) -> None:
-    """One run, unless its scores are there already."""
+    """One ``lotus fit`` and ``lotus test``, unless its scores are there already."""
+    folder = train(arguments)
+    if not (folder / "scores.csv").is_file():
+        _lotus_command(["test", "--config", str(folder / "config.yaml")])
+
+
+def _lotus_command(arguments: list[str]) -> None:
     import torch
 
     from lotus.cli import main
 
     torch.set_num_threads(1)
-    folder = RUNS / _value(arguments, "--experiment") / _value(arguments, "--run")
-    if (folder / "scores.csv").is_file():
-        return
-    resume = ["--ckpt_path", "last"] if (folder / "checkpoints/last.ckpt").is_file() else []
-    for command in ([*arguments, *resume], ["test", "--config", str(folder / "config.yaml")]):
-        status = main(command)
-        if status:
-            raise RuntimeError(f"exit status {status} of: lotus {' '.join(command)}")
+    status = main(arguments)
+    if status:
+        raise RuntimeError(f"exit status {status} of: lotus {' '.join(arguments)}")
 
 
 def _value(arguments: list[str], name: str) -> str:
     return arguments[arguments.index(name) + 1]
 
 
-def run_all(jobs: list[list[str]], processes: int) -> None:
-    """Run jobs in processes of one thread each."""
+def run_all(job: Callable[[list[str]], object], runs: list[list[str]], processes: int) -> None:
+    """Do every run's job in processes of one thread each."""
     os.environ.update(OMP_NUM_THREADS="1", WANDB_MODE="disabled")
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for _ in pool.map(train_and_test, jobs):
+        for _ in pool.map(job, runs):
             pass
 
 
@@ -265,10 +276,11 @@ def chosen_variant(setting: str) -> str:
 
 def tune(setting: str, processes: int) -> None:
     """Teachers, then every row and variant at every learning rate with seed 0."""
-    run_all([teacher_arguments(setting, seed) for seed in (0, *SEEDS)], processes)
+    run_all(train, [teacher_arguments(setting, seed) for seed in (0, *SEEDS)], processes)
     grid = itertools.product(ROWS | VARIANTS, LEARNING_RATES)
     shots = tuning_shots(setting)
-    run_all([student_arguments(setting, row, shots, rate, 0) for row, rate in grid], processes)
+    runs = [student_arguments(setting, row, shots, rate, 0) for row, rate in grid]
+    run_all(train, runs, processes)
 
 
 def final_rows(setting: str) -> list[str]:
@@ -280,8 +292,8 @@ def measure(setting: str, shots: list[int], processes: int) -> None:
     """Every row at its learning rate, for every seed and the given k."""
     rates = {row: chosen_rate(setting, row) for row in final_rows(setting)}
     grid = itertools.product(shots, SEEDS, rates)
-    jobs = [student_arguments(setting, row, k, rates[row], seed) for k, seed, row in grid]
-    run_all(jobs, processes)
+    runs = [student_arguments(setting, row, k, rates[row], seed) for k, seed, row in grid]
+    run_all(train_and_test, runs, processes)
 
 
 def scores_of(setting: str, row: str, shots: int) -> pd.DataFrame:
@@ -368,7 +380,8 @@ def scheme_arguments(domain: str, scheme: str, seed: int, steps: int = 210) -> l
 def measure_schemes(processes: int) -> None:
     """Every instance scheme on every domain with every seed."""
     grid = itertools.product(SEEDS, DOMAINS, SCHEMES)
-    run_all([scheme_arguments(domain, scheme, seed) for seed, domain, scheme in grid], processes)
+    runs = [scheme_arguments(domain, scheme, seed) for seed, domain, scheme in grid]
+    run_all(train_and_test, runs, processes)
 
 
 def compare_schemes() -> pd.DataFrame:

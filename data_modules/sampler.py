@@ -73,6 +73,34 @@ class SeededSampler(Sampler[SampleIndex]):
         return chained
 
 
+class ShardSampler(Sampler[int]):
+    """Every record once, dealt out to the processes in turn.
+
+    The last shares may be shorter by one: scores are summed over processes, so that an image more
+    or less on one of them does no harm, while a repeated one would count twice. A process without
+    any image would not take part in that sum; with fewer records than processes all of them get
+    all records, and the means stay right.
+    """
+
+    def __init__(self, n_records: int) -> None:
+        """Share out so many records."""
+        self.n_records = n_records
+
+    def __len__(self) -> int:
+        """Records of this process."""
+        return len(self._share())
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield record indices."""
+        return iter(self._share())
+
+    def _share(self) -> range:
+        rank, world = _world()
+        if self.n_records < world:
+            return range(self.n_records)
+        return range(rank, self.n_records, world)
+
+
 class LateLoader(DataLoader[Any]):
     """A loader that asks its sampler for indices when the first batch is asked for.
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from data_modules.dataset import ImageSource, Sample, SegmentationDataset, WholeImageDataset
 from data_modules.manifest import SPLIT_NAMES, Record, read_manifest
 from data_modules.patch_cache import PatchCache
-from data_modules.sampler import LateLoader, SeededSampler
+from data_modules.sampler import LateLoader, SeededSampler, ShardSampler
 from data_modules.splits import DEFAULT_FRACTIONS, Splits, resolve_splits, write_splits
 from lotus.transforms.intensity_range import PercentileRange
 from lotus.transforms.preprocessing import Preprocessing
@@ -264,9 +264,11 @@ class SegmentationDataModule(LightningDataModule):
         return self._sources[name]
 
     def _whole_images(self, name: str) -> DataLoader[Sample]:
+        images = WholeImageDataset(self._source(name))
         return DataLoader(
-            WholeImageDataset(self._source(name)),
+            images,
             batch_size=1,
+            sampler=ShardSampler(len(images)),
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),

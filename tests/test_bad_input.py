@@ -486,8 +486,10 @@ def test_a_full_disk_leaves_no_half_images(student_run, tmp_path, refusal):
         assert contents(tmp_path / command) == {}
 
 
-def test_a_full_disk_leaves_the_older_checkpoint(tiny_manifest, tmp_path, refusal):
-    arguments = [*tiny_arguments("student", tiny_manifest, tmp_path), "--trainer.max_epochs"]
+@pytest.mark.parametrize("plugins", [(), ("--trainer.plugins", "lotus.tasks.NativePrecision")])
+def test_a_full_disk_leaves_the_older_checkpoint(plugins, tiny_manifest, tmp_path, refusal):
+    arguments = [*tiny_arguments("student", tiny_manifest, tmp_path), *plugins]
+    arguments.append("--trainer.max_epochs")
     folder = tmp_path / "student/tiny"
     assert main([*arguments, "1"]) == 0
     before = contents(folder / "checkpoints")

@@ -43,6 +43,8 @@ def test_two_processes_train_like_one(tiny_manifest, tmp_path):
             "--model.init_args.network.init_args.filters",
         ),
         *("--trainer.max_epochs", "3", "--data.init_args.samples_per_epoch", "8"),
+        # Three images to validate and to test with: one process gets one more than the other.
+        *("--data.init_args.split_fractions", "[0.4, 0.3, 0.3]"),
         *("--model.init_args.network", "monai.networks.nets.BasicUNet"),
         *("--model.init_args.network.init_args.spatial_dims", "2"),
         *("--model.init_args.network.init_args.in_channels", "3"),
@@ -66,6 +68,17 @@ def test_two_processes_train_like_one(tiny_manifest, tmp_path):
     assert first.keys() == second.keys()
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, **TOLERANCE)
+
+    assert main(["test", "--config", str(one / "config.yaml")]) == 0
+    run_two_processes(["test", "--config", str(two / "config.yaml")], "ddp")
+    expected, found = (pd.read_csv(run / "scores.csv") for run in (one, two))
+    assert len(found) == 4
+    pd.testing.assert_frame_equal(found, expected, atol=1e-4)
+    for name in ("test_dice", "test_pq", "test_undefined", "test_loss"):
+        value, reference = (
+            pd.read_csv(run / "metrics.csv")[name].dropna().item() for run in (two, one)
+        )
+        assert value == pytest.approx(reference, abs=1e-4)
 
 
 @pytest.mark.slow

@@ -53,8 +53,8 @@ def test_fit_test_predict(layers, tiny_manifest, tiny_teacher, tmp_path):
     assert main(arguments) == 0
     folder = tmp_path / base.stem / "tiny"
     config = folder / "config.yaml"
-    wanted = yaml.safe_load(preset.read_text())["trainer"]["precision"]
-    assert yaml.safe_load(config.read_text())["trainer"]["precision"] == wanted
+    wanted = yaml.safe_load(preset.read_text())["trainer"]["plugins"]
+    assert yaml.safe_load(config.read_text())["trainer"]["plugins"] == wanted
     curves = pd.read_csv(folder / "metrics.csv")
     assert curves["epoch"].max() == 3
     assert {"train_loss", "val_loss", "val_dice"} <= set(curves.columns)

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("32", "bf16"),
         default="32",
-        help="bf16 is about twice as fast on recent processors, and rounds (default: 32)",
+        help="bf16 is about twice as fast where the processor has it, and rounds (default: 32)",
     )
 
 
@@ -58,6 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from lotus.inference.segment import SegmentOptions, segment_folder, segment_image
     from lotus.inference.segmenter import load_segmenter
+    from lotus.tasks.precision import computes_bfloat16
     from lotus.transforms import ConnectedComponents
 
     if not arguments.input.exists():
@@ -70,6 +71,11 @@ def run(arguments: argparse.Namespace) -> None:
         precision=arguments.precision,
     )
     segmenter = load_segmenter(arguments.checkpoint, arguments.device)
+    if options.precision == "bf16" and not computes_bfloat16(segmenter.device):
+        print(
+            f"warning: this {segmenter.device.type} emulates bfloat16, many times slower than "
+            "float32; leave --precision out"
+        )
     if arguments.threshold is not None:
         scheme = segmenter.instances
         if not isinstance(scheme, ConnectedComponents):

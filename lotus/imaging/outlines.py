@@ -119,11 +119,16 @@ def _runs(
     owners: NDArray[np.integer],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.integer]]:
     """Return row, first column, last column and value of the runs of equal nonzero values."""
-    changes = owners[:, 1:] != owners[:, :-1]
-    edge = np.ones((len(owners), 1), np.bool_)
-    row, first = np.nonzero(np.hstack([edge, changes]) & (owners != 0))
-    _, last = np.nonzero(np.hstack([changes, edge]) & (owners != 0))
-    return row, first, last, owners[row, first]
+    width = owners.shape[1]
+    flat = owners.ravel()
+    # Few pixels lie on an edge: the ends of runs are sought among those alone.
+    edge = np.flatnonzero(flat)
+    value, column = flat[edge], edge % width
+    goes_on = (np.diff(edge) == 1) & (np.diff(value) == 0) & (column[1:] > 0)
+    starts, ends = np.ones(len(edge), np.bool_), np.ones(len(edge), np.bool_)
+    starts[1:], ends[:-1] = ~goes_on, ~goes_on
+    first = edge[starts]
+    return first // width, first % width, column[ends], value[starts]
 
 
 def _following_runs(

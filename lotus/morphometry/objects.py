@@ -10,8 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from skimage.measure import regionprops_table
 
-_SHAPE = ("axis_major_length", "axis_minor_length", "orientation", "eccentricity")
-_PIXELS = ("label", "bbox", "centroid", "area", "perimeter_crofton", "solidity", *_SHAPE)
 _ROUND = 1e-9
 
 
@@ -64,15 +62,59 @@ def object_table(
     if labels.size and labels.max() > labels.size:
         # scikit-image keeps a list as long as the greatest label.
         names, labels = _numbered(labels)
-    found = regionprops_table(labels, properties=_PIXELS)
-    table = _pixel_columns(found, offset_yx)
+    found = regionprops_table(labels, properties=("label", "bbox", "perimeter_crofton", "solidity"))
+    ellipses = _Ellipses(labels, found["label"])
+    table = _pixel_columns(found, ellipses, offset_yx)
     if probability is not None:
-        table["mean_probability"] = _means(labels, probability, found)
+        table["mean_probability"] = ellipses.means(probability[labels > 0])
     if spacing_um is not None:
-        _add_micrometres(table, labels, spacing_um)
+        _add_micrometres(table, ellipses, spacing_um)
     if names is not None:
         table["label"] = names[table["label"]]
     return table
+
+
+class _Ellipses:
+    """Area, centroid and second moments of all objects at once.
+
+    Args:
+        labels: (Y, X) label map.
+        names: labels in use, ascending.
+    """
+
+    def __init__(self, labels: NDArray[np.integer], names: NDArray[np.integer]) -> None:
+        pixel = np.flatnonzero(labels)
+        self._object = np.searchsorted(names, labels.ravel()[pixel])
+        self.area = np.bincount(self._object, minlength=len(names))
+        place = np.divmod(pixel, max(labels.shape[1], 1))
+        self.centroid = [self.means(axis) for axis in place]
+        y, x = (
+            axis - centre[self._object] for axis, centre in zip(place, self.centroid, strict=True)
+        )
+        self._yy, self._xx, self._yx = self.means(y * y), self.means(x * x), self.means(y * x)
+
+    def means(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Mean per object of a value per foreground pixel, row by row."""
+        sums = np.bincount(self._object, weights=values, minlength=len(self.area))
+        return np.asarray(sums / self.area, np.float64)
+
+    def axes(self, spacing: tuple[float, float] = (1.0, 1.0)) -> tuple[NDArray[np.float64], ...]:
+        """Major and minor axis, orientation and eccentricity, NaN where they are undefined.
+
+        The variances along the axes of an ellipse are a sixteenth of the squared axes.
+        """
+        yy, xx = self._yy * spacing[0] ** 2, self._xx * spacing[1] ** 2
+        yx = self._yx * (spacing[0] * spacing[1])
+        middle, half_width = (yy + xx) / 2, np.hypot((yy - xx) / 2, yx)
+        major = 4 * np.sqrt(middle + half_width)
+        # A difference of equal numbers: what is left of a line's variance is rounding.
+        across = middle - half_width
+        minor = 4 * np.sqrt(np.where(across > _ROUND * middle, across, 0.0))
+        orientation = np.where(
+            major - minor > _ROUND * major, np.arctan2(2 * yx, yy - xx) / 2, np.nan
+        )
+        ratio = np.divide(minor, major, out=np.full_like(major, np.nan), where=major > 0)
+        return major, minor, orientation, np.sqrt(1 - ratio**2)
 
 
 def _numbered(
@@ -83,48 +125,35 @@ def _numbered(
     return names, positions[1:].reshape(labels.shape)
 
 
-def _pixel_columns(found: dict[str, NDArray[Any]], offset_yx: tuple[int, int]) -> pd.DataFrame:
-    """Name the columns, move them to the whole image and mark what is undefined."""
+def _pixel_columns(
+    found: dict[str, NDArray[Any]], ellipses: _Ellipses, offset_yx: tuple[int, int]
+) -> pd.DataFrame:
+    """Name the columns and move them to the whole image."""
     y, x = offset_yx
-    table = pd.DataFrame(
+    centroid_y, centroid_x = ellipses.centroid
+    major, minor, orientation, eccentricity = ellipses.axes()
+    return pd.DataFrame(
         {
             "label": found["label"],
-            "centroid_y_px": found["centroid-0"] + y,
-            "centroid_x_px": found["centroid-1"] + x,
+            "centroid_y_px": centroid_y + y,
+            "centroid_x_px": centroid_x + x,
             "y_min_px": found["bbox-0"] + y,
             "x_min_px": found["bbox-1"] + x,
             "y_max_px": found["bbox-2"] + y,
             "x_max_px": found["bbox-3"] + x,
-            "area_px": found["area"].astype(np.int64),
+            "area_px": ellipses.area,
             "perimeter_px": found["perimeter_crofton"],
-            "major_axis_px": found["axis_major_length"],
-            "minor_axis_px": found["axis_minor_length"],
+            "major_axis_px": major,
+            "minor_axis_px": minor,
+            "orientation_rad": orientation,
+            "eccentricity": eccentricity,
+            "solidity": found["solidity"],
         }
     )
-    table["orientation_rad"], table["eccentricity"] = _directions(found)
-    table["solidity"] = found["solidity"]
-    return table
-
-
-def _directions(found: dict[str, NDArray[Any]]) -> tuple[NDArray[np.floating], ...]:
-    """Return orientation and eccentricity with NaN where the ellipse does not define them."""
-    major, minor = found["axis_major_length"], found["axis_minor_length"]
-    orientation = np.where(major - minor > _ROUND * major, found["orientation"], np.nan)
-    return orientation, np.where(major > 0, found["eccentricity"], np.nan)
-
-
-def _means(
-    labels: NDArray[np.integer], probability: NDArray[np.floating], found: dict[str, NDArray[Any]]
-) -> NDArray[np.floating]:
-    """Return the mean probability of every object."""
-    inside = labels > 0
-    row = np.searchsorted(found["label"], labels[inside])
-    sums = np.bincount(row, weights=probability[inside], minlength=len(found["label"]))
-    return np.asarray(sums / found["area"], np.float64)
 
 
 def _add_micrometres(
-    table: pd.DataFrame, labels: NDArray[np.integer], spacing_um: tuple[float, float]
+    table: pd.DataFrame, ellipses: _Ellipses, spacing_um: tuple[float, float]
 ) -> None:
     """Add the columns in µm and, where pixels are not square, the direction of physical shapes."""
     y, x = spacing_um
@@ -135,8 +164,7 @@ def _add_micrometres(
         for name in ("perimeter", "major_axis", "minor_axis"):
             table[f"{name}_um"] = table[f"{name}_px"] * y
         return
-    found = regionprops_table(labels, properties=_SHAPE, spacing=spacing_um)
+    major, minor, orientation, eccentricity = ellipses.axes(spacing_um)
     table["perimeter_um"] = np.nan
-    table["major_axis_um"] = found["axis_major_length"]
-    table["minor_axis_um"] = found["axis_minor_length"]
-    table["orientation_rad"], table["eccentricity"] = _directions(found)
+    table["major_axis_um"], table["minor_axis_um"] = major, minor
+    table["orientation_rad"], table["eccentricity"] = orientation, eccentricity

@@ -179,7 +179,7 @@ class DistillationTask(SegmentationTask):
             terms |= self._distillation_terms(features, student, teacher)
         loss = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         size = len(student["image"])
-        self._log_loss("train", loss, size)
+        self._log_training_loss(loss, size)
         for name, term in terms.items():
             values = {
                 f"train_loss_{name}": term.detach(),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torchmetrics import MeanMetric
 
 from lotus.metrics.segmentation import InstanceScores
 from lotus.tasks.checkpoint import read_checkpoint, segmenter_record, state_of
@@ -70,8 +71,9 @@ class SegmentationTask(pl.LightningModule):
         self.inferer = inferer or SlidingWindowInferer(
             roi_size=(256, 256), sw_batch_size=4, overlap=0.25, mode="gaussian"
         )
-        self.val_scores = InstanceScores()
-        self.test_scores = InstanceScores()
+        self.val_scores, self.test_scores = InstanceScores(), InstanceScores()
+        # Lightning's own mean is wrong where processes have unlike numbers of images.
+        self.val_loss, self.test_loss = MeanMetric(), MeanMetric()
         if initial_weights is not None:
             start_from(network, initial_weights)
 
@@ -99,28 +101,29 @@ class SegmentationTask(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Loss of one batch."""
-        loss = self._step(batch, "train")
+        loss = self.segmentation_loss(self.network(batch["image"]), batch)
+        self._log_training_loss(loss, len(batch["image"]))
         return loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         """Loss and scores of one image at native size."""
-        return self._evaluate(batch, "val", self.val_scores)
+        return self._evaluate(batch, self.val_loss, self.val_scores)
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         """Loss and scores of one image at native size."""
-        return self._evaluate(batch, "test", self.test_scores)
+        return self._evaluate(batch, self.test_loss, self.test_scores)
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         """Label map and foreground probability of one image at native size."""
         return self._decode(self._infer(batch["image"]))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores of the validation images."""
-        self._log_scores("val", self.val_scores)
+        """Log the loss and the scores of the validation images."""
+        self._log_scores("val", self.val_loss, self.val_scores)
 
     def on_test_epoch_end(self) -> None:
-        """Log the scores of the test images."""
-        self._log_scores("test", self.test_scores)
+        """Log the loss and the scores of the test images."""
+        self._log_scores("test", self.test_loss, self.test_scores)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer over what is trained, and its scheduler."""
@@ -147,14 +150,9 @@ class SegmentationTask(pl.LightningModule):
             losses.append(self.loss(logits.float(), resized))
         return torch.stack(losses).mean()
 
-    def _step(self, batch: dict[str, Any], stage: str) -> Tensor:
-        loss = self.segmentation_loss(self.network(batch["image"]), batch)
-        self._log_loss(stage, loss, len(batch["image"]))
-        return loss
-
-    def _log_loss(self, stage: str, loss: Tensor, batch_size: int) -> None:
+    def _log_training_loss(self, loss: Tensor, batch_size: int) -> None:
         self.log(
-            f"{stage}_loss",
+            "train_loss",
             loss,
             on_step=False,
             on_epoch=True,
@@ -164,10 +162,10 @@ class SegmentationTask(pl.LightningModule):
         )
 
     def _evaluate(
-        self, batch: dict[str, Any], stage: str, scores: InstanceScores
+        self, batch: dict[str, Any], loss: MeanMetric, scores: InstanceScores
     ) -> dict[str, Any]:
         logits = self._infer(batch["image"])
-        self._log_loss(stage, self.segmentation_loss(logits, batch), len(logits))
+        loss.update(self.segmentation_loss(logits, batch))
         decoded = self._decode(logits)
         scores.update(decoded["labels"], batch["instances"][0].cpu().numpy())
         return decoded
@@ -185,9 +183,10 @@ class SegmentationTask(pl.LightningModule):
             "probability": self.instances.foreground(probability),
         }
 
-    def _log_scores(self, stage: str, scores: InstanceScores) -> None:
-        values = {f"{stage}_{name}": value.float() for name, value in scores.compute().items()}
-        self.log_dict(values, prog_bar=False)
+    def _log_scores(self, stage: str, loss: MeanMetric, scores: InstanceScores) -> None:
+        values = {"loss": loss.compute(), **scores.compute()}
+        self.log_dict({f"{stage}_{name}": value.float() for name, value in values.items()})
+        loss.reset()
         scores.reset()
 
 

@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from lotus.cli import main
 from lotus.imaging import read_label_map, write_image
+from lotus.tasks.precision import computes_bfloat16
 
 
 @pytest.fixture
@@ -53,6 +54,15 @@ def test_an_image(tmp_path, image, checkpoint, capsys):
     objects = read_label_map(out / "image_labels.tif").max()
     assert f"{objects} objects in image.tif" in capsys.readouterr().out
     assert len(list(out.iterdir())) == 4
+
+
+def test_slow_precision_is_named(tmp_path, image, checkpoint, capsys):
+    arguments = (image, "--checkpoint", checkpoint, "--output", tmp_path / "out", "--window", 64)
+    assert segment(*arguments) == 0
+    assert "bfloat16" not in capsys.readouterr().out
+    assert segment(*arguments, "--precision", "bf16") == 0
+    native = computes_bfloat16(torch.device("cpu"))
+    assert ("emulates bfloat16" in capsys.readouterr().out) == (not native)
 
 
 def test_a_folder_with_a_bad_image(tmp_path, image, checkpoint, capsys):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
-from data_modules.sampler import SeededSampler
+from data_modules.sampler import SeededSampler, ShardSampler
 
 
 def epoch(sampler, number):
@@ -51,6 +51,20 @@ def test_processes_share_the_epoch_of_one():
             dist.destroy_process_group()
     assert [len(share) for share in shares] == [4, 4, 4]
     assert [sample for turn in zip(*shares, strict=True) for sample in turn] == alone
+
+
+@pytest.mark.parametrize(
+    ("records", "shares"), [(7, [[0, 3, 6], [1, 4], [2, 5]]), (2, [[0, 1]] * 3)]
+)
+def test_processes_share_whole_images(records, shares):
+    assert list(ShardSampler(records)) == list(range(records))
+    for rank, share in enumerate(shares):
+        dist.init_process_group("fake", rank=rank, world_size=3, store=FakeStore())
+        try:
+            assert list(ShardSampler(records)) == share
+            assert len(ShardSampler(records)) == len(share)
+        finally:
+            dist.destroy_process_group()
 
 
 @pytest.mark.parametrize(("records", "samples"), [(0, 5), (5, 0)])

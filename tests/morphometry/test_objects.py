@@ -3,6 +3,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter, label
+from skimage.measure import regionprops_table
 
 from lotus.morphometry.objects import object_table
 
@@ -129,3 +131,31 @@ def test_bad_arguments():
         object_table(labels, np.zeros((2, 2)))
     with pytest.raises(ValueError, match="pixel size"):
         object_table(labels, spacing_um=(0.0, 1.0))
+
+
+@pytest.mark.parametrize("spacing", [None, (0.5, 2.0)])
+def test_ellipses_are_those_of_scikit_image(spacing):
+    random = np.random.default_rng(3)
+    labels, _ = label(gaussian_filter(random.random((80, 120)), 2.5) > 0.505)
+    table = object_table(labels, spacing_um=spacing)
+    names = ("axis_major_length", "axis_minor_length", "orientation", "eccentricity")
+    reference = regionprops_table(labels, properties=("area", *names), spacing=spacing or (1, 1))
+    unit = "um" if spacing else "px"
+    found = (f"major_axis_{unit}", f"minor_axis_{unit}", "orientation_rad", "eccentricity")
+    comparable = table["orientation_rad"].notna() & (table["area_px"] > 2)
+    assert np.count_nonzero(comparable) > 20
+    for ours, theirs in zip(found, names, strict=True):
+        np.testing.assert_allclose(
+            table.loc[comparable, ours], reference[theirs][comparable], rtol=1e-6, atol=1e-6
+        )
+
+
+def test_lines_have_no_width():
+    labels = np.zeros((300, 300), np.int32)
+    labels[7, 5:293] = 1
+    labels[20:290, 3] = 2
+    np.fill_diagonal(labels[30:290, 30:290], 3)
+    table = object_table(labels)
+    assert table["minor_axis_px"].tolist() == [0, 0, 0]
+    assert table["eccentricity"].tolist() == [1, 1, 1]
+    assert np.abs(table["orientation_rad"]).tolist() == pytest.approx([np.pi / 2, 0, np.pi / 4])

@@ -92,6 +92,8 @@ def _without_small(
             f"spacing must be {labels.ndim} numbers in µm, one per axis, got {tuple(spacing_um)}"
         )
     pixel = math.prod(spacing_um) if spacing_um is not None else 1.0
+    if minimum_size <= pixel:
+        return labels
     kept = np.bincount(labels.ravel()) * pixel >= minimum_size
     kept[0] = False
     renumbered = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
