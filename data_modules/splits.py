@@ -178,6 +178,26 @@ def resolve_splits(
     return splits
 
 
+def coverage(records: Sequence[Record]) -> str:
+    """Say how many patients each set gets by default, and which modality a set would lack.
+
+    Args:
+        records: Records of all modalities together.
+
+    Returns:
+        One line, such as ``train 10, val 1, test 1 patients``.
+    """
+    splits = make_splits(records)
+    counts = ", ".join(f"{name} {len(getattr(splits, name))}" for name in SPLIT_NAMES)
+    line = f"{counts} patients"
+    for modality in sorted({record.modality for record in records}):
+        own = [record for record in records if record.modality == modality]
+        lacking = [name for name in SPLIT_NAMES if not splits.select(own, name)]
+        if lacking:
+            line += f"; no {modality} in {' and '.join(lacking)}"
+    return line
+
+
 def _prescribed(records: Sequence[Record]) -> dict[str, str]:
     prescribed: dict[str, str] = {}
     for record in records:

@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
         ValueError: A value out of range, or one for a modality that is not made.
     """
     from data_modules.phantoms.write import Cohort, write_phantoms
+    from data_modules.splits import coverage
 
     cohort = Cohort(arguments.patients, arguments.slices, arguments.seed)
     simulations = _simulations(arguments)
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
     for name in dict.fromkeys(arguments.names):
         suffix, simulate = simulations[name]
         records = write_phantoms(name, suffix, simulate, cohort, arguments.output)
-    print(f"{len(records)} images in {arguments.output / 'manifest.csv'}")
+    print(f"{len(records)} images in {arguments.output / 'manifest.csv'} ({coverage(records)})")
 
 
 def _simulations(arguments: argparse.Namespace) -> dict[str, tuple[str, Simulation]]:

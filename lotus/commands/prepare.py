@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from data_modules.adapters.overrides import Overrides
     from data_modules.manifest import read_manifest
+    from data_modules.splits import coverage
 
     overrides = Overrides(
         modality=arguments.modality,
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     unlabelled = sum(record.mask is None for record in records)
     without_size = sum(record.pixel_size_um is None for record in records)
     print(f"{manifest}: {len(records)} images ({listed})")
-    print(f"  patients: {len({record.patient for record in records})}")
+    print(f"  patients: {len({record.patient for record in records})} ({coverage(records)})")
     print(f"  masks: {kinds}; change with --mask-kind. Images without a mask: {unlabelled}")
     if without_size:
         print(f"  no pixel size for {without_size} images; give it with --pixel-size-um for µm")

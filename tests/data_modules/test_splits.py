@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_modules.manifest import Record
-from data_modules.splits import load_splits, make_splits, resolve_splits, write_splits
+from data_modules.splits import coverage, load_splits, make_splits, resolve_splits, write_splits
 
 
 def record(number, patient, modality="ct", group="healthy", split=None):
@@ -61,6 +61,14 @@ def test_order_of_rows_is_irrelevant_and_the_seed_is_not():
     records = cohort(40)
     assert make_splits(records, seed=3) == make_splits(records[::-1], seed=3)
     assert make_splits(records, seed=3).test != make_splits(records, seed=4).test
+
+
+def test_coverage_names_what_a_set_lacks():
+    assert coverage(cohort(10)) == "train 8, val 1, test 1 patients"
+    few = [*cohort(1), *cohort(1, "histology"), record(9, "p9", "histology", split="test")]
+    assert coverage(few) == (
+        "train 1, val 0, test 1 patients; no ct in val and test; no histology in val"
+    )
 
 
 def test_prescribed_splits_are_kept_and_the_rest_is_drawn():

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion, distance_transform_edt
+from skimage.transform import resize
 
 from lotus.metrics.functional import (
     aggregated_jaccard_index,
@@ -29,26 +31,53 @@ def test_their_aji_is_the_iou_of_the_foreground_without_specks(patches):
     assert aggregated_jaccard_index(*patches) < 0.9
 
 
-def test_components_are_removed_by_their_size_in_the_enlarged_patch(patches):
+def test_specks_are_removed_by_their_size_in_the_enlarged_patch(patches):
     prediction, target = patches
     prediction[200:204, 200:204] = 1  # 16 px are 64 of the enlarged patch: they stay
     assert lotus2024_foreground_iou(prediction, target) == pytest.approx(1600 / 1616)
 
 
-def test_their_hd_is_hd95_of_the_enlarged_patch_specks_included(patches):
+def test_true_specks_stay(patches):
     prediction, target = patches
-    enlarged = [np.kron(mask, np.ones((2, 2), int)) for mask in (prediction, target)]
-    assert lotus2024_hd95(*patches) == hausdorff_distance(*enlarged, percentile=95) > 0
+    target[120:123, 120:123] = 3  # 36 px of the enlarged patch, missed
+    scores = lotus2024_scores(prediction, target)
+    assert scores["lotus2024_foreground_iou"] == pytest.approx(1600 / 1609)
+    assert scores["lotus2024_dice"] == pytest.approx(3200 / 3209)
+    # One of two true objects is found, exactly: SQ 1, DQ 1 / 1.5.
+    assert scores["lotus2024_pq"] == pytest.approx(2 / 3)
 
 
-def test_their_hd_of_a_missed_image_is_zero(patches):
+def test_their_hd_pools_the_distances_of_the_enlarged_patch_specks_included(patches):
+    # Six specks of 36 px of the enlarged patch, some 150 px away, are 19 % of all edges.
+    for x in range(100, 160, 10):
+        patches[0][200:203, x : x + 3] = 1
+    enlarged = [np.kron(mask > 0, np.ones((2, 2), bool)) for mask in patches]
+    edges = [mask & ~binary_erosion(mask) for mask in enlarged]
+    pooled = [distance_transform_edt(~edges[1 - k])[edges[k]] for k in (0, 1)]
+    reference = np.percentile(np.concatenate(pooled), 95)
+    assert lotus2024_hd95(*patches) == pytest.approx(reference)
+    assert 100 < reference < hausdorff_distance(*enlarged, percentile=95)
+
+
+def test_patches_are_enlarged_as_scikit_image_does_it():
+    masks = np.random.default_rng(0).random((2, 300, 410)) > 0.5
+    enlarged = [resize(mask.astype(float), (512, 512), order=0) > 0 for mask in masks]
+    assert lotus2024_scores(*masks) == lotus2024_scores(*enlarged)
+
+
+def test_their_empty_masks(patches):
     _, target = patches
     empty = np.zeros_like(target)
     assert lotus2024_hd95(empty, target) == lotus2024_hd95(target, empty) == 0
     assert hausdorff_distance(empty, target) == pytest.approx(256 * math.sqrt(2))
-    scores = lotus2024_scores(empty, target)
-    assert scores["lotus2024_dice"] == scores["lotus2024_foreground_iou"] == 0
-    assert all(name.startswith("lotus2024_") for name in scores)
+    for missed_or_invented in ((empty, target), (target, empty)):
+        assert set(lotus2024_scores(*missed_or_invented).values()) == {0}
+    assert lotus2024_scores(empty, empty) == {
+        "lotus2024_dice": 1,
+        "lotus2024_foreground_iou": 0,
+        "lotus2024_hd95": 0,
+        "lotus2024_pq": 0,
+    }
 
 
 def test_a_volume_is_no_patch():
