@@ -18,6 +18,7 @@ import pandas as pd
 from scipy import stats
 
 RUNS = Path("runs/study")
+RECORD = Path("docs/distillation_study.csv")
 STEPS_PER_EPOCH = 15
 LEARNING_RATES = (3e-3, 1e-2)
 SEEDS = (1, 2, 3)
@@ -351,6 +352,24 @@ def _paired_tests(scores: pd.DataFrame, reference: pd.DataFrame, name: str) -> d
     }
 
 
+def record() -> pd.DataFrame:
+    """Every finished run of every setting: its validation Dice and, once tested, its scores."""
+    grid = itertools.product(SETTINGS, ROWS | VARIANTS, LEARNING_RATES, (0, *SEEDS))
+    lines = []
+    for setting, row, rate, seed in grid:
+        for shots in SETTINGS[setting].shots:
+            folder = RUNS / setting / run_name(row, shots, rate, seed)
+            if not (folder / "checkpoints" / "best.ckpt").is_file():
+                continue
+            line: dict[str, object] = {"setting": setting, "k": shots, "row": row, "lr": rate}
+            line |= {"seed": seed, "val_dice": validation_score(setting, row, shots, rate, seed)}
+            if (folder / "scores.csv").is_file():
+                scores = pd.read_csv(folder / "scores.csv").set_index("name").loc["mean"]
+                line |= {name: scores[name] for name in ("dice", "aji", "aji_plus", "pq", "f1")}
+            lines.append(line)
+    return pd.DataFrame(lines).sort_values(["setting", "k", "row", "lr", "seed"])
+
+
 SCHEMES = {
     "components": (),
     "boundary + watershed": (
@@ -409,7 +428,7 @@ def compare_schemes() -> pd.DataFrame:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    actions = ("tune", "measure", "table", "schemes", "scheme-table")
+    actions = ("tune", "measure", "table", "record", "schemes", "scheme-table")
     parser.add_argument("action", choices=actions)
     parser.add_argument("--setting", choices=sorted(SETTINGS), default="fluorescence")
     parser.add_argument("--shots", type=int, nargs="*", help="the k to measure; all by default")
@@ -422,6 +441,8 @@ def main() -> None:
         measure(arguments.setting, shots, arguments.processes)
     elif arguments.action == "table":
         print(markdown(compare(arguments.setting)))
+    elif arguments.action == "record":
+        record().to_csv(RECORD, index=False, float_format="%.4f")
     elif arguments.action == "schemes":
         measure_schemes(arguments.processes)
     else:

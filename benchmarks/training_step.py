@@ -23,10 +23,12 @@ from lotus.losses import ClassAlignment, PixelAlignment
 from lotus.networks import UNet, features_and_logits
 from lotus.tasks import DistillationTask, SegmentationTask
 from lotus.tasks.description import describe
+from lotus.tasks.precision import computes_bfloat16
 from lotus.transforms import DtypeRange
 from lotus.transforms.enhancement import SRMicroCTEnhancement
 
 Step = Callable[[], object]
+PRECISION = "bfloat16 autocast" if computes_bfloat16(torch.device("cpu")) else "float32"
 
 
 def batch(size: int, count: int) -> dict[str, torch.Tensor]:
@@ -45,20 +47,26 @@ def teacher_checkpoint(folder: Path) -> Path:
     return path
 
 
+def autocast() -> torch.autocast:
+    """What `NativePrecision` does to a step on this processor."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=PRECISION != "float32")
+
+
 def silent(task: SegmentationTask) -> None:
-    """Let a task run without a trainer."""
+    """Let a task run without a trainer, with its weights in the order that training uses."""
+    task.to(memory_format=torch.channels_last)
     task.__dict__["log"] = lambda *_, **__: None
     task.__dict__["log_dict"] = lambda *_, **__: None
     task.train()
 
 
 def optimised(task: SegmentationTask, loss_of: Callable[[], torch.Tensor]) -> Step:
-    """A whole step: forward under bfloat16 autocast, backward, Adam."""
+    """A whole step: forward, backward, Adam."""
     trained = [weight for weight in task.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=1e-4)
 
     def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             loss = loss_of()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -115,17 +123,17 @@ def parts(task: DistillationTask, size: int, count: int) -> dict[str, Step]:
         raise ValueError("the parts are those of a task with diffusion")
 
     def teacher_forward() -> None:
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), autocast():
             features_and_logits(task.teacher, image)
 
     def denoise() -> None:
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             value = diffusion.denoise(projector(features))[0].square().mean()
         value.backward()  # type: ignore[no-untyped-call]
 
     def noise_prediction() -> None:
         diffusion.denoiser.requires_grad_(True)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             noise, prediction = diffusion.noise_and_prediction(features)
         (prediction - noise).square().mean().backward()  # type: ignore[no-untyped-call]
 
@@ -205,7 +213,7 @@ def main() -> None:
         seconds = interleaved(steps, arguments.rounds)
         loader = loader_seconds(folder, size, count)
     alone = seconds["student alone"]
-    print(f"batch {count} x {size} px, {torch.get_num_threads()} thread(s), bfloat16 autocast")
+    print(f"batch {count} x {size} px, {torch.get_num_threads()} thread(s), {PRECISION}")
     print("| step | median, ms | ratio to the student alone (median of pairs) |\n|---|---|---|")
     for name, times in seconds.items():
         ratio = statistics.median(one / other for one, other in zip(times, alone, strict=True))
