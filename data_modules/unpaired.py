@@ -101,6 +101,11 @@ class UnpairedDataModule(LightningDataModule):
         """Median (Y, X) pixel size of the student's images; None where none has one."""
         return self.student.spacing_um
 
+    @property
+    def splits(self) -> Splits:
+        """The joint split of both modalities."""
+        return self.join()
+
     def setup(self, stage: str) -> None:
         """Split both modalities jointly and prepare the images of a stage.
 

@@ -18,6 +18,7 @@ import tifffile
 import torch
 
 from data_modules.manifest import read_manifest, write_manifest
+from data_modules.splits import make_splits
 from lotus.cli import main
 from lotus.commands.config_errors import shortened
 from lotus.imaging import write_image, write_label_map
@@ -218,6 +219,32 @@ def test_a_distillation_refuses_an_image_of_either_modality(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("option", ["teacher", "initial_weights"])
+def test_a_checkpoint_that_knows_the_test_patients_is_refused(
+    option, tiny_manifest, tiny_teacher, tmp_path, refusal
+):
+    """Trained on the split of seed 0; the split of another seed tests some of its patients."""
+    split = json.loads((tiny_teacher.parents[1] / "splits.json").read_text())
+    records = read_manifest(tiny_manifest)
+    seed = next(
+        seed
+        for seed in range(1, 99)
+        if set(make_splits(records, seed=seed).test) & {*split["train"]}
+    )
+    experiment = {"teacher": "distill", "initial_weights": "student"}[option]
+    arguments = [
+        *tiny_arguments(experiment, tiny_manifest, tmp_path),
+        *(f"--model.init_args.{option}", tiny_teacher),
+    ]
+    prefix = "--data.init_args" + (".student.init_args" if experiment == "distill" else "")
+    line = refusal(*arguments, f"{prefix}.seed", seed)
+    assert re.search(r"best.ckpt was trained with patient P\d, whom this training tests on", line)
+    assert contents(tmp_path) == {}
+    # Out of its run folder a checkpoint tells nothing of its patients.
+    moved = shutil.copy(tiny_teacher, tmp_path / "weights.ckpt")
+    assert main([*map(str, [*arguments[:-1], moved, f"{prefix}.seed", seed])]) == 0
+
+
 def test_a_user_sees_one_line(dataset, tmp_path):
     write_image(dataset / f"{BAD}.tif", np.full((48, 48), np.nan, np.float32))
     arguments = tiny_arguments("student", dataset / "manifest.csv", tmp_path / "runs")

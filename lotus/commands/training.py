@@ -22,6 +22,7 @@ from lotus.callbacks import EpochSeed, OverlayImages, PredictionWriter, RunRecor
 from lotus.callbacks.checkpoint_io import AtomicCheckpointIO
 from lotus.callbacks.run_loggers import run_loggers
 from lotus.commands.config_errors import shortened, without_dump
+from lotus.commands.leakage import refuse_leakage
 from lotus.imaging.atomic import atomic_path
 from lotus.tasks.checkpoint import check_architecture
 from lotus.tasks.distillation import DistillationTask
@@ -131,6 +132,8 @@ class LotusCLI(LightningCLI):
         if self.datamodule is None:
             raise ValueError("no data: give --data CLASS_PATH, or a --config with a data section")
         self.datamodule.setup(subcommand)
+        if subcommand == "fit":
+            self._refuse_leakage()
         self.model.setup(subcommand)
         checkpoint = self.config[subcommand].ckpt_path
         if checkpoint is not None:
@@ -143,6 +146,12 @@ class LotusCLI(LightningCLI):
                 raise
             signal.signal(signal.SIGINT, signal.default_int_handler)
             raise KeyboardInterrupt(self._how_to_go_on(subcommand)) from None
+
+    def _refuse_leakage(self) -> None:
+        given = self.config["fit"].model.init_args
+        for name in ("teacher", "initial_weights"):
+            if given.get(name) is not None:
+                refuse_leakage(Path(given[name]), self.datamodule.splits)
 
     def _how_to_go_on(self, subcommand: str) -> str:
         if subcommand != "fit":

@@ -1,0 +1,36 @@
+"""No network that a training starts from may know the patients it will be tested on."""
+
+import json
+from pathlib import Path
+
+from data_modules.splits import Splits
+
+
+def refuse_leakage(checkpoint: Path, splits: Splits) -> None:
+    """Compare the patients a checkpoint was made with to the test patients of a training.
+
+    A checkpoint in a run folder has the split of its training beside it. One that was moved
+    elsewhere is not judged.
+
+    Args:
+        checkpoint: ``<run>/checkpoints/<name>.ckpt``.
+        splits: the split of the training that starts from it.
+
+    Raises:
+        ValueError: the checkpoint was trained or chosen on a test patient.
+    """
+    path = checkpoint.resolve().parents[1] / "splits.json"
+    if not path.is_file():
+        return
+    try:
+        made_with = json.loads(path.read_text(encoding="utf-8"))
+        seen = {str(patient) for name in ("train", "val") for patient in made_with[name]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not a split file of lotus ({error!r})") from error
+    leaked = sorted(seen.intersection(splits.test))
+    if leaked:
+        more = f" and {len(leaked) - 1} more" if leaked[1:] else ""
+        raise ValueError(
+            f"{checkpoint} was trained with patient {leaked[0]}{more}, whom this training tests "
+            f"on: train it with the same manifest and seed, or with the same split file"
+        )
