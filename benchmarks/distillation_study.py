@@ -348,7 +348,7 @@ def _paired_tests(scores: pd.DataFrame, reference: pd.DataFrame, name: str) -> d
         f"Δ{name}": f"{float(np.mean(runs[0] - runs[1])):+.3f}",
         f"p {name} runs": f"{stats.ttest_rel(runs[0], runs[1]).pvalue:.3f}",
         f"p {name} images": f"{stats.wilcoxon(difference).pvalue:.2g}",
-        "n images": len(difference),
+        "n images": str(len(difference)),
     }
 
 
@@ -370,6 +370,8 @@ def record() -> pd.DataFrame:
     return pd.DataFrame(lines).sort_values(["setting", "k", "row", "lr", "seed"])
 
 
+SMALLEST = 20
+"""Pixels; smaller objects are left out of the second line of a scheme."""
 SCHEMES = {
     "components": (),
     "boundary + watershed": (
@@ -407,21 +409,52 @@ def measure_schemes(processes: int) -> None:
 
 
 def compare_schemes() -> pd.DataFrame:
-    """Mean and SD over seeds of every scheme on every domain."""
+    """Mean and SD over seeds of every scheme on every domain, with and without small objects."""
     rows = []
-    for domain, scheme in itertools.product(DOMAINS, SCHEMES):
-        frames = []
-        for seed in SEEDS:
-            folder = RUNS / "instances" / f"{domain}-{scheme.split()[0]}-seed{seed}"
-            frame = pd.read_csv(folder / "scores.csv")
-            frames.append(frame[frame["name"] != "mean"].assign(seed=seed))
-        scores = pd.concat(frames)
-        line: dict[str, object] = {"domain": domain, "scheme": scheme}
+    for domain, scheme, size in itertools.product(DOMAINS, SCHEMES, (0, SMALLEST)):
+        folders = [
+            RUNS / "instances" / f"{domain}-{scheme.split()[0]}-seed{seed}" for seed in SEEDS
+        ]
+        scores = pd.concat(
+            [scores_without_small(folder, size).assign(seed=folder.name) for folder in folders]
+        )
+        line: dict[str, object] = {"domain": domain, "scheme": scheme, "smallest, px": size or 1}
         for name in ("dice", "aji", "aji_plus", "pq", "f1"):
             per_run = scores.groupby("seed")[name].mean()
             line[name] = f"{per_run.mean():.3f} ± {per_run.std(ddof=1):.3f}"
         line["objects found / true"] = f"{scores['n_pred'].sum() / scores['n_true'].sum():.2f}"
         rows.append(line)
+    return pd.DataFrame(rows)
+
+
+def scores_without_small(folder: Path, size: int) -> pd.DataFrame:
+    """Scores of a run's predictions without predicted objects below a size; no distances."""
+    from lotus.evaluation.folders import pair_files
+    from lotus.imaging import read_label_map
+    from lotus.metrics.functional import (
+        aggregated_jaccard_index,
+        contingency_table,
+        detection_scores,
+        dice,
+        panoptic_quality,
+    )
+
+    rows = []
+    for pair in pair_files(folder / "predictions", folder / "targets"):
+        labels, target = read_label_map(pair.prediction), read_label_map(pair.target)
+        labels = np.where(np.bincount(labels.ravel())[labels] >= size, labels, 0)
+        table = contingency_table(labels, target)
+        rows.append(
+            {
+                "dice": dice(table),
+                "aji": aggregated_jaccard_index(table),
+                "aji_plus": aggregated_jaccard_index(table, one_to_one=True),
+                "pq": panoptic_quality(table).pq,
+                "f1": detection_scores(table).f1,
+                "n_pred": table.n_pred,
+                "n_true": table.n_true,
+            }
+        )
     return pd.DataFrame(rows)
 
 
