@@ -15,6 +15,7 @@ TRAINING = {
 }
 COMMANDS = {
     "crossval": "every fold of a cross-validation, out-of-fold predictions and scores",
+    "compare": "a table of runs as in the papers, with paired tests",
     "evaluate": "Dice, HD, HD95, AJI, PQ and detection scores of two folders of masks",
     "segment": "masks, probabilities, GeoJSON and an object table of images and slides",
     "enhance": "the SR-microCT enhancement of an image, a folder or a volume",
