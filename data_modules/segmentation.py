@@ -136,6 +136,16 @@ class SegmentationDataModule(LightningDataModule):
             )
         return self._splits
 
+    def use_split_file(self, path: Path) -> None:
+        """Let a split file decide, as if it had been given as ``splits``.
+
+        Args:
+            path: The file; made if it is missing.
+        """
+        self.split_file = path
+        self._splits = None
+        self._sources.clear()
+
     def use_splits(self, splits: Splits, groups: Sequence[str]) -> None:
         """Take a split that was made over more than this manifest.
 
@@ -146,6 +156,14 @@ class SegmentationDataModule(LightningDataModule):
         self._splits = splits
         self.groups = list(groups)
         self._sources.clear()
+
+    def test_records(self, splits: Splits) -> list[Record]:
+        """The annotated images of this modality that a split tests, without taking it on."""
+        return [
+            record
+            for record in splits.select(self.records, "test")
+            if record.modality == self.modality and record.mask is not None
+        ]
 
     def select(self, split: str) -> list[Record]:
         """The records of this modality that a split uses.

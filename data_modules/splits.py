@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,17 @@ class Splits:
     seed: int
     manifest_hash: str
     source: str
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Splits:
+        """The splits that ``dataclasses.asdict`` made this of.
+
+        Raises:
+            KeyError, TypeError, ValueError: An entry is missing or of another type.
+        """
+        train, val, test = (tuple(map(str, content[name])) for name in SPLIT_NAMES)
+        seed, source = int(content["seed"]), str(content["source"])
+        return cls(train, val, test, seed, str(content["manifest_hash"]), source)
 
     def select(self, records: Sequence[Record], split: str) -> list[Record]:
         """The records of one split.
@@ -134,21 +146,18 @@ def load_splits(path: Path, records: Sequence[Record]) -> Splits:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no split file here; leave it out to have one drawn")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        patients = [tuple(str(patient) for patient in content[name]) for name in SPLIT_NAMES]
-        seed, found = int(content["seed"]), str(content["manifest_hash"])
-        splits = Splits(patients[0], patients[1], patients[2], seed, found, str(content["source"]))
+        splits = Splits.of(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a split file of lotus ({error!r})") from error
-    counts = Counter(patient for members in patients for patient in members)
+    counts = Counter((*splits.train, *splits.val, *splits.test))
     twice = sorted(patient for patient, count in counts.items() if count > 1)
     if twice:
         raise ValueError(f"{path}: patient in two splits: {', '.join(twice)}")
     expected = records_hash(records)
-    if found != expected:
+    if splits.manifest_hash != expected:
         raise ValueError(
-            f"{path}: made for another manifest (hash {found[:12]}, this one has {expected[:12]});"
-            " remove the file to split anew, or use the manifest it was made for"
+            f"{path}: made for another manifest (hash {splits.manifest_hash[:12]}, this one has "
+            f"{expected[:12]}); remove the file to split anew, or use the manifest it was made for"
         )
     return splits
 

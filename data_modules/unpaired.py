@@ -106,6 +106,24 @@ class UnpairedDataModule(LightningDataModule):
         """The joint split of both modalities."""
         return self.join()
 
+    @property
+    def records(self) -> list[Record]:
+        """All records of both manifests, each image once."""
+        return joint_records(self.student.records, self.teacher.records)
+
+    def use_split_file(self, path: Path) -> None:
+        """Let a split file decide for both modalities.
+
+        Args:
+            path: The file; made if it is missing.
+        """
+        self._split_file = path
+        self._joint = None
+
+    def test_records(self, splits: Splits) -> list[Record]:
+        """The annotated student images that a split tests, without taking it on."""
+        return self.student.test_records(splits)
+
     def setup(self, stage: str) -> None:
         """Split both modalities jointly and prepare the images of a stage.
 
@@ -123,7 +141,7 @@ class UnpairedDataModule(LightningDataModule):
     def join(self) -> Splits:
         """Make the joint split and hand it to both modules; once."""
         if self._joint is None:
-            records = joint_records(self.student.records, self.teacher.records)
+            records = self.records
             self._joint = resolve_splits(
                 records, self._split_file, self.student.split_fractions, self.student.seed
             )

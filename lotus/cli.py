@@ -14,6 +14,8 @@ TRAINING = {
     "predict": "write the predictions of a checkpoint, without scores",
 }
 COMMANDS = {
+    "crossval": "every fold of a cross-validation, out-of-fold predictions and scores",
+    "compare": "a table of runs as in the papers, with paired tests",
     "evaluate": "Dice, HD, HD95, AJI, PQ and detection scores of two folders of masks",
     "segment": "masks, probabilities, GeoJSON and an object table of images and slides",
     "enhance": "the SR-microCT enhancement of an image, a folder or a volume",
@@ -21,6 +23,8 @@ COMMANDS = {
     "prepare": "the manifest of a data set in its own layout",
     "report": "the self-contained HTML report of a run",
 }
+
+TAKING_FIT_ARGUMENTS = ("crossval",)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,7 +70,10 @@ def _run_command(name: str, arguments: list[str]) -> None:
     module = import_module(f"lotus.commands.{name}")
     parser = argparse.ArgumentParser(f"lotus {name}", description=module.__doc__)
     module.add_arguments(parser)
-    module.run(parser.parse_args(arguments))
+    if name in TAKING_FIT_ARGUMENTS:
+        module.run(*parser.parse_known_args(arguments))
+    else:
+        module.run(parser.parse_args(arguments))
 
 
 def _overview() -> argparse.ArgumentParser:

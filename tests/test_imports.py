@@ -25,6 +25,7 @@ ALLOWED = {
         "lotus.imaging",
     ),
     "lotus.evaluation": ("lotus.metrics", "lotus.imaging"),
+    "lotus.engines": (),
     "lotus.inference": (
         *("lotus.tasks", "lotus.transforms", "lotus.imaging", "lotus.metrics"),
         "lotus.morphometry",

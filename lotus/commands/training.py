@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from jsonargparse import Namespace
 from jsonargparse.typing import register_type
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
@@ -52,6 +53,12 @@ class LotusCLI(LightningCLI):
         parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs")
         parser.add_argument("--experiment", type=str, default="experiment", help="its name")
         parser.add_argument("--run", type=str, default=None, help="its name; a time by default")
+        parser.add_argument(
+            "--splits",
+            type=Path | None,
+            default=None,
+            help="file that says which patients train, validate and test; made if it is missing",
+        )
         parser.add_argument(
             "--monitor", type=str, default="val_dice", help="score of the best checkpoint"
         )
@@ -131,6 +138,9 @@ class LotusCLI(LightningCLI):
         """Run, once data, network and checkpoint are known to fit: bad input leaves no trace."""
         if self.datamodule is None:
             raise ValueError("no data: give --data CLASS_PATH, or a --config with a data section")
+        splits = self.config[subcommand].splits
+        if splits is not None:
+            self.datamodule.use_split_file(Path(splits))
         self.datamodule.setup(subcommand)
         if subcommand == "fit":
             self._refuse_leakage()
@@ -175,32 +185,62 @@ def run(arguments: list[str]) -> None:
         arguments: ``[fit|validate|test|predict, ...]``.
     """
     os.environ.setdefault("WANDB_SILENT", "true")
-    for message in _NOISE:
-        warnings.filterwarnings("ignore", message=message)
     for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        _cli(LotusCLI, arguments)
+    except SIGTERMException as error:
+        # Lightning's exception says 0, and a terminated training would look finished.
+        raise SystemExit(TERMINATED) from error
+
+
+class _DataOnly(LotusCLI):
+    """Reads a whole configuration and builds its data module alone."""
+
+    def before_instantiate_classes(self) -> None:
+        """Make no run folder."""
+
+    def instantiate_classes(self) -> None:
+        """Build the data module."""
+        if self.config.data is None:
+            raise ValueError("no data: give --data CLASS_PATH, or a --config with a data section")
+        self.datamodule = self.parser.instantiate_classes(Namespace(data=self.config.data)).data  # type: ignore[no-untyped-call]
+
+
+def data_module(arguments: list[str]) -> pl.LightningDataModule:
+    """The data module of a configuration, not set up.
+
+    Args:
+        arguments: of `lotus fit`, without ``fit``.
+
+    Raises:
+        ValueError: the configuration cannot be used.
+    """
+    data: pl.LightningDataModule = _cli(_DataOnly, arguments, run=False).datamodule
+    return data
+
+
+def _cli(cli: type[LotusCLI], arguments: list[str], run: bool = True) -> LotusCLI:
+    for message in _NOISE:
+        warnings.filterwarnings("ignore", message=message)
     # MONAI's keys are of this type; without it the saved configuration would not hold them.
     register_type(Hashable, serializer=str, deserializer=str)
     options = {"exit_on_error": False}
+    subcommands = dict.fromkeys(LotusCLI.subcommands(), options) if run else {}
     try:
-        LotusCLI(
+        return cli(
             args=arguments,
+            run=run,
             seed_everything_default=0,
             save_config_callback=None,
             auto_configure_optimizers=False,
             # The data module's sampler shards itself, and is the same after a resume.
             trainer_defaults={"use_distributed_sampler": False},
-            parser_kwargs={
-                "prog": "lotus",
-                **options,
-                **dict.fromkeys(LotusCLI.subcommands(), options),
-            },
+            parser_kwargs={"prog": "lotus", **options, **subcommands},
         )
-    except SIGTERMException as error:
-        # Lightning's exception says 0, and a terminated training would look finished.
-        raise SystemExit(TERMINATED) from error
     except ArgumentError as error:
-        raise ValueError(shortened(error.message, arguments[0])) from error
+        command = arguments[0] if run else "crossval"
+        raise ValueError(shortened(error.message, command)) from error
     except (MisconfigurationException, ValueError) as error:
         raise ValueError(without_dump(str(error))) from error
 

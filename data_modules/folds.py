@@ -1,0 +1,163 @@
+"""Cross-validation folds by patient, stratified by group, jointly over all modalities."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from data_modules.manifest import Record
+from data_modules.splits import Splits, make_splits, records_hash
+from lotus.imaging.atomic import atomic_path
+
+VALIDATION_SHARE = 0.125
+"""Of the patients that a fold does not test: a tenth of all patients with five folds."""
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The splits of a cross-validation: every patient is in exactly one test set.
+
+    Attributes:
+        seed: Seed of the draw.
+        manifest_hash: :func:`~data_modules.splits.records_hash` of the records.
+        splits: One split per fold.
+    """
+
+    seed: int
+    manifest_hash: str
+    splits: tuple[Splits, ...]
+
+
+def make_folds(
+    records: Sequence[Record],
+    n_folds: int = 5,
+    seed: int = 0,
+    validation_share: float = VALIDATION_SHARE,
+) -> Folds:
+    """Deal the patients out to the test sets of the folds, then carve validation from training.
+
+    Patients with equal groups and modalities are dealt in turn, so that the folds hold equal
+    shares of every stratum; prescribed splits of the manifest are not used.
+
+    Args:
+        records: Records of all modalities together.
+        n_folds: Number of folds, at least 2.
+        seed: Seed of the draw.
+        validation_share: Share of the patients outside the test set, in [0, 1).
+
+    Returns:
+        The folds.
+
+    Raises:
+        ValueError: With fewer than two folds, or a modality with fewer patients than folds.
+    """
+    if n_folds < 2:
+        raise ValueError(f"found {n_folds} fold(s); a cross-validation has at least 2")
+    patients: dict[str, set[str]] = defaultdict(set)
+    traits: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for record in records:
+        patients[record.modality].add(record.patient)
+        traits[record.patient].add((record.modality, record.group))
+    for modality, members in sorted(patients.items()):
+        if len(members) < n_folds:
+            raise ValueError(
+                f"{n_folds} folds need as many patients with {modality} images; found "
+                f"{len(members)}: give fewer folds"
+            )
+    test = _deal(traits, n_folds, seed)
+    splits = []
+    for fold in range(n_folds):
+        others = [record for record in records if test[record.patient] != fold]
+        # Prescribed splits would let a patient that trains here be a test patient of the file.
+        free = [_without_split(record) for record in others]
+        shares = (1.0 - validation_share, validation_share, 0.0)
+        inner = make_splits(free, shares, seed)
+        tested = tuple(sorted(patient for patient, number in test.items() if number == fold))
+        name = f"fold {fold} of {n_folds}"
+        splits.append(Splits(inner.train, inner.val, tested, seed, records_hash(records), name))
+    return Folds(seed, records_hash(records), tuple(splits))
+
+
+def write_folds(path: Path, folds: Folds) -> None:
+    """Write folds as JSON.
+
+    Args:
+        path: The file; written atomically.
+        folds: What to write.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(asdict(folds), indent=2) + "\n", encoding="utf-8")
+
+
+def load_folds(path: Path, records: Sequence[Record]) -> Folds:
+    """Read folds and make sure that they belong to these records and are a cross-validation.
+
+    Args:
+        path: A file of :func:`write_folds`.
+        records: The records they were made for.
+
+    Returns:
+        The folds.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, was made for other records, tests a patient twice or
+            never, or lets a patient train or validate in the fold that tests it.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no folds here")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        folds = Folds(
+            int(content["seed"]),
+            str(content["manifest_hash"]),
+            tuple(Splits.of(entry) for entry in content["splits"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not a file of folds ({error!r})") from error
+    expected = records_hash(records)
+    if folds.manifest_hash != expected:
+        raise ValueError(
+            f"{path}: made for another manifest (hash {folds.manifest_hash[:12]}, this one has "
+            f"{expected[:12]}); give another --run, or the manifest it was made for"
+        )
+    for number, split in enumerate(folds.splits):
+        twice = sorted({*split.test} & {*split.train, *split.val} | {*split.train} & {*split.val})
+        if twice:
+            raise ValueError(f"{path}: fold {number} has a patient in two sets: {twice[0]}")
+    tested = Counter(patient for split in folds.splits for patient in split.test)
+    for patient in sorted({record.patient for record in records} | set(tested)):
+        if tested[patient] != 1:
+            raise ValueError(f"{path}: patient {patient} is tested by {tested[patient]} folds")
+    return folds
+
+
+def _deal(traits: dict[str, set[tuple[str, str]]], n_folds: int, seed: int) -> dict[str, int]:
+    """The fold that tests each patient: even in every stratum, every modality and in all."""
+    strata: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
+    for patient in sorted(traits):
+        strata[tuple(sorted(traits[patient]))].append(patient)
+    generator = np.random.default_rng(seed)
+    held: list[Counter[object]] = [Counter() for _ in range(n_folds)]
+    dealt: dict[str, int] = {}
+    # Patients of several modalities first: those of one can make up for an uneven modality.
+    order = sorted(strata, key=lambda pairs: (-len({name for name, _ in pairs}), pairs))
+    for stratum in order:
+        modalities = sorted({modality for modality, _ in stratum})
+        for patient in generator.permutation(strata[stratum]).tolist():
+            burden = [
+                (max(fold[name] for name in modalities), fold[stratum], fold.total())
+                for fold in held
+            ]
+            dealt[patient] = burden.index(min(burden))
+            held[dealt[patient]].update([stratum, *modalities])
+    return dealt
+
+
+def _without_split(record: Record) -> Record:
+    return record if record.split is None else replace(record, split=None)

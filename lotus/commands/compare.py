@@ -1,0 +1,81 @@
+"""Compare runs that were scored on the same images, in the layout of a paper's table."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+SCORES = ("dice", "hd", "aji", "pq")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line.
+
+    Args:
+        parser: Parser of `lotus compare`.
+    """
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="[NAME=]RUN",
+        help="run folders, or those of cross-validations; NAME is what the table calls it",
+    )
+    parser.add_argument(
+        "--reference", help="the name that the others are tested against (default: the last)"
+    )
+    parser.add_argument(
+        "--unit",
+        choices=("patient", "image"),
+        default="patient",
+        help="what counts once in means and tests (%(default)s)",
+    )
+    parser.add_argument(
+        "--scores", nargs="+", default=list(SCORES), help=f"columns ({' '.join(SCORES)})"
+    )
+    parser.add_argument(
+        "--published",
+        choices=("lotus2024",),
+        help="a second block with the figures of a paper, on other data",
+    )
+    parser.add_argument("--output", type=Path, help="folder for comparison.md, .tex and .csv")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the table, and write it where it is wanted.
+
+    Args:
+        arguments: Of :func:`add_arguments`.
+
+    Raises:
+        FileNotFoundError: A run has no scores.
+        ValueError: Runs that cannot be compared; says why.
+    """
+    from lotus.evaluation.comparison import compare_methods, read_scores
+    from lotus.imaging.atomic import atomic_path
+    from lotus.reports.comparison import to_frame, to_latex, to_markdown
+    from lotus.reports.published import PUBLISHED
+
+    runs = dict(_named(text) for text in arguments.runs)
+    if len(runs) < len(arguments.runs):
+        raise ValueError("two runs have the same name; call them NAME=RUN")
+    methods = {name: read_scores(folder) for name, folder in runs.items()}
+    reference = arguments.reference or list(methods)[-1]
+    comparison = compare_methods(methods, reference, arguments.scores, arguments.unit)
+    published = PUBLISHED[arguments.published] if arguments.published else ()
+    table = to_markdown(comparison, published)
+    print(table, end="")
+    if arguments.output is None:
+        return
+    texts = {
+        "comparison.md": table,
+        "comparison.tex": to_latex(comparison, published),
+        "comparison.csv": to_frame(comparison).to_csv(index=False, float_format="%.10g"),
+    }
+    for name, text in texts.items():
+        with atomic_path(arguments.output / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, separator, folder = text.partition("=")
+    return (name, Path(folder)) if separator else (Path(text).name, Path(text))

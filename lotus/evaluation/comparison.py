@@ -1,0 +1,161 @@
+"""Methods compared on the same images: mean ± SD, paired tests against a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lotus.evaluation.folders import MEAN
+from lotus.evaluation.statistics import PairedTest, holm, paired_test
+
+UNITS = ("patient", "image")
+LESS_IS_BETTER = ("hd", "hd95", "hd_um", "hd95_um")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One score of one method.
+
+    Attributes:
+        mean: Over the units in which it is defined; NaN if in none.
+        sd: Sample standard deviation over them; NaN with fewer than two.
+        undefined: Units in which it is not.
+        is_best: No other method of the comparison has a better mean.
+        test: Against the reference; None for the reference itself.
+        p_holm: The t-test's p-value corrected over the methods of this score; NaN if there is none.
+    """
+
+    mean: float
+    sd: float
+    undefined: int
+    is_best: bool
+    test: PairedTest | None
+    p_holm: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table of methods by scores.
+
+    Attributes:
+        cells: By method, then by score, in the order they were given.
+        reference: The method that the others are tested against.
+        unit: ``patient`` or ``image``.
+        n: Number of units.
+    """
+
+    cells: Mapping[str, Mapping[str, Cell]]
+    reference: str
+    unit: str
+    n: int
+
+
+def read_scores(run: Path) -> pd.DataFrame:
+    """The scores of a run's test images, without the row of means.
+
+    Args:
+        run: A run folder, or that of a cross-validation.
+
+    Returns:
+        One row per image, indexed by its name.
+
+    Raises:
+        FileNotFoundError: The folder has no scores.csv.
+        ValueError: An image is in the table twice.
+    """
+    path = run / "scores.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"{run} has no scores.csv: run `lotus test` or `lotus crossval`")
+    table = pd.read_csv(path, dtype={"name": str, "patient": str})
+    table = table[table["name"] != MEAN].set_index("name")
+    twice = table.index[table.index.duplicated()]
+    if len(twice):
+        raise ValueError(f"{path}: image {twice[0]} is there twice")
+    return table
+
+
+def compare_methods(
+    methods: Mapping[str, pd.DataFrame],
+    reference: str,
+    scores: Sequence[str],
+    unit: str = "patient",
+) -> Comparison:
+    """Compare methods that were scored on the same images.
+
+    Args:
+        methods: Tables of :func:`read_scores` by the name of their method.
+        reference: The method that the others are tested against.
+        scores: Columns to compare.
+        unit: ``patient`` (the mean over a patient's images counts once) or ``image``.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        ValueError: Unlike images or truths, a score or the patients are missing, or an unknown
+            reference or unit.
+    """
+    if reference not in methods:
+        raise ValueError(f"no method is called {reference!r}; found {', '.join(methods)}")
+    if unit not in UNITS:
+        raise ValueError(f"unit is {unit!r}; expected one of {', '.join(UNITS)}")
+    _check_same_images(methods)
+    units = {name: _by_unit(name, table, scores, unit) for name, table in methods.items()}
+    columns = {score: _column(units, reference, score) for score in scores}
+    cells = {name: {score: columns[score][name] for score in scores} for name in methods}
+    return Comparison(cells, reference, unit, len(units[reference]))
+
+
+def _check_same_images(methods: Mapping[str, pd.DataFrame]) -> None:
+    (first, expected), *others = methods.items()
+    for name, table in others:
+        for image in sorted(set(expected.index) ^ set(table.index)):
+            there, absent = (first, name) if image in expected.index else (name, first)
+            raise ValueError(f"image {image} was scored for {there} and not for {absent}")
+        for image in expected.index:
+            ours, theirs = table.loc[image, "n_true"], expected.loc[image, "n_true"]
+            if ours != theirs:
+                raise ValueError(
+                    f"image {image} has {theirs:.0f} true objects for {first} and {ours:.0f} for "
+                    f"{name}: the targets differ"
+                )
+
+
+def _by_unit(name: str, table: pd.DataFrame, scores: Sequence[str], unit: str) -> pd.DataFrame:
+    missing = [score for score in scores if score not in table]
+    if missing:
+        raise ValueError(f"{name} has no score {missing[0]!r}; found {', '.join(table.columns)}")
+    if unit == "image":
+        return table[list(scores)].sort_index()
+    if "patient" not in table or table["patient"].isna().any():
+        raise ValueError(f"the patients of {name} are not in its scores.csv; use --unit image")
+    return table.groupby("patient")[list(scores)].mean().sort_index()
+
+
+def _column(units: Mapping[str, pd.DataFrame], reference: str, score: str) -> dict[str, Cell]:
+    values = {name: table[score].to_numpy(np.float64) for name, table in units.items()}
+    defined = {name: column[np.isfinite(column)] for name, column in values.items()}
+    means = {name: column.mean() if len(column) else np.nan for name, column in defined.items()}
+    sign = 1.0 if score in LESS_IS_BETTER else -1.0
+    best = np.nanmin([sign * mean for mean in means.values()] + [np.inf])
+    tests = {
+        name: paired_test(column, values[reference])
+        for name, column in values.items()
+        if name != reference
+    }
+    corrected = dict(zip(tests, holm([test.p_t for test in tests.values()]), strict=True))
+    return {
+        name: Cell(
+            mean=float(means[name]),
+            sd=float(defined[name].std(ddof=1)) if len(defined[name]) > 1 else np.nan,
+            undefined=len(column) - len(defined[name]),
+            is_best=bool(sign * means[name] == best),
+            test=tests.get(name),
+            p_holm=float(corrected.get(name, np.nan)),
+        )
+        for name, column in values.items()
+    }

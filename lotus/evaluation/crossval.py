@@ -1,0 +1,82 @@
+"""Out-of-fold predictions of a cross-validation, and their scores."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from lotus.evaluation.folders import MEAN, evaluate_folders, write_scores
+from lotus.imaging.atomic import atomic_path
+
+FOLDERS = ("predictions", "targets", "images")
+
+
+def gather_folds(folds: Mapping[Path, set[str]], output: Path) -> dict[str, int]:
+    """Bring the predictions of all folds together.
+
+    Args:
+        folds: The run folder of each fold, in order, and the names of the images it tests.
+        output: Gets ``predictions``, ``targets`` and ``images``; what is there is replaced.
+
+    Returns:
+        The number of the fold that predicted each image.
+
+    Raises:
+        ValueError: A fold did not predict all its images, or others, or an image is in two folds.
+    """
+    fold_of: dict[str, int] = {}
+    for number, (folder, expected) in enumerate(folds.items()):
+        found = {path.stem for path in (folder / "predictions").glob("*.tif")}
+        for name in sorted(found ^ expected):
+            state = "was not predicted" if name in expected else "is not one of its test images"
+            raise ValueError(f"{folder}: {name} {state}; remove the folder to run the fold again")
+        for name in sorted(expected & fold_of.keys()):
+            raise ValueError(f"{name} is tested by fold {fold_of[name]} and by fold {number}")
+        fold_of |= dict.fromkeys(sorted(expected), number)
+    for kind in FOLDERS:
+        (output / kind).mkdir(parents=True, exist_ok=True)
+        for path in (output / kind).iterdir():
+            path.unlink()
+        for folder in folds:
+            for path in sorted((folder / kind).iterdir()):
+                _link(path, output / kind / path.name)
+    return fold_of
+
+
+def score_folds(output: Path, fold_of: Mapping[str, int], patients: Mapping[str, str]) -> None:
+    """Score the gathered predictions, pooled and per fold.
+
+    Writes ``scores.csv``, with columns ``fold`` and ``patient`` after those of `lotus evaluate` and
+    a last row with the means over all images, and ``fold_scores.csv``: one row per fold with its
+    means, then ``mean`` and ``sd`` over the folds.
+
+    Args:
+        output: The folder of :func:`gather_folds`.
+        fold_of: What it returned.
+        patients: The patient of each image.
+    """
+    scores = evaluate_folders(output / "predictions", output / "targets", kind="instances")
+    scores["fold"] = scores["name"].map(fold_of).astype("Int64")
+    scores["patient"] = scores["name"].map(patients)
+    write_scores(scores, output / "scores.csv")
+    images = scores[scores["name"] != MEAN].drop(columns=["name", "patient"])
+    grouped = images.groupby("fold")
+    per_fold = grouped.mean()
+    per_fold["undefined"] = grouped["undefined"].sum()
+    per_fold.insert(0, "images", grouped.size())
+    spread = pd.DataFrame({"mean": per_fold.mean(), "sd": per_fold.std(ddof=1)}).T
+    table = pd.concat([per_fold.astype(float), spread]).rename_axis("fold").reset_index()
+    with atomic_path(output / "fold_scores.csv") as temporary:
+        table.to_csv(temporary, index=False, float_format="%.10g", na_rep="nan")
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name for a file, or a copy where the file system has none."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,80 @@
+"""Paired tests of one method against another on the same images or patients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """A method against a reference.
+
+    Attributes:
+        n: Pairs in which both scores are defined.
+        difference: Mean of method minus reference.
+        p_t: Two-sided p-value of the paired t-test.
+        p_wilcoxon: Two-sided p-value of the Wilcoxon signed-rank test, which asks nothing of the
+            distribution.
+
+    A value that is not defined is NaN: all of them without pairs, the p-values with fewer than two
+    pairs; equal scores throughout give p = 1.
+    """
+
+    n: int
+    difference: float
+    p_t: float
+    p_wilcoxon: float
+
+
+def paired_test(method: ArrayLike, reference: ArrayLike) -> PairedTest:
+    """Test whether a method scores differently from a reference.
+
+    Args:
+        method: (N,) scores, NaN where undefined.
+        reference: (N,) scores of the same images or patients in the same order.
+
+    Returns:
+        The test over the pairs in which both are defined.
+
+    Raises:
+        ValueError: The scores are not two lists of equal length.
+    """
+    ours, theirs = np.asarray(method, np.float64), np.asarray(reference, np.float64)
+    if ours.ndim != 1 or ours.shape != theirs.shape:
+        raise ValueError(
+            f"paired scores are two lists of equal length, got shapes {ours.shape}, {theirs.shape}"
+        )
+    difference = (ours - theirs)[np.isfinite(ours) & np.isfinite(theirs)]
+    n = len(difference)
+    if n < 2:
+        return PairedTest(n, float(difference.mean()) if n else np.nan, np.nan, np.nan)
+    if np.ptp(difference) == 0:
+        # A constant difference has no variance to test against; none at all is no difference.
+        p = 1.0 if difference[0] == 0 else 0.0
+        p_wilcoxon = 1.0 if difference[0] == 0 else float(stats.wilcoxon(difference).pvalue)
+        return PairedTest(n, float(difference[0]), p, p_wilcoxon)
+    p_t = float(stats.ttest_1samp(difference, 0.0).pvalue)
+    return PairedTest(n, float(difference.mean()), p_t, float(stats.wilcoxon(difference).pvalue))
+
+
+def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
+    """Holm's step-down correction of p-values of one family of tests (Holm, 1979).
+
+    Args:
+        p_values: P-values; NaN stays NaN and does not count.
+
+    Returns:
+        Corrected p-values in the same order.
+    """
+    values = np.asarray(p_values, np.float64)
+    corrected = np.full(values.shape, np.nan)
+    known = np.isfinite(values)
+    if known.any():
+        corrected[known] = multipletests(values[known], method="holm")[1]
+    return corrected

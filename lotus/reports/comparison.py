@@ -1,0 +1,179 @@
+"""A comparison as the table of a paper: Markdown, LaTeX and CSV."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lotus.evaluation.comparison import Cell, Comparison
+
+LABELS = {
+    "dice": "DSC (%)",
+    "iou": "IoU (%)",
+    "aji": "AJI (%)",
+    "aji_plus": "AJI+ (%)",
+    "pq": "PQ (%)",
+    "sq": "SQ (%)",
+    "dq": "DQ (%)",
+    "precision": "precision (%)",
+    "recall": "recall (%)",
+    "f1": "F1 (%)",
+    "hd": "HD (px)",
+    "hd95": "HD95 (px)",
+    "hd_um": "HD (µm)",
+    "hd95_um": "HD95 (µm)",
+}
+STARS = ((0.001, "**"), (0.05, "*"))
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """Figures of a paper, on other data.
+
+    Attributes:
+        method: As the paper calls it.
+        values: (mean, SD or NaN) by score, in the units of the table.
+    """
+
+    method: str
+    values: dict[str, tuple[float, float]]
+
+
+def stars(p: float) -> str:
+    """``**`` below 0.001, ``*`` below 0.05, nothing otherwise or without a p-value."""
+    return next((mark for limit, mark in STARS if p < limit), "")
+
+
+def caption(comparison: Comparison) -> str:
+    """What the numbers are, on how many units, and what the marks mean; then what is undefined."""
+    text = (
+        f"Mean ± SD over {comparison.n} {comparison.unit}s. Best in bold. * p < 0.05, ** p < 0.001 "
+        f"in a paired t-test against {comparison.reference}; in brackets the marks that remain "
+        "after Holm's correction over the methods of a score."
+    )
+    undefined = [
+        f"{method}: {cell.undefined} of {LABELS.get(score, score)}"
+        for method, cells in comparison.cells.items()
+        for score, cell in cells.items()
+        if cell.undefined
+    ]
+    return f"{text} Undefined and left out: {', '.join(undefined)}." if undefined else text
+
+
+def to_markdown(comparison: Comparison, published: Sequence[PublishedRow] = ()) -> str:
+    """The table in Markdown with its caption below.
+
+    Args:
+        comparison: What to show.
+        published: Rows of a paper for a second block, marked as figures on other data.
+    """
+    scores = list(next(iter(comparison.cells.values())))
+    lines = [["method", *(LABELS.get(score, score) for score in scores)]]
+    lines.append(["---"] * len(lines[0]))
+    for method, cells in comparison.cells.items():
+        lines.append([method, *(_markdown_cell(score, cells[score]) for score in scores)])
+    for row in published:
+        values = [row.values.get(score, (math.nan, math.nan)) for score in scores]
+        lines.append([f"{row.method} (published, other data)", *(_numbers(*v) for v in values)])
+    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"{body}\n\n{caption(comparison)}\n"
+
+
+def to_latex(comparison: Comparison, published: Sequence[PublishedRow] = ()) -> str:
+    """The table as a LaTeX ``table`` with ``booktabs`` rules; arguments as for Markdown."""
+    scores = list(next(iter(comparison.cells.values())))
+    head = " & ".join(["Method", *(_latex_text(LABELS.get(score, score)) for score in scores)])
+    rows = [
+        " & ".join([_latex_text(method), *(_latex_cell(score, cells[score]) for score in scores)])
+        for method, cells in comparison.cells.items()
+    ]
+    second = [
+        " & ".join(
+            [
+                _latex_text(row.method),
+                *(_numbers(*row.values.get(s, (math.nan, math.nan)), r" $\pm$ ") for s in scores),
+            ]
+        )
+        for row in published
+    ]
+    block = [r"\midrule", rf"\multicolumn{{{len(scores) + 1}}}{{l}}{{Published, on other data}} \\"]
+    lines = [
+        r"\begin{table}",
+        rf"\caption{{{_latex_text(caption(comparison))}}}",
+        rf"\begin{{tabular}}{{l{'c' * len(scores)}}}",
+        r"\toprule",
+        rf"{head} \\",
+        r"\midrule",
+        *(rf"{row} \\" for row in rows),
+        *(block if second else []),
+        *(rf"{row} \\" for row in second),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def to_frame(comparison: Comparison) -> pd.DataFrame:
+    """One row per method and score with everything that is known, in the scores' own units."""
+    rows = []
+    for method, cells in comparison.cells.items():
+        for score, cell in cells.items():
+            test = cell.test
+            rows.append(
+                {
+                    "method": method,
+                    "score": score,
+                    "unit": comparison.unit,
+                    "n": comparison.n,
+                    "undefined": cell.undefined,
+                    "mean": cell.mean,
+                    "sd": cell.sd,
+                    "reference": comparison.reference,
+                    "pairs": test.n if test else math.nan,
+                    "difference": test.difference if test else math.nan,
+                    "p_t": test.p_t if test else math.nan,
+                    "p_t_holm": cell.p_holm,
+                    "p_wilcoxon": test.p_wilcoxon if test else math.nan,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _scale(score: str) -> float:
+    return 100.0 if LABELS.get(score, "").endswith("(%)") else 1.0
+
+
+def _numbers(mean: float, sd: float, between: str = " ± ") -> str:
+    if not math.isfinite(mean):
+        return "n/a"
+    return f"{mean:.2f}{between}{sd:.2f}" if math.isfinite(sd) else f"{mean:.2f}"
+
+
+def _marks(cell: Cell) -> tuple[str, str]:
+    return stars(cell.test.p_t if cell.test else math.nan), stars(cell.p_holm)
+
+
+def _markdown_cell(score: str, cell: Cell) -> str:
+    text = _numbers(cell.mean * _scale(score), cell.sd * _scale(score))
+    raw, corrected = _marks(cell)
+    text = f"**{text}**" if cell.is_best else text
+    marks = (f"{raw} ({corrected})" if corrected else raw).replace("*", r"\*")
+    return f"{text} {marks}" if marks else text
+
+
+def _latex_cell(score: str, cell: Cell) -> str:
+    text = _numbers(cell.mean * _scale(score), cell.sd * _scale(score), r" $\pm$ ")
+    raw, corrected = _marks(cell)
+    text = rf"\textbf{{{text}}}" if cell.is_best else text
+    marks = f"{raw}({corrected})" if corrected else raw
+    return rf"{text}$^{{{marks}}}$" if raw else text
+
+
+def _latex_text(text: str) -> str:
+    for plain, escaped in (("%", r"\%"), ("_", r"\_"), ("±", r"$\pm$"), ("µ", r"$\mu$")):
+        text = text.replace(plain, escaped)
+    return text
