@@ -201,6 +201,7 @@ def test_training_refuses_spoilt_data(case, dataset, tmp_path, refusal):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_distillation_refuses_an_image_of_either_modality(
     dataset, tiny_teacher, tmp_path, refusal
 ):
@@ -245,6 +246,7 @@ def test_a_checkpoint_that_knows_the_test_patients_is_refused(
     assert main([*map(str, [*arguments[:-1], moved, f"{prefix}.seed", seed])]) == 0
 
 
+@pytest.mark.slow
 def test_a_user_sees_one_line(dataset, tmp_path):
     write_image(dataset / f"{BAD}.tif", np.full((48, 48), np.nan, np.float32))
     arguments = tiny_arguments("student", dataset / "manifest.csv", tmp_path / "runs")
@@ -278,6 +280,7 @@ def test_a_test_that_fails_leaves_the_run_as_it_was(student_run, dataset, refusa
     assert contents(student_run) == before
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_architecture_is_refused(student_run, tmp_path, refusal):
     before = contents(student_run)
     config = ("--config", student_run / "config.yaml")
@@ -513,6 +516,7 @@ def test_a_full_disk_leaves_no_half_images(student_run, tmp_path, refusal):
         assert contents(tmp_path / command) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plugins", [(), ("--trainer.plugins", "lotus.tasks.NativePrecision")])
 def test_a_full_disk_leaves_the_older_checkpoint(plugins, tiny_manifest, tmp_path, refusal):
     arguments = [*tiny_arguments("student", tiny_manifest, tmp_path), *plugins]

@@ -117,6 +117,7 @@ def distill_arguments(manifest, teacher, runs):
     ]
 
 
+@pytest.mark.slow
 def test_the_teacher_is_bit_identical_after_training(tiny_manifest, tiny_teacher, tmp_path):
     from lotus.commands import training
 
@@ -172,6 +173,7 @@ def test_the_exported_student_is_a_plain_segmentation_task(distilled):
     torch.testing.assert_close(task.eval()(image), expected)
 
 
+@pytest.mark.slow
 def test_a_killed_and_resumed_run_ends_with_the_same_weights(
     distilled, tiny_manifest, tiny_teacher, tmp_path
 ):

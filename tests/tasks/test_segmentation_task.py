@@ -86,6 +86,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
         load_segmenter(tmp_path / "b.ckpt")
 
 
+@pytest.mark.slow
 def test_training_learns_the_discs(tiny_manifest, tmp_path):
     arguments = tiny_arguments("student", tiny_manifest, tmp_path)
     arguments += ["--trainer.max_epochs", "12", "--data.init_args.samples_per_epoch", "24"]

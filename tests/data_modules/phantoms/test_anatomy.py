@@ -78,6 +78,7 @@ def test_lacunae_fill_bone_at_the_wanted_density_and_follow_the_lamellae(build):
     assert np.median(np.concatenate(along)) < np.sin(np.deg2rad(15))
 
 
+@pytest.mark.slow
 def test_bone_area_and_lacunae_of_the_groups():
     healthy, osteoporotic = (truths(CORTICAL, group, 5) for group in ("healthy", "osteoporotic"))
     # Two-dimensional counts of human bone are of the order of 200 per mm².
