@@ -428,33 +428,16 @@ def compare_schemes() -> pd.DataFrame:
 
 
 def scores_without_small(folder: Path, size: int) -> pd.DataFrame:
-    """Scores of a run's predictions without predicted objects below a size; no distances."""
+    """Scores of a run's predictions without predicted objects below a size."""
     from lotus.evaluation.folders import pair_files
     from lotus.imaging import read_label_map
-    from lotus.metrics.functional import (
-        aggregated_jaccard_index,
-        contingency_table,
-        detection_scores,
-        dice,
-        panoptic_quality,
-    )
+    from lotus.metrics import score_image
+    from lotus.metrics.functional import without_small
 
     rows = []
     for pair in pair_files(folder / "predictions", folder / "targets"):
-        labels, target = read_label_map(pair.prediction), read_label_map(pair.target)
-        labels = np.where(np.bincount(labels.ravel())[labels] >= size, labels, 0)
-        table = contingency_table(labels, target)
-        rows.append(
-            {
-                "dice": dice(table),
-                "aji": aggregated_jaccard_index(table),
-                "aji_plus": aggregated_jaccard_index(table, one_to_one=True),
-                "pq": panoptic_quality(table).pq,
-                "f1": detection_scores(table).f1,
-                "n_pred": table.n_pred,
-                "n_true": table.n_true,
-            }
-        )
+        labels = without_small(read_label_map(pair.prediction).astype(np.int32), size)
+        rows.append(score_image(labels, read_label_map(pair.target)))
     return pd.DataFrame(rows)
 
 

@@ -11,7 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from data_modules.manifest import Record
-from data_modules.splits import Splits, make_splits, records_hash
+from data_modules.splits import (
+    Splits,
+    check_manifest_hash,
+    make_splits,
+    patient_traits,
+    records_hash,
+)
 from lotus.imaging.atomic import atomic_path
 
 VALIDATION_SHARE = 0.125
@@ -58,29 +64,25 @@ def make_folds(
     """
     if n_folds < 2:
         raise ValueError(f"found {n_folds} fold(s); a cross-validation has at least 2")
-    patients: dict[str, set[str]] = defaultdict(set)
-    traits: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for record in records:
-        patients[record.modality].add(record.patient)
-        traits[record.patient].add((record.modality, record.group))
-    for modality, members in sorted(patients.items()):
-        if len(members) < n_folds:
+    per_modality = Counter(modality for modality, _ in {(r.modality, r.patient) for r in records})
+    for modality, count in sorted(per_modality.items()):
+        if count < n_folds:
             raise ValueError(
                 f"{n_folds} folds need as many patients with {modality} images; found "
-                f"{len(members)}: give fewer folds"
+                f"{count}: give fewer folds"
             )
-    test = _deal(traits, n_folds, seed)
+    test = _deal(patient_traits(records), n_folds, seed)
+    manifest_hash = records_hash(records)
     splits = []
     for fold in range(n_folds):
-        others = [record for record in records if test[record.patient] != fold]
         # Prescribed splits would let a patient that trains here be a test patient of the file.
-        free = [_without_split(record) for record in others]
+        free = [replace(record, split=None) for record in records if test[record.patient] != fold]
         shares = (1.0 - validation_share, validation_share, 0.0)
         inner = make_splits(free, shares, seed)
         tested = tuple(sorted(patient for patient, number in test.items() if number == fold))
         name = f"fold {fold} of {n_folds}"
-        splits.append(Splits(inner.train, inner.val, tested, seed, records_hash(records), name))
-    return Folds(seed, records_hash(records), tuple(splits))
+        splits.append(Splits(inner.train, inner.val, tested, seed, manifest_hash, name))
+    return Folds(seed, manifest_hash, tuple(splits))
 
 
 def write_folds(path: Path, folds: Folds) -> None:
@@ -120,12 +122,7 @@ def load_folds(path: Path, records: Sequence[Record]) -> Folds:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a file of folds ({error!r})") from error
-    expected = records_hash(records)
-    if folds.manifest_hash != expected:
-        raise ValueError(
-            f"{path}: made for another manifest (hash {folds.manifest_hash[:12]}, this one has "
-            f"{expected[:12]}); give another --run, or the manifest it was made for"
-        )
+    check_manifest_hash(path, folds.manifest_hash, records, "give another --run, or")
     for number, split in enumerate(folds.splits):
         twice = sorted({*split.test} & {*split.train, *split.val} | {*split.train} & {*split.val})
         if twice:
@@ -137,7 +134,7 @@ def load_folds(path: Path, records: Sequence[Record]) -> Folds:
     return folds
 
 
-def _deal(traits: dict[str, set[tuple[str, str]]], n_folds: int, seed: int) -> dict[str, int]:
+def _deal(traits: dict[str, frozenset[tuple[str, str]]], n_folds: int, seed: int) -> dict[str, int]:
     """The fold that tests each patient: even in every stratum, every modality and in all."""
     strata: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
     for patient in sorted(traits):
@@ -157,7 +154,3 @@ def _deal(traits: dict[str, set[tuple[str, str]]], n_folds: int, seed: int) -> d
             dealt[patient] = burden.index(min(burden))
             held[dealt[patient]].update([stratum, *modalities])
     return dealt
-
-
-def _without_split(record: Record) -> Record:
-    return record if record.split is None else replace(record, split=None)

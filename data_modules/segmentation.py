@@ -159,11 +159,7 @@ class SegmentationDataModule(LightningDataModule):
 
     def test_records(self, splits: Splits) -> list[Record]:
         """The annotated images of this modality that a split tests, without taking it on."""
-        return [
-            record
-            for record in splits.select(self.records, "test")
-            if record.modality == self.modality and record.mask is not None
-        ]
+        return self._annotated(splits, "test")
 
     def select(self, split: str) -> list[Record]:
         """The records of this modality that a split uses.
@@ -178,10 +174,10 @@ class SegmentationDataModule(LightningDataModule):
         Raises:
             ValueError: If there is none, or fewer than ``training_images``.
         """
-        members = self.splits.select(self.records, "test" if split == "predict" else split)
-        found = [record for record in members if record.modality == self.modality]
-        if split != "predict":
-            found = [record for record in found if record.mask is not None]
+        if split == "predict":
+            found = self._own(self.splits, "test")
+        else:
+            found = self._annotated(self.splits, split)
         if not found:
             counts = ", ".join(f"{name} {len(getattr(self.splits, name))}" for name in SPLIT_NAMES)
             raise ValueError(
@@ -271,6 +267,13 @@ class SegmentationDataModule(LightningDataModule):
             "training_images": len(self.select("train")),
             "splits": per_split,
         }
+
+    def _own(self, splits: Splits, name: str) -> list[Record]:
+        members = splits.select(self.records, name)
+        return [record for record in members if record.modality == self.modality]
+
+    def _annotated(self, splits: Splits, name: str) -> list[Record]:
+        return [record for record in self._own(splits, name) if record.mask is not None]
 
     def _source(self, name: str) -> ImageSource:
         """Prepared images of a split; prepared on the first call."""

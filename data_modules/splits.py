@@ -104,7 +104,7 @@ def make_splits(
             f"split fractions are {fractions}; expected train > 0, val and test >= 0 with sum 1"
         )
     prescribed = _prescribed(records)
-    traits = _traits(records)
+    traits = patient_traits(records)
     assigned = dict(prescribed)
     drawn = _draw(traits, prescribed, fractions, seed)
     assigned |= drawn
@@ -142,24 +142,57 @@ def load_splits(path: Path, records: Sequence[Record]) -> Splits:
         FileNotFoundError: There is no such file.
         ValueError: The file is damaged, has a patient twice, or was made for other records.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no split file here; leave it out to have one drawn")
-    try:
-        splits = Splits.of(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not a split file of lotus ({error!r})") from error
+    splits = read_splits(path)
     counts = Counter((*splits.train, *splits.val, *splits.test))
     twice = sorted(patient for patient, count in counts.items() if count > 1)
     if twice:
         raise ValueError(f"{path}: patient in two splits: {', '.join(twice)}")
-    expected = records_hash(records)
-    if splits.manifest_hash != expected:
-        raise ValueError(
-            f"{path}: made for another manifest (hash {splits.manifest_hash[:12]}, this one has "
-            f"{expected[:12]}); remove the file to split anew, or use the manifest it was made for"
-        )
+    check_manifest_hash(
+        path, splits.manifest_hash, records, "remove the file to split anew, or use"
+    )
     return splits
+
+
+def read_splits(path: Path) -> Splits:
+    """Read splits, whatever records they were made for.
+
+    Args:
+        path: A file of :func:`write_splits`.
+
+    Returns:
+        The splits.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no split file here; leave it out to have one drawn")
+    try:
+        return Splits.of(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not a split file of lotus ({error!r})") from error
+
+
+def check_manifest_hash(path: Path, found: str, records: Sequence[Record], remedy: str) -> None:
+    """Make sure that a file of splits or folds belongs to these records.
+
+    Args:
+        path: The file.
+        found: The hash in it.
+        records: The records it should have been made for.
+        remedy: What the user can do instead of using the manifest it was made for.
+
+    Raises:
+        ValueError: It was made for others.
+    """
+    expected = records_hash(records)
+    if found != expected:
+        raise ValueError(
+            f"{path}: made for another manifest (hash {found[:12]}, this one has {expected[:12]}); "
+            f"{remedy} the manifest it was made for"
+        )
 
 
 def resolve_splits(
@@ -220,7 +253,7 @@ def _prescribed(records: Sequence[Record]) -> dict[str, str]:
     return prescribed
 
 
-def _traits(records: Sequence[Record]) -> dict[str, frozenset[tuple[str, str]]]:
+def patient_traits(records: Sequence[Record]) -> dict[str, frozenset[tuple[str, str]]]:
     """The (modality, group) pairs of every patient."""
     pairs: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for record in records:

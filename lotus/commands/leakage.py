@@ -1,9 +1,8 @@
 """No network that a training starts from may know the patients it will be tested on."""
 
-import json
 from pathlib import Path
 
-from data_modules.splits import Splits
+from data_modules.splits import Splits, read_splits
 
 
 def refuse_leakage(checkpoint: Path, splits: Splits) -> None:
@@ -22,15 +21,11 @@ def refuse_leakage(checkpoint: Path, splits: Splits) -> None:
     path = checkpoint.resolve().parents[1] / "splits.json"
     if not path.is_file():
         return
-    try:
-        made_with = json.loads(path.read_text(encoding="utf-8"))
-        seen = {str(patient) for name in ("train", "val") for patient in made_with[name]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not a split file of lotus ({error!r})") from error
-    leaked = sorted(seen.intersection(splits.test))
+    made_with = read_splits(path)
+    leaked = sorted({*made_with.train, *made_with.val}.intersection(splits.test))
     if leaked:
         more = f" and {len(leaked) - 1} more" if leaked[1:] else ""
         raise ValueError(
             f"{checkpoint} was trained with patient {leaked[0]}{more}, whom this training tests "
-            f"on: train it with the same manifest and seed, or with the same split file"
+            "on: train it with the same manifest and seed, or with the same split file"
         )

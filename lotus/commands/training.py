@@ -32,6 +32,8 @@ from lotus.tasks.export import export_student
 TERMINATED = 143
 """Exit status after SIGTERM, as a shell gives it."""
 
+_NO_DATA = "no data: give --data CLASS_PATH, or a --config with a data section"
+
 # What Lightning says about its own inside, at every start, and that nobody here can act on.
 _NOISE = (
     "LightningCLI's args parameter",
@@ -137,7 +139,7 @@ class LotusCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         """Run, once data, network and checkpoint are known to fit: bad input leaves no trace."""
         if self.datamodule is None:
-            raise ValueError("no data: give --data CLASS_PATH, or a --config with a data section")
+            raise ValueError(_NO_DATA)
         splits = self.config[subcommand].splits
         if splits is not None:
             self.datamodule.use_split_file(Path(splits))
@@ -203,7 +205,7 @@ class _DataOnly(LotusCLI):
     def instantiate_classes(self) -> None:
         """Build the data module."""
         if self.config.data is None:
-            raise ValueError("no data: give --data CLASS_PATH, or a --config with a data section")
+            raise ValueError(_NO_DATA)
         self.datamodule = self.parser.instantiate_classes(Namespace(data=self.config.data)).data  # type: ignore[no-untyped-call]
 
 
@@ -239,8 +241,8 @@ def _cli(cli: type[LotusCLI], arguments: list[str], run: bool = True) -> LotusCL
             parser_kwargs={"prog": "lotus", **options, **subcommands},
         )
     except ArgumentError as error:
-        command = arguments[0] if run else "crossval"
-        raise ValueError(shortened(error.message, command)) from error
+        # The keys are those of `fit` where nothing is run.
+        raise ValueError(shortened(error.message, arguments[0] if run else "fit")) from error
     except (MisconfigurationException, ValueError) as error:
         raise ValueError(without_dump(str(error))) from error
 

@@ -1,6 +1,6 @@
-"""Where many jobs run: one after another on this machine, or on a Ray cluster."""
+"""Where many jobs run: on this machine."""
 
-from lotus.engines.job import Engine, JobFailed, TrainingJob
+from lotus.engines.job import JobFailed, TrainingJob
 from lotus.engines.local import LocalEngine
 
-__all__ = ["Engine", "JobFailed", "LocalEngine", "TrainingJob"]
+__all__ = ["JobFailed", "LocalEngine", "TrainingJob"]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 LOG = "log.txt"
 
@@ -25,14 +24,12 @@ class TrainingJob:
         experiment: Name of the experiment.
         name: Name of the run.
         arguments: Further arguments of `lotus fit`.
-        environment: Variables to set for the job's processes.
     """
 
     runs: Path
     experiment: str
     name: str
     arguments: tuple[str, ...]
-    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -57,21 +54,6 @@ class TrainingJob:
         if (self.folder / "checkpoints" / "last.ckpt").is_file():
             fit += ["--ckpt_path", "last"]
         return [fit, ["test", "--config", str(self.folder / "config.yaml")]]
-
-
-class Engine(Protocol):
-    """Runs jobs."""
-
-    def run(self, jobs: Sequence[TrainingJob], notify: Callable[[str], None] = print) -> None:
-        """Bring every job to its end; finished ones are not run again.
-
-        Args:
-            jobs: What to run.
-            notify: Gets a line when a job starts and when it ends.
-
-        Raises:
-            JobFailed: After all others were run, if jobs failed; names each and its reason.
-        """
 
 
 def run_command(arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> str | None:

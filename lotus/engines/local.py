@@ -27,7 +27,15 @@ class LocalEngine:
         self.processes = processes
 
     def run(self, jobs: Sequence[TrainingJob], notify: Callable[[str], None] = print) -> None:
-        """Bring every job to its end; see :class:`~lotus.engines.job.Engine`."""
+        """Bring every job to its end; finished ones are not run again.
+
+        Args:
+            jobs: What to run.
+            notify: Gets a line when a job starts and when it ends.
+
+        Raises:
+            JobFailed: After all others were run, if jobs failed; names each and its reason.
+        """
         with ThreadPoolExecutor(self.processes) as pool:
             try:
                 reasons = list(pool.map(lambda job: self._run(job, notify), jobs))
@@ -45,7 +53,7 @@ class LocalEngine:
             return None
         begun = time.monotonic()
         threads = max((os.cpu_count() or 1) // self.processes, 1)
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), **job.environment}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         for arguments in job.commands():
             notify(f"{job.name}: lotus {arguments[0]}")
             reason = run_command(arguments, job.folder / LOG, environment)

@@ -54,12 +54,10 @@ def paired_test(method: ArrayLike, reference: ArrayLike) -> PairedTest:
     n = len(difference)
     if n < 2:
         return PairedTest(n, float(difference.mean()) if n else np.nan, np.nan, np.nan)
-    if np.ptp(difference) == 0:
-        # A constant difference has no variance to test against; none at all is no difference.
-        p = 1.0 if difference[0] == 0 else 0.0
-        p_wilcoxon = 1.0 if difference[0] == 0 else float(stats.wilcoxon(difference).pvalue)
-        return PairedTest(n, float(difference[0]), p, p_wilcoxon)
-    p_t = float(stats.ttest_1samp(difference, 0.0).pvalue)
+    if not difference.any():
+        return PairedTest(n, 0.0, 1.0, 1.0)
+    # A constant difference has no variance to test against.
+    p_t = float(stats.ttest_1samp(difference, 0.0).pvalue) if np.ptp(difference) else 0.0
     return PairedTest(n, float(difference.mean()), p_t, float(stats.wilcoxon(difference).pvalue))
 
 

@@ -10,7 +10,7 @@ from skimage.segmentation import watershed
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from lotus.metrics.functional import connected_components
+from lotus.metrics.functional import connected_components, without_small
 
 BACKGROUND, INTERIOR, BOUNDARY = 0, 1, 2
 
@@ -157,7 +157,7 @@ class BoundaryWatershed(InstanceScheme):
         is_seed = probability[INTERIOR] > np.maximum(probability[BACKGROUND], boundary)
         seeds = connected_components(is_seed & foreground)
         seeds = _seed_every_component(seeds, foreground)
-        return _drop_small(_flood(boundary, seeds, foreground), self.minimum_size)
+        return without_small(_flood(boundary, seeds, foreground), self.minimum_size)
 
 
 def _is_uniform(labels: Tensor, radius: int) -> Tensor:
@@ -231,15 +231,3 @@ def _dilated(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     dilated[1:] |= across[:-1]
     dilated[:-1] |= across[1:]
     return dilated
-
-
-def _drop_small(labels: NDArray[np.int32], minimum_size: int) -> NDArray[np.int32]:
-    """Remove objects below ``minimum_size`` pixels and number the others 1..N."""
-    if minimum_size <= 1:
-        return labels
-    size = np.bincount(labels.ravel())
-    keep = size >= minimum_size
-    keep[0] = False
-    number = np.zeros(len(size), np.int32)
-    number[keep] = 1 + np.arange(np.count_nonzero(keep))
-    return number[labels]

@@ -1,6 +1,10 @@
 """Scores of one image as pure functions: arrays in, numbers out; nothing here imports torch."""
 
-from lotus.metrics.functional.components import connected_components, split_touching
+from lotus.metrics.functional.components import (
+    connected_components,
+    split_touching,
+    without_small,
+)
 from lotus.metrics.functional.contingency import ContingencyTable, contingency_table
 from lotus.metrics.functional.hausdorff import hausdorff_distance, hausdorff_distances
 from lotus.metrics.functional.instances import (
@@ -45,4 +49,5 @@ __all__ = [
     "panoptic_quality",
     "pool_panoptic_quality",
     "split_touching",
+    "without_small",
 ]

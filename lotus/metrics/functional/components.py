@@ -41,7 +41,7 @@ def connected_components(
     labels = cc3d.connected_components(
         foreground.view(np.uint8), connectivity=FULL_CONNECTIVITY[foreground.ndim]
     )
-    return _without_small(labels.astype(np.int32), minimum_size, spacing_um)
+    return without_small(labels.astype(np.int32), minimum_size, spacing_um)
 
 
 def split_touching(
@@ -72,7 +72,7 @@ def split_touching(
     depth = edt.edt(components > 0, black_border=False, parallel=1)
     if np.isinf(depth).any():
         # A mask without background has no necks.
-        return _without_small(components, minimum_size, spacing_um)
+        return without_small(components, minimum_size, spacing_um)
     peaks = peak_local_max(
         depth, min_distance=minimum_distance, labels=components, exclude_border=False
     )
@@ -80,13 +80,27 @@ def split_touching(
     seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     connectivity = np.ones((3,) * components.ndim)
     labels = watershed(-depth, seeds, mask=components > 0, connectivity=connectivity)
-    return _without_small(labels.astype(np.int32), minimum_size, spacing_um)
+    return without_small(labels.astype(np.int32), minimum_size, spacing_um)
 
 
-def _without_small(
-    labels: NDArray[np.int32], minimum_size: float, spacing_um: Sequence[float] | None
+def without_small(
+    labels: NDArray[np.int32],
+    minimum_size: float,
+    spacing_um: Sequence[float] | None = None,
 ) -> NDArray[np.int32]:
-    """Drop labels below the minimum size and number the others without gaps."""
+    """Drop objects below a minimum size and number the others without gaps.
+
+    Args:
+        labels: Label map (Y, X) or (Z, Y, X), numbered without gaps.
+        minimum_size: In pixels, or in µm² or µm³ when `spacing_um` is given.
+        spacing_um: Size of a pixel along each axis in µm.
+
+    Returns:
+        Label map of the same shape; the same array if nothing can be below the minimum.
+
+    Raises:
+        ValueError: If spacing does not fit the label map.
+    """
     if spacing_um is not None and len(spacing_um) != labels.ndim:
         raise ValueError(
             f"spacing must be {labels.ndim} numbers in µm, one per axis, got {tuple(spacing_um)}"
