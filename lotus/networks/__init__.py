@@ -6,6 +6,7 @@ from lotus.networks.feature_diffusion import FeatureDiffusion
 from lotus.networks.noise_adapter import NoiseAdapter
 from lotus.networks.projector import Projector
 from lotus.networks.unet import UNet
+from lotus.networks.unet_plus_plus import UNetPlusPlus
 
 __all__ = [
     "Denoiser",
@@ -13,6 +14,7 @@ __all__ = [
     "NoiseAdapter",
     "Projector",
     "UNet",
+    "UNetPlusPlus",
     "features_and_logits",
     "segmentation_head",
 ]
