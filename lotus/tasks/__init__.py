@@ -3,5 +3,11 @@
 from lotus.tasks.distillation import DistillationTask
 from lotus.tasks.precision import NativePrecision
 from lotus.tasks.segmentation import SegmentationTask
+from lotus.tasks.ummkd import UnpairedKnowledgeDistillationTask
 
-__all__ = ["DistillationTask", "NativePrecision", "SegmentationTask"]
+__all__ = [
+    "DistillationTask",
+    "NativePrecision",
+    "SegmentationTask",
+    "UnpairedKnowledgeDistillationTask",
+]
