@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 SCORES = ("dice", "hd", "aji", "pq")
+OUTPUTS = "folder for comparison.md, .tex, .csv, .png (box plots) and per_image.csv"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("lotus2024",),
         help="a second block with the figures of a paper, on other data",
     )
-    parser.add_argument("--output", type=Path, help="folder for comparison.md, .tex and .csv")
+    parser.add_argument("--output", type=Path, help=OUTPUTS)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -50,9 +51,10 @@ def run(arguments: argparse.Namespace) -> None:
         FileNotFoundError: A run has no scores.
         ValueError: Runs that cannot be compared; says why.
     """
-    from lotus.evaluation.comparison import compare_methods, read_scores
+    from lotus.evaluation.comparison import compare_methods, per_image, read_scores
     from lotus.imaging.atomic import atomic_path
     from lotus.reports.comparison import to_frame, to_latex, to_markdown
+    from lotus.reports.comparison_figure import write_comparison_figure
     from lotus.reports.published import PUBLISHED
 
     runs = dict(_named(text) for text in arguments.runs)
@@ -70,10 +72,14 @@ def run(arguments: argparse.Namespace) -> None:
         "comparison.md": table,
         "comparison.tex": to_latex(comparison, published),
         "comparison.csv": to_frame(comparison).to_csv(index=False, float_format="%.10g"),
+        "per_image.csv": per_image(methods, arguments.scores).to_csv(
+            index=False, float_format="%.10g", na_rep="nan"
+        ),
     }
     for name, text in texts.items():
         with atomic_path(arguments.output / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
+    write_comparison_figure(arguments.output / "comparison.png", comparison)
 
 
 def _named(text: str) -> tuple[str, Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lotus.evaluation.folders import MEAN, evaluate_folders, write_scores
+from lotus.evaluation.folders import MEAN, add_patients, evaluate_folders, write_scores
 from lotus.imaging.atomic import atomic_path
 
 FOLDERS = ("predictions", "targets", "images")
@@ -61,7 +61,7 @@ def score_folds(output: Path, fold_of: Mapping[str, int], patients: Mapping[str,
     """
     scores = evaluate_folders(output / "predictions", output / "targets", kind="instances")
     scores["fold"] = scores["name"].map(fold_of).astype("Int64")
-    scores["patient"] = scores["name"].map(patients)
+    scores = add_patients(scores, patients)
     write_scores(scores, output / "scores.csv")
     images = scores[scores["name"] != MEAN].drop(columns=["name", "patient"])
     grouped = images.groupby("fold")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ ExtraScores = Callable[[LabelMap, LabelMap], dict[str, float]]
 KINDS = ("binary", "semantic", "instances")
 SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
 MEAN = "mean"
+TEXT_COLUMNS = ("name", "patient")
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,19 @@ def pooled_panoptic_quality(scores: pd.DataFrame) -> PanopticQuality:
     )
 
 
+def add_patients(scores: pd.DataFrame, patients: Mapping[str, str]) -> pd.DataFrame:
+    """Add the column `patient` to a table of scores; it is empty in the row of means.
+
+    Args:
+        scores: A table as made by `evaluate_folders`.
+        patients: Patient of each image.
+
+    Returns:
+        A new table with the column at its end.
+    """
+    return scores.assign(patient=scores["name"].map({**patients, MEAN: ""}))
+
+
 def write_scores(scores: pd.DataFrame, path: Path) -> None:
     """Write a table of scores as CSV; undefined values are written as `nan`.
 
@@ -112,6 +127,28 @@ def write_scores(scores: pd.DataFrame, path: Path) -> None:
     """
     with atomic_path(path) as temporary:
         scores.to_csv(temporary, index=False, float_format="%.10g", na_rep="nan")
+
+
+def read_score_table(path: Path) -> pd.DataFrame:
+    """Read a table of `write_scores`, its row of means included.
+
+    Names of images and patients stay text, also those like `007` or `NA`.
+
+    Raises:
+        ValueError: The file was cut off, or holds something else.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        cells = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+        numbers = cells.columns.drop([*TEXT_COLUMNS], errors="ignore")
+        scores = pd.read_csv(io.StringIO(text), dtype=dict.fromkeys(numbers, float))
+    except ValueError as error:
+        raise ValueError(f"{path} is not a table of scores ({error})") from error
+    if "name" not in cells:
+        raise ValueError(f"{path} is not a table of scores (no column name)")
+    if not text.endswith("\n") or cells["name"].iloc[-1:].ne(MEAN).any():
+        raise ValueError(f"{path} was cut off: its last row is not {MEAN!r}; score the run again")
+    return scores.assign(**{name: cells[name] for name in TEXT_COLUMNS if name in cells})
 
 
 def pair_files(predictions: Path, targets: Path) -> list[Pair]:
