@@ -2,11 +2,13 @@
 
 from lotus.losses.alignment import Alignment, feature_variation_map, log_scores
 from lotus.losses.class_alignment import ClassAlignment
+from lotus.losses.flow import FlowLoss
 from lotus.losses.pixel_alignment import PixelAlignment
 
 __all__ = [
     "Alignment",
     "ClassAlignment",
+    "FlowLoss",
     "PixelAlignment",
     "feature_variation_map",
     "log_scores",
