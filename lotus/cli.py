@@ -15,7 +15,7 @@ TRAINING = {
 }
 COMMANDS = {
     "crossval": "every fold of a cross-validation, out-of-fold predictions and scores",
-    "study": "a table of methods on the same folds, each trained: Tables 1 and 2 of the LOTUS paper",
+    "study": "methods trained on the same folds and compared: the tables of the LOTUS paper",
     "compare": "a table of runs as in the papers, with paired tests",
     "evaluate": "Dice, HD, HD95, AJI, PQ and detection scores of two folders of masks",
     "segment": "masks, probabilities, GeoJSON and an object table of images and slides",

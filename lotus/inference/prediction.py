@@ -103,6 +103,7 @@ class Predictor:
         if precision not in PRECISIONS:
             raise ValueError(f"precision is {precision!r}; expected one of {PRECISIONS}")
         self._network = segmenter.network.to(memory_format=torch.channels_last)
+        self._activate = segmenter.instances.activate
         self._channels = segmenter.in_channels
         self._device = segmenter.device
         self._autocast = precision == "bf16"
@@ -110,7 +111,7 @@ class Predictor:
         self._done = done
 
     def __call__(self, windows: NDArray[Any]) -> Tensor:
-        """Probabilities (B, K, Y, X) of raw windows (B, C, Y, X): sigmoid if K = 1, or softmax.
+        """Activated outputs (B, K, Y, X) of raw windows (B, C, Y, X).
 
         Of a network with deep supervision the finest output is used.
         """
@@ -122,7 +123,7 @@ class Predictor:
             image = torch.from_numpy(self._normalise(windows)).to(self._device)
             image = image.expand(-1, self._channels, -1, -1)
             logits = self._network(image.contiguous(memory_format=torch.channels_last))
-            logits = (logits[0] if isinstance(logits, list | tuple) else logits).float()
-            probabilities: Tensor = logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
+            logits = logits[0] if isinstance(logits, list | tuple) else logits
+            probabilities = self._activate(logits)
         self._done(len(windows))
         return probabilities

@@ -8,7 +8,6 @@ import pytorch_lightning as pl
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_info
 from monai.inferers import Inferer, SlidingWindowInferer
-from monai.losses import DiceCELoss
 from numpy.typing import NDArray
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
@@ -30,8 +29,9 @@ class SegmentationTask(pl.LightningModule):
             finest first, for deep supervision.
         class_names: foreground classes, in the order of the mask's values from 1.
         in_channels: channels of the images.
-        loss: called with logits (B, K, Y, X) and target (B, 1, Y, X); soft Dice plus cross-entropy,
-            1:1, by default (LOTUS, L_seg).
+        loss: called with logits (B, K, Y, X) and the target (B, C, Y, X) of the instance scheme;
+            that of the scheme by default, of classes soft Dice plus cross-entropy, 1:1 (LOTUS,
+            L_seg).
         optimizer: from parameters to an optimizer.
         lr_scheduler: from an optimizer to a scheduler that steps every epoch.
         instances: how objects are written into the target and read from the probability.
@@ -65,7 +65,7 @@ class SegmentationTask(pl.LightningModule):
         self.in_channels = in_channels
         self.instances = instances or ConnectedComponents()
         self.channels = self.instances.channels(len(class_names))
-        self.loss = loss or default_loss(self.channels)
+        self.loss = loss or self.instances.default_loss(len(class_names))
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.inferer = inferer or SlidingWindowInferer(
@@ -139,14 +139,15 @@ class SegmentationTask(pl.LightningModule):
 
     def segmentation_loss(self, output: Any, batch: dict[str, Any]) -> Tensor:
         """L_seg of logits, or the mean over deep-supervision outputs, against a batch's truth."""
-        target = self.instances.encode(batch["mask"], batch["instances"])[:, None]
+        target = self.instances.encode(batch["mask"], batch["instances"])
         outputs = output if isinstance(output, list | tuple) else [output]
         losses = []
         for logits in outputs:
             resized = target
             if logits.shape[-2:] != target.shape[-2:]:
                 size = logits.shape[-2:]
-                resized = nn.functional.interpolate(target.float(), size, mode="nearest").long()
+                resized = nn.functional.interpolate(target.float(), size, mode="nearest")
+                resized = resized.to(target.dtype)
             losses.append(self.loss(logits.float(), resized))
         return torch.stack(losses).mean()
 
@@ -177,7 +178,7 @@ class SegmentationTask(pl.LightningModule):
     def _decode(self, logits: Tensor) -> dict[str, NDArray[Any]]:
         if len(logits) != 1:
             raise ValueError(f"images are scored one at a time, got a batch of {len(logits)}")
-        probability = probabilities(logits)[0].cpu().numpy()
+        probability = self.instances.activate(logits)[0].cpu().numpy()
         return {
             "labels": self.instances.decode(probability),
             "probability": self.instances.foreground(probability),
@@ -188,26 +189,6 @@ class SegmentationTask(pl.LightningModule):
         self.log_dict({f"{stage}_{name}": value.float() for name, value in values.items()})
         loss.reset()
         scores.reset()
-
-
-def default_loss(channels: int) -> nn.Module:
-    """Soft Dice plus cross-entropy, 1:1: of a sigmoid for one channel, else of a softmax.
-
-    Dice is taken per image, so that the mean over processes is that of the joined batch. The
-    released LOTUS code takes the Dice of the thresholded mask, which has no gradient.
-    """
-    loss: nn.Module = (
-        DiceCELoss(sigmoid=True)
-        if channels == 1
-        else DiceCELoss(softmax=True, to_onehot_y=True, include_background=False)
-    )
-    return loss
-
-
-def probabilities(logits: Tensor) -> Tensor:
-    """Sigmoid of one channel, softmax of several, in float32; (B, K, Y, X)."""
-    logits = logits.float()
-    return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
 
 
 def start_from(network: nn.Module, checkpoint: Path) -> None:
