@@ -12,16 +12,16 @@ class ClassMeanDistillation(nn.Module):
 
     For each class c the logits are averaged over the pixels that truly are of c, in each batch,
     and softened: p_c = softmax(mean logits / T). The loss is the mean over classes of
-    (KL(p_c || q_c) + KL(q_c || p_c)) / 2 (UMMKD, Dou et al., IEEE TMI 2020, eq. 2-3). Neither
-    side is detached: the modalities learn from each other. A class that either batch lacks is left
-    out; the released code would compare it with a uniform distribution.
+    (KL(p_c || q_c) + KL(q_c || p_c)) / 2 (UMMKD, Dou et al., IEEE TMI 2020). Neither side is
+    detached: the modalities learn from each other. A class that either batch lacks is left out;
+    the released code would take its distribution for uniform.
 
     One sigmoid logit l is read as the two logits (0, l). The choice among equivalent pairs, such
     as (-l/2, l/2), is immaterial: they differ by the same amount for both classes, the means
     therefore too, and a softmax does not see that.
 
     Args:
-        temperature: T > 0; as in the paper, the loss is not multiplied by T².
+        temperature: T > 0; as in the released code, the loss is not multiplied by T².
 
     Raises:
         ValueError: a temperature that is not positive.

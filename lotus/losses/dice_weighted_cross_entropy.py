@@ -11,8 +11,8 @@ class DiceWeightedCrossEntropy(nn.Module):
     """Dice plus weighted cross-entropy, 1:1, over all classes, background too (UMMKD).
 
     A class of n of the batch's N pixels weighs 1 - n / N in the cross-entropy. Dice is that of
-    V-Net: over the whole batch, with squares in the denominator (Dou et al., IEEE TMI 2020, eq. 1
-    and released code). One sigmoid logit is read as two classes.
+    V-Net: over the whole batch, with squares in the denominator (Dou et al., IEEE TMI 2020, and
+    their released code). One sigmoid logit is read as two classes.
     """
 
     def __init__(self) -> None:

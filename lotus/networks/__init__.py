@@ -3,6 +3,7 @@
 from lotus.networks.denoiser import Denoiser
 from lotus.networks.distillable import features_and_logits, segmentation_head
 from lotus.networks.feature_diffusion import FeatureDiffusion
+from lotus.networks.modality_aware_fusion import ModalityAwareFusion
 from lotus.networks.modality_norm import with_own_norm_layers
 from lotus.networks.noise_adapter import NoiseAdapter
 from lotus.networks.projector import Projector
@@ -12,6 +13,7 @@ from lotus.networks.unet_plus_plus import UNetPlusPlus
 __all__ = [
     "Denoiser",
     "FeatureDiffusion",
+    "ModalityAwareFusion",
     "NoiseAdapter",
     "Projector",
     "UNet",

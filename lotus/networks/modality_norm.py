@@ -13,7 +13,7 @@ def with_own_norm_layers(network: nn.Module) -> nn.Module:
 
     Convolutions of both streams hold the same parameters, so that a gradient through either
     trains both. Scale, shift and running statistics of the normalisation start as copies and go
-    their own way (UMMKD, Dou et al., IEEE TMI 2020, III-A). The network itself is left as it is:
+    their own way (UMMKD, Dou et al., IEEE TMI 2020). The network itself is left as it is:
     it stays the plain network of the first modality.
 
     Args:

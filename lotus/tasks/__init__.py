@@ -1,12 +1,14 @@
 """What is trained, one LightningModule per file, and in which precision."""
 
 from lotus.tasks.distillation import DistillationTask
+from lotus.tasks.mutual_learning import ModalityAwareMutualLearningTask
 from lotus.tasks.precision import NativePrecision
 from lotus.tasks.segmentation import SegmentationTask
 from lotus.tasks.ummkd import UnpairedKnowledgeDistillationTask
 
 __all__ = [
     "DistillationTask",
+    "ModalityAwareMutualLearningTask",
     "NativePrecision",
     "SegmentationTask",
     "UnpairedKnowledgeDistillationTask",

@@ -1,5 +1,4 @@
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,19 +15,7 @@ from lotus.imaging import write_image
 from lotus.inference.segmenter import load_segmenter
 from lotus.networks import UNet
 from lotus.tasks import SegmentationTask, UnpairedKnowledgeDistillationTask
-from tests.conftest import STUDENT, tiny_arguments
-
-BASELINE = Path(__file__).resolve().parents[2] / "experiments/baselines/ummkd.yaml"
-
-
-def random_batch(seed, size=16):
-    generator = torch.Generator().manual_seed(seed)
-    instances = (torch.rand(2, size, size, generator=generator) > 0.6).int()
-    return {
-        "image": torch.rand(2, 3, size, size, generator=generator),
-        "mask": instances.long(),
-        "instances": instances,
-    }
+from tests.tasks.unpaired import EXPERIMENTS, baseline_arguments, keep_log, random_batch
 
 
 def random_pair():
@@ -37,10 +24,7 @@ def random_pair():
 
 def new_task(**options):
     task = UnpairedKnowledgeDistillationTask(UNet(filters=(4, 8)), ["lacuna"], **options)
-    task.logged = {}
-    task.log = lambda name, value, **_: task.logged.update({name: value})
-    task.log_dict = lambda values, **_: task.logged.update(values)
-    return task.train()
+    return keep_log(task)
 
 
 def norm_weights(network):
@@ -165,27 +149,18 @@ def test_no_test_patient_is_seen_in_training_in_either_modality(tiny_manifest, t
     assert {name.rpartition("_")[0] for name in shown["test images"]} == {"sr_microct"}
 
 
-def ummkd_arguments(manifest, runs):
-    """The shipped layers, made small; no teacher is given."""
-    arguments = tiny_arguments("distill", manifest, runs)
-    experiment = arguments.index("--experiment")
-    del arguments[experiment : experiment + 2]
-    preset = BASELINE.parents[1] / "quick/distill.yaml"
-    layers = ["--config", str(preset), "--config", str(BASELINE)]
-    after_base = arguments.index("--config") + 2
-    arguments[after_base:after_base] = layers
-    return [*arguments, f"{STUDENT}.preprocessing", "lotus.transforms.PercentileRange"]
-
-
 @pytest.fixture(scope="module")
 def trained(tiny_manifest, tmp_path_factory):
     runs = tmp_path_factory.mktemp("ummkd")
-    assert main(ummkd_arguments(tiny_manifest, runs)) == 0
+    assert main(baseline_arguments("ummkd", tiny_manifest, runs)) == 0
     return runs / "ummkd/tiny"
 
 
 def test_the_baseline_is_a_layer_of_experiment_and_model_alone(trained):
-    assert set(yaml.safe_load(BASELINE.read_text())) == {"experiment", "model"}
+    assert set(yaml.safe_load((EXPERIMENTS / "baselines/ummkd.yaml").read_text())) == {
+        "experiment",
+        "model",
+    }
     arguments = yaml.safe_load((trained / "config.yaml").read_text())["model"]["init_args"]
     assert arguments["network"]["class_path"] == "lotus.networks.UNet"
     assert arguments["lambda_kd"] == 0.5
@@ -239,7 +214,7 @@ def test_another_task_can_start_from_it(trained):
 
 @pytest.mark.slow
 def test_a_stopped_and_resumed_run_ends_with_the_same_weights(trained, tiny_manifest, tmp_path):
-    arguments = ummkd_arguments(tiny_manifest, tmp_path)
+    arguments = baseline_arguments("ummkd", tiny_manifest, tmp_path)
     assert main([*arguments, "--trainer.max_epochs", "1"]) == 0
     assert main([*arguments, "--ckpt_path", "last"]) == 0
     expected, found = (
