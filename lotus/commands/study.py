@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
     Raises:
         ValueError: The study, a configuration or a fold cannot be used, or a fold failed.
     """
-    from lotus.commands.compare import SCORES, write_comparison
+    from lotus.commands.compare import compare_runs
     from lotus.engines import LocalEngine
     from lotus.evaluation.study import read_study
 
@@ -66,12 +66,12 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
         for method in level:
             planned[method.name].score()
     rows = {name: method for name, method in study.methods.items() if method.compared}
-    write_comparison(
+    compare_runs(
         {name: planned[name].folder for name in rows},
         study.reference,
-        SCORES,
-        output=folder,
+        published=study.published,
         notes={name: method.note for name, method in rows.items() if method.note},
+        output=folder,
     )
 
 

@@ -68,12 +68,14 @@ class Study:
         reference: The method that the others are tested against.
         variables: Values of placeholders.
         methods: By name, in the order of the table.
+        published: Name of a paper whose figures make a second block; None for none.
     """
 
     name: str
     reference: str
     variables: Mapping[str, Any]
     methods: Mapping[str, Method]
+    published: str | None = None
 
     def levels(self) -> list[list[Method]]:
         """The methods in groups; each needs checkpoints of earlier groups only.
@@ -143,8 +145,9 @@ def read_study(path: Path, variables: Mapping[str, Any]) -> Study:
     """Read a study.
 
     Args:
-        path: YAML file with the keys ``reference``, ``variables`` and ``methods``; a method has
-            ``configs`` and may have ``arguments``, ``compared`` and ``note``.
+        path: YAML file with the keys ``reference``, ``variables`` and ``methods``, perhaps
+            ``published``; a method has ``configs`` and may have ``arguments``, ``compared`` and
+            ``note``.
         variables: These replace those of the file.
 
     Raises:
@@ -178,4 +181,4 @@ def read_study(path: Path, variables: Mapping[str, Any]) -> Study:
                 f"{path}: {folders[method.folder]} and {name} would share the folder "
                 f"{method.folder}; call one otherwise"
             )
-    return Study(path.stem, reference, {**own, **variables}, methods)
+    return Study(path.stem, reference, {**own, **variables}, methods, content.get("published"))

@@ -54,7 +54,7 @@ def study_of(manifest):
 @pytest.mark.slow
 def test_methods_share_folds_and_come_into_one_table(tiny_manifest, tmp_path, capsys):
     path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump(study_of(tiny_manifest)))
+    path.write_text(yaml.safe_dump(study_of(tiny_manifest), sort_keys=False))
     arguments = ["study", str(path), "--runs", str(tmp_path), "--run", "a", "--folds", "2", *TINY]
     assert main([*arguments, "--model.init_args.no_such_key", "1"]) == 2
     assert "no_such_key" in capsys.readouterr().err

@@ -27,7 +27,7 @@ CONTENT = {
 def write(tmp_path):
     def to_file(content):
         path = tmp_path / "small.yaml"
-        path.write_text(yaml.safe_dump(content))
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
         return path
 
     return to_file
