@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from lotus.cli import main
+from lotus.inference.segmenter import load_segmenter
 from tests.conftest import STUDENT, TINY_UNET, tiny_arguments
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
@@ -25,6 +26,14 @@ PRESETS = [
 
 # Layers over the student, and what makes their networks small.
 STUDENT_BASELINES = {
+    "dynunet": {"patch_size": "32", "filters": "4"},
+    "swin_unet": {"channels": "8", "depths": "[1, 2]", "heads": "[1, 2]"},
+    "swin_unetr": {"filters": "12"},
+    "u2net": {
+        "encoder_filters": str([[2, 4]] * 6),
+        "decoder_filters": str([[2, 4]] * 5),
+    },
+    "u2net_small": {},
     "unetplusplus": {"filters": "[4, 4, 4, 4, 4]"},
 }
 
@@ -101,4 +110,9 @@ def test_baselines_over_the_student(name, tiny_manifest, tmp_path):
     layers = [EXPERIMENTS / "quick/student.yaml", baseline(name)]
     network = STUDENT_BASELINES[name]
     arguments = small_arguments("student", layers, tiny_manifest, tmp_path, network)
-    fit_test_predict(arguments, tmp_path / name / "tiny")
+    arguments += ["--model.init_args.inferer", "monai.inferers.SlidingWindowInferer"]
+    arguments += ["--model.init_args.inferer.init_args.roi_size", "[64, 64]"]
+    folder = tmp_path / name / "tiny"
+    fit_test_predict(arguments, folder)
+    # The configuration of the network survives the way into the checkpoint and back.
+    load_segmenter(folder / "checkpoints/best.ckpt", device="cpu")

@@ -38,9 +38,11 @@ class SegmentationTask(pl.LightningModule):
         inferer: how an image of any size goes through the network in validation and test.
         initial_weights: a checkpoint of a SegmentationTask or DistillationTask whose network's
             weights this one starts from.
+        deep_supervision_decay: weight of each of several outputs in the loss relative to the one
+            before it, 0 < decay <= 1. 1 takes their plain mean; nnU-Net has 0.5.
 
     Raises:
-        ValueError: ``initial_weights`` of another architecture.
+        ValueError: ``initial_weights`` of another architecture, or a decay out of range.
         FileNotFoundError: ``initial_weights`` does not exist.
     """
 
@@ -57,8 +59,13 @@ class SegmentationTask(pl.LightningModule):
         instances: InstanceScheme | None = None,
         inferer: Inferer | None = None,
         initial_weights: Path | None = None,
+        deep_supervision_decay: float = 1.0,
     ) -> None:
         super().__init__()
+        if not 0 < deep_supervision_decay <= 1:
+            raise ValueError(
+                f"deep_supervision_decay is above 0 and at most 1, got {deep_supervision_decay}"
+            )
         self.save_hyperparameters()
         self.network = network
         self.class_names = class_names
@@ -68,6 +75,7 @@ class SegmentationTask(pl.LightningModule):
         self.loss = loss or self.instances.default_loss(len(class_names))
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
+        self.deep_supervision_decay = deep_supervision_decay
         self.inferer = inferer or SlidingWindowInferer(
             roi_size=(256, 256), sw_batch_size=4, overlap=0.25, mode="gaussian"
         )
@@ -138,7 +146,7 @@ class SegmentationTask(pl.LightningModule):
         checkpoint["segmenter"] = segmenter_record(self)
 
     def segmentation_loss(self, output: Any, batch: dict[str, Any]) -> Tensor:
-        """L_seg of logits, or the mean over deep-supervision outputs, against a batch's truth."""
+        """L_seg of logits, or its weighted mean over several outputs, against a batch's truth."""
         target = self.instances.encode(batch["mask"], batch["instances"])
         outputs = output if isinstance(output, list | tuple) else [output]
         losses = []
@@ -149,7 +157,9 @@ class SegmentationTask(pl.LightningModule):
                 resized = nn.functional.interpolate(target.float(), size, mode="nearest")
                 resized = resized.to(target.dtype)
             losses.append(self.loss(logits.float(), resized))
-        return torch.stack(losses).mean()
+        steps = torch.arange(len(losses), device=target.device)
+        weights = self.deep_supervision_decay**steps
+        return (torch.stack(losses) * weights).sum() / weights.sum()
 
     def _log_training_loss(self, loss: Tensor, batch_size: int) -> None:
         self.log(
