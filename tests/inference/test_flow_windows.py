@@ -31,7 +31,7 @@ def test_objects_are_whole_across_windows_and_bands(tmp_path, grey_threshold):
     target = FlowField().encode((instances > 0).long(), instances)[0].numpy()
     image = np.stack(((target[0] + 5) / 10, (target[1] + 5) / 10, target[2]), axis=-1)
     write_image(tmp_path / "flows.tif", np.round(255 * image).astype(np.uint8))
-    segmenter = grey_threshold(network=FlowsInColours(), in_channels=3, instances=FlowField())
+    segmenter = grey_threshold(networks=[FlowsInColours()], in_channels=3, instances=FlowField())
     options = SegmentOptions(window=96, progress=False)
     found = segment_image(segmenter, tmp_path / "flows.tif", tmp_path / "out", options)
     segmented = read_label_map(tmp_path / "out" / "flows_labels.tif")
