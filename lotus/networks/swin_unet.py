@@ -83,7 +83,7 @@ class SwinUNet(nn.Module):
         self.window = window
         self.drop_path = drop_path
         self.multiple = PATCH * 2 ** (len(depths) - 1)
-        rates = torch.linspace(0, drop_path, sum(depths)).split(list(depths))
+        rates = torch.split(torch.linspace(0, drop_path, sum(depths)), list(depths))
         levels = list(zip(widths, heads, rates, strict=True))
         self.embed = nn.Conv2d(in_channels, channels, kernel_size=PATCH, stride=PATCH)
         self.embed_norm = nn.LayerNorm(channels)

@@ -56,7 +56,8 @@ class ResidualUBlock(nn.Module):
         value = self.bottom(value)
         for block, skip in zip(reversed(self.decoder), reversed(skips), strict=True):
             value = block(torch.cat([_resize(value, skip), skip], dim=1))
-        return residual + value
+        output: Tensor = residual + value
+        return output
 
 
 class U2Net(nn.Module):
