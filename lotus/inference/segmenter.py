@@ -45,10 +45,16 @@ def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
 
     Raises:
         FileNotFoundError: no such checkpoint.
-        ValueError: not a checkpoint of this project, or a device that is not there.
+        ValueError: not a checkpoint of this project, or a detector's, or a device that is not
+            there.
     """
     contents = read_checkpoint(checkpoint)
     record = segmenter_of(contents, checkpoint)
+    if record["instances"] is None:
+        raise ValueError(
+            f"{checkpoint} is a detector's, whose objects cannot be blended over windows: use "
+            "`lotus predict --config RUN/config.yaml`, which takes images whole"
+        )
     if record["preprocessing"] is None:
         raise ValueError(
             f"{checkpoint} does not say how its images were preprocessed: it was saved without a "
