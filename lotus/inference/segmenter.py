@@ -48,8 +48,8 @@ def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
 
     Raises:
         FileNotFoundError: no such checkpoint, or a fold without one.
-        ValueError: not a checkpoint of this project, checkpoints that do not go together, or a
-            device that is not there.
+        ValueError: not a checkpoint of this project, or a detector's, checkpoints that do not go
+            together, or a device that is not there.
     """
     paths = _checkpoints(checkpoint)
     contents = [read_checkpoint(path) for path in paths]
@@ -99,6 +99,11 @@ def _checkpoints(given: Path) -> list[Path]:
 
 def _check_records(records: list[dict[str, Any]], paths: list[Path]) -> None:
     for record, path in zip(records, paths, strict=True):
+        if record["instances"] is None:
+            raise ValueError(
+                f"{path} is a detector's, whose objects cannot be blended over windows: use "
+                "`lotus predict --config RUN/config.yaml`, which takes images whole"
+            )
         if record["preprocessing"] is None:
             raise ValueError(
                 f"{path} does not say how its images were preprocessed: it was saved without a "

@@ -12,7 +12,7 @@ from torch import Tensor
 from lotus.tasks.description import describe
 
 if TYPE_CHECKING:
-    from lotus.tasks.segmentation import SegmentationTask
+    from lotus.tasks.base import BaseTask
 
 PRETRAINED = {
     "encoder_weights": None,
@@ -23,7 +23,7 @@ PRETRAINED = {
 """Arguments by which common networks fetch pre-trained weights, and their value for none."""
 
 
-def segmenter_record(task: "SegmentationTask") -> dict[str, Any]:
+def segmenter_record(task: "BaseTask") -> dict[str, Any]:
     """Everything but weights that is needed to segment: plain data.
 
     Preprocessing and pixel size are those of the data module that the task was trained with; a
@@ -42,7 +42,7 @@ def segmenter_record(task: "SegmentationTask") -> dict[str, Any]:
         "network": without_pretraining(network),
         "class_names": list(task.class_names),
         "in_channels": task.in_channels,
-        "instances": describe(task.instances),
+        "instances": describe(getattr(task, "instances", None)),
         "preprocessing": describe(getattr(data, "preprocessing", None)),
         "spacing_um": describe(getattr(data, "spacing_um", None)),
     }

@@ -4,24 +4,23 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_info
 from monai.inferers import Inferer, SlidingWindowInferer
 from numpy.typing import NDArray
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from lotus.metrics.segmentation import InstanceScores
-from lotus.tasks.checkpoint import read_checkpoint, segmenter_record, state_of
+from lotus.tasks.base import BaseTask
+from lotus.tasks.checkpoint import read_checkpoint, state_of
 from lotus.transforms import ConnectedComponents, InstanceScheme
 
 _log = logging.getLogger(__name__)
 
 
-class SegmentationTask(pl.LightningModule):
+class SegmentationTask(BaseTask):
     """Train one network on images and masks of one modality.
 
     Args:
@@ -61,25 +60,19 @@ class SegmentationTask(pl.LightningModule):
         initial_weights: Path | None = None,
         deep_supervision_decay: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(network, class_names, in_channels, optimizer, lr_scheduler)
         if not 0 < deep_supervision_decay <= 1:
             raise ValueError(
                 f"deep_supervision_decay is above 0 and at most 1, got {deep_supervision_decay}"
             )
         self.save_hyperparameters()
-        self.network = network
-        self.class_names = class_names
-        self.in_channels = in_channels
         self.instances = instances or ConnectedComponents()
         self.channels = self.instances.channels(len(class_names))
         self.loss = loss or self.instances.default_loss(len(class_names))
-        self.optimizer = optimizer
-        self.lr_scheduler = lr_scheduler
         self.deep_supervision_decay = deep_supervision_decay
         self.inferer = inferer or SlidingWindowInferer(
             roi_size=(256, 256), sw_batch_size=4, overlap=0.25, mode="gaussian"
         )
-        self.val_scores, self.test_scores = InstanceScores(), InstanceScores()
         # Lightning's own mean is wrong where processes have unlike numbers of images.
         self.val_loss, self.test_loss = MeanMetric(), MeanMetric()
         if initial_weights is not None:
@@ -121,29 +114,19 @@ class SegmentationTask(pl.LightningModule):
         """Loss and scores of one image at native size."""
         return self._evaluate(batch, self.test_loss, self.test_scores)
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, NDArray[Any]]:
         """Label map and foreground probability of one image at native size."""
         return self._decode(self._infer(batch["image"]))
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss and the scores of the validation images."""
-        self._log_scores("val", self.val_loss, self.val_scores)
+        super().on_validation_epoch_end()
+        self._log_loss("val", self.val_loss)
 
     def on_test_epoch_end(self) -> None:
         """Log the loss and the scores of the test images."""
-        self._log_scores("test", self.test_loss, self.test_scores)
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The optimizer over what is trained, and its scheduler."""
-        trained = [weight for weight in self.parameters() if weight.requires_grad]
-        optimizer = self.optimizer(trained)
-        if self.lr_scheduler is None:
-            return optimizer
-        return [optimizer], [self.lr_scheduler(optimizer)]
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what segmenting needs besides weights: preprocessing, classes, pixel size."""
-        checkpoint["segmenter"] = segmenter_record(self)
+        super().on_test_epoch_end()
+        self._log_loss("test", self.test_loss)
 
     def segmentation_loss(self, output: Any, batch: dict[str, Any]) -> Tensor:
         """L_seg of logits, or its weighted mean over several outputs, against a batch's truth."""
@@ -160,17 +143,6 @@ class SegmentationTask(pl.LightningModule):
         steps = torch.arange(len(losses), device=target.device)
         weights = self.deep_supervision_decay**steps
         return (torch.stack(losses) * weights).sum() / weights.sum()
-
-    def _log_training_loss(self, loss: Tensor, batch_size: int) -> None:
-        self.log(
-            "train_loss",
-            loss,
-            on_step=False,
-            on_epoch=True,
-            prog_bar=True,
-            batch_size=batch_size,
-            sync_dist=True,
-        )
 
     def _evaluate(
         self, batch: dict[str, Any], loss: MeanMetric, scores: InstanceScores
@@ -194,11 +166,9 @@ class SegmentationTask(pl.LightningModule):
             "probability": self.instances.foreground(probability),
         }
 
-    def _log_scores(self, stage: str, loss: MeanMetric, scores: InstanceScores) -> None:
-        values = {"loss": loss.compute(), **scores.compute()}
-        self.log_dict({f"{stage}_{name}": value.float() for name, value in values.items()})
+    def _log_loss(self, stage: str, loss: MeanMetric) -> None:
+        self.log(f"{stage}_loss", loss.compute())
         loss.reset()
-        scores.reset()
 
 
 def start_from(network: nn.Module, checkpoint: Path) -> None:
