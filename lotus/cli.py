@@ -22,10 +22,11 @@ COMMANDS = {
     "enhance": "the SR-microCT enhancement of an image, a folder or a volume",
     "phantom": "synthetic images with ground truth and a manifest",
     "prepare": "the manifest of a data set in its own layout",
+    "nnunet": "images and folds handed to nnU-Net, and its predictions taken back",
     "report": "the self-contained HTML report of a run",
 }
 
-TAKING_FIT_ARGUMENTS = ("crossval", "study")
+TAKING_FIT_ARGUMENTS = ("crossval", "study", "nnunet")
 
 
 def main(arguments: list[str] | None = None) -> int:
