@@ -49,7 +49,7 @@ def test_fit_test_predict_segment(tiny_manifest, tmp_path):
 
     checkpoint = folder / "checkpoints/best.ckpt"
     segmenter = load_segmenter(checkpoint, device="cpu")
-    assert isinstance(segmenter.network, MEDIARFormer)
+    assert isinstance(segmenter.networks[0], MEDIARFormer)
     assert isinstance(segmenter.instances, FlowField)
     image = np.random.default_rng(0).random((90, 130)).astype(np.float32)
     write_image(tmp_path / "wide.tif", image, (1.6, 1.6))

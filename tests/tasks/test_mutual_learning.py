@@ -128,7 +128,7 @@ def test_a_checkpoint_alone_is_the_students_network(trained, tmp_path):
     expected = task(image)
     assert not torch.allclose(expected, task.teacher_stream(image)), "trained apart"
     segmenter = load_segmenter(shutil.copy(checkpoint, tmp_path / "alone.ckpt"), "cpu")
-    torch.testing.assert_close(segmenter.network(image), expected)
+    torch.testing.assert_close(segmenter.networks[0](image), expected)
 
     write_image(tmp_path / "image.tif", np.random.default_rng(0).random((40, 40), np.float32))
     arguments = ["segment", str(tmp_path / "image.tif"), "--checkpoint", str(checkpoint)]

@@ -91,8 +91,8 @@ def test_a_checkpoint_alone_is_enough_to_segment(tiny_teacher):
     assert segmenter.class_names == ["lacuna"]
     assert segmenter.in_channels == 3
     assert segmenter.spacing_um == pytest.approx((1.6, 1.6))
-    assert not segmenter.network.training
-    assert segmenter.network(torch.rand(1, 3, 20, 20)).shape == (1, 1, 20, 20)
+    assert not segmenter.networks[0].training
+    assert segmenter.networks[0](torch.rand(1, 3, 20, 20)).shape == (1, 1, 20, 20)
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):

@@ -195,8 +195,8 @@ def test_a_checkpoint_alone_is_the_student_stream(trained, tiny_manifest, tmp_pa
     expected, other = task(image), task.teacher_stream(image)
     assert not torch.allclose(expected, other), "both streams have been trained apart"
     segmenter = load_segmenter(shutil.copy(checkpoint, tmp_path / "alone.ckpt"), "cpu")
-    torch.testing.assert_close(segmenter.network(image), expected)
-    assert len(segmenter.network.state_dict()) == len(UNet(filters=(4, 8)).state_dict())
+    torch.testing.assert_close(segmenter.networks[0](image), expected)
+    assert len(segmenter.networks[0].state_dict()) == len(UNet(filters=(4, 8)).state_dict())
 
     write_image(tmp_path / "image.tif", np.random.default_rng(0).random((40, 40), np.float32))
     arguments = ["segment", str(tmp_path / "image.tif"), "--checkpoint", str(checkpoint)]
@@ -207,7 +207,7 @@ def test_a_checkpoint_alone_is_the_student_stream(trained, tiny_manifest, tmp_pa
 def test_another_task_can_start_from_it(trained):
     checkpoint = trained / "checkpoints/last.ckpt"
     task = SegmentationTask(UNet(filters=(4, 8)), ["lacuna"], initial_weights=checkpoint)
-    expected = load_segmenter(checkpoint, "cpu").network.state_dict()
+    expected = load_segmenter(checkpoint, "cpu").networks[0].state_dict()
     for name, value in task.network.state_dict().items():
         assert torch.equal(value, expected[name]), name
 
