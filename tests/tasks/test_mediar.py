@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from lotus.cli import main
 from lotus.imaging import read_label_map, write_image
@@ -16,21 +17,23 @@ from lotus.tasks.checkpoint import without_pretraining
 from lotus.transforms import FlowField
 from tests.conftest import tiny_arguments
 
-LAYER = Path(__file__).resolve().parents[2] / "experiments/baselines/mediar.yaml"
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+LAYERS = [EXPERIMENTS / "paper/student.yaml", EXPERIMENTS / "baselines/mediar.yaml"]
 NETWORK = "--model.init_args.network.init_args"
 
 
 def mediar_arguments(manifest, runs):
-    """`lotus fit` of the shipped layer on 32-px crops, with the smallest encoder."""
+    """`lotus fit` of the shipped layers on 32-px crops, with the smallest encoder."""
     arguments = tiny_arguments("student", manifest, runs)
     unet = arguments.index(f"{NETWORK}.filters")
     del arguments[unet : unet + 2]
-    arguments[3:3] = ["--config", str(LAYER)]
+    arguments[3:3] = [text for layer in LAYERS for text in ("--config", str(layer))]
     return [
         *(*arguments, "--experiment", "mediar"),
         *(f"{NETWORK}.encoder_name", "mit_b0", f"{NETWORK}.decoder_channels", "[8, 8, 8, 8, 8]"),
         *(f"{NETWORK}.decoder_pab_channels", "4"),
-        *("--model.init_args.inferer", "monai.inferers.SlidingWindowInferer"),
+        *("--model.init_args.inferer.init_args.roi_size", "[64, 64]"),
+        *("--data.init_args.num_workers", "0", "--data.init_args.cache", str(runs / "cache")),
         *("--model.init_args.inferer.init_args.roi_size", "[64, 64]"),
     ]
 
@@ -42,6 +45,9 @@ def test_fit_test_predict_segment(tiny_manifest, tmp_path):
     curves = pd.read_csv(folder / "metrics.csv")
     assert {"train_loss", "val_loss", "val_dice"} <= set(curves.columns)
     config = str(folder / "config.yaml")
+    optimizer = yaml.safe_load(Path(config).read_text())["model"]["init_args"]["optimizer"]
+    assert optimizer["class_path"] == "torch.optim.AdamW"
+    assert (optimizer["init_args"]["lr"], optimizer["init_args"]["weight_decay"]) == (5e-5, 0.01)
     assert main(["test", "--config", config]) == 0
     assert list(pd.read_csv(folder / "scores.csv")["name"])[-1] == "mean"
     assert main(["predict", "--config", config]) == 0
