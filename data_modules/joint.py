@@ -116,6 +116,7 @@ class JointDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Batches of student crops, each with as many teacher crops."""
+        self.join()
         return self.student.training_loader(
             self.training_pairs(), len(self.student.select("train"))
         )
