@@ -161,9 +161,11 @@ class SegmentationTask(BaseTask):
         if len(logits) != 1:
             raise ValueError(f"images are scored one at a time, got a batch of {len(logits)}")
         probability = self.instances.activate(logits)[0].cpu().numpy()
+        labels = self.instances.decode(probability)
         return {
-            "labels": self.instances.decode(probability),
+            "labels": labels,
             "probability": self.instances.foreground(probability),
+            "classes": self.instances.classes(probability, labels),
         }
 
     def _log_loss(self, stage: str, loss: MeanMetric) -> None:

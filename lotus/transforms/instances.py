@@ -31,6 +31,20 @@ class InstanceScheme(ABC):
             ValueError: If the scheme cannot represent that many classes.
         """
 
+    def classes(
+        self, probability: NDArray[Any], labels: NDArray[np.integer[Any]]
+    ) -> NDArray[np.uint8]:
+        """Class of each pixel.
+
+        Args:
+            probability: ``(K, Y, X)`` as for :meth:`decode`.
+            labels: ``(Y, X)``, what it decoded to.
+
+        Returns:
+            uint8 ``(Y, X)``: 0 background; in objects 1, the only class, unless a scheme has more.
+        """
+        return np.asarray(labels > 0, np.uint8)
+
     @abstractmethod
     def encode(self, mask: Tensor, instances: Tensor) -> Tensor:
         """Training target.
@@ -126,6 +140,14 @@ class ConnectedComponents(PixelClasses):
         if probability.shape[0] == 1:
             return np.asarray(probability[0], np.float32)
         return np.asarray(1.0 - probability[0], np.float32)
+
+    def classes(
+        self, probability: NDArray[Any], labels: NDArray[np.integer[Any]]
+    ) -> NDArray[np.uint8]:
+        """The likeliest foreground class in objects; see :meth:`InstanceScheme.classes`."""
+        first = 0 if len(probability) == 1 else 1
+        likeliest = probability[first:].argmax(axis=0) + 1
+        return np.where(labels > 0, likeliest, 0).astype(np.uint8)
 
     def decode(self, probability: NDArray[Any]) -> NDArray[np.int32]:
         """Components of the thresholded foreground; see :meth:`InstanceScheme.decode`."""
