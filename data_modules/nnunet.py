@@ -114,7 +114,7 @@ def _write_images(folder: Path, records: list[Record], data: SegmentationDataMod
     cache = PatchCache(data.preprocessing, data.cache)
     groups = sorted({record.group for record in data.records})
     source = ImageSource(records, cache, groups, data.class_names, data.in_channels)
-    channels = max(source.prepared(index).image.shape[0] for index in range(len(source)))
+    channels = max(len(source.prepared(index).image) for index in range(len(source)))
     for index, record in enumerate(tqdm(records, "exporting", unit="image", disable=None)):
         prepared = source.prepared(index)
         spacing = source.facts(index)["spacing_um"].double().numpy().round(9)

@@ -15,6 +15,7 @@ TRAINING = {
 }
 COMMANDS = {
     "crossval": "every fold of a cross-validation, out-of-fold predictions and scores",
+    "study": "methods trained on the same folds and compared: the tables of the LOTUS paper",
     "compare": "a table of runs as in the papers, with paired tests",
     "evaluate": "Dice, HD, HD95, AJI, PQ and detection scores of two folders of masks",
     "segment": "masks, probabilities, GeoJSON and an object table of images and slides",
@@ -25,7 +26,7 @@ COMMANDS = {
     "report": "the self-contained HTML report of a run",
 }
 
-TAKING_FIT_ARGUMENTS = ("crossval", "nnunet")
+TAKING_FIT_ARGUMENTS = ("crossval", "study", "nnunet")
 
 
 def main(arguments: list[str] | None = None) -> int:

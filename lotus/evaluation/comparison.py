@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -52,12 +53,14 @@ class Comparison:
         reference: The method that the others are tested against.
         unit: ``patient`` or ``image``.
         units: By method, the scores of every unit: one row per patient or image, in one order.
+        notes: By method, what a reader of its row has to know; may be empty.
     """
 
     cells: Mapping[str, Mapping[str, Cell]]
     reference: str
     unit: str
     units: Mapping[str, pd.DataFrame]
+    notes: Mapping[str, str]
 
     @property
     def n(self) -> int:
@@ -93,6 +96,7 @@ def compare_methods(
     reference: str,
     scores: Sequence[str],
     unit: str = "patient",
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> Comparison:
     """Compare methods that were scored on the same images.
 
@@ -101,6 +105,7 @@ def compare_methods(
         reference: The method that the others are tested against.
         scores: Columns to compare.
         unit: ``patient`` (the mean over a patient's images counts once) or ``image``.
+        notes: By method, what a reader of its row has to know.
 
     Returns:
         The comparison.
@@ -117,7 +122,7 @@ def compare_methods(
     units = {name: _by_unit(name, table, scores, unit) for name, table in methods.items()}
     columns = {score: _column(methods, units, reference, score) for score in scores}
     cells = {name: {score: columns[score][name] for score in scores} for name in methods}
-    return Comparison(cells, reference, unit, units)
+    return Comparison(cells, reference, unit, units, notes)
 
 
 def per_image(methods: Mapping[str, pd.DataFrame], scores: Sequence[str]) -> pd.DataFrame:

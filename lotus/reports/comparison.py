@@ -67,7 +67,7 @@ def caption(comparison: Comparison) -> str:
         text += f" Undefined and left out: {', '.join(undefined)}."
     if replaced:
         text += f" Image diagonal, as one of the masks is empty: {', '.join(replaced)}."
-    return text
+    return " ".join([text, *(f"{method}: {note}." for method, note in comparison.notes.items())])
 
 
 def to_markdown(comparison: Comparison, published: Sequence[PublishedRow] = ()) -> str:

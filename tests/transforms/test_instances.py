@@ -12,7 +12,7 @@ from lotus.transforms import BoundaryWatershed, ConnectedComponents
 
 def encode(scheme, labels):
     instances = torch.from_numpy(labels.astype(np.int32))[None]
-    return scheme.encode((instances > 0).long(), instances)[0].numpy()
+    return scheme.encode((instances > 0).long(), instances)[0, 0].numpy()
 
 
 def one_hot(target, n_classes=3):
@@ -120,7 +120,7 @@ def test_same_number_in_two_images_of_a_batch_is_two_objects():
     instances[2, 5, 5] = 1
     target = BoundaryWatershed().encode((instances > 0).long(), instances)
     assert target.dtype == torch.int64
-    assert (target == 1).sum((1, 2)).tolist() == [1, 16, 1]
+    assert (target == 1).sum((1, 2, 3)).tolist() == [1, 16, 1]
 
 
 def test_empty_images_have_no_objects():
