@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lotus.losses import ClassMeanDistillation, DiceWeightedCrossEntropy
 from lotus.networks import with_own_norm_layers
 from lotus.tasks.segmentation import SegmentationTask
-from lotus.transforms import InstanceScheme
+from lotus.transforms import PixelClasses
 
 
 class UnpairedKnowledgeDistillationTask(SegmentationTask):
@@ -54,7 +54,7 @@ class UnpairedKnowledgeDistillationTask(SegmentationTask):
             parameters, lr=1e-3, weight_decay=1e-7
         ),
         lr_scheduler: LRSchedulerCallable | None = None,
-        instances: InstanceScheme | None = None,
+        instances: PixelClasses | None = None,
         inferer: Inferer | None = None,
         initial_weights: Path | None = None,
         lambda_kd: float = 0.5,
@@ -106,7 +106,7 @@ class UnpairedKnowledgeDistillationTask(SegmentationTask):
             for output in (student_output, teacher_output)
         ]
         targets = [
-            self.instances.encode(batch["mask"], batch["instances"])[:, None]
+            self.instances.encode(batch["mask"], batch["instances"])
             for batch in (student, teacher)
         ]
         # Means over many pixels lose their digits in half precision.
