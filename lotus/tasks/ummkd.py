@@ -106,8 +106,7 @@ class UnpairedKnowledgeDistillationTask(SegmentationTask):
             for output in (student_output, teacher_output)
         ]
         targets = [
-            self.instances.encode(batch["mask"], batch["instances"])
-            for batch in (student, teacher)
+            self.instances.encode(batch["mask"], batch["instances"]) for batch in (student, teacher)
         ]
         # Means over many pixels lose their digits in half precision.
         with torch.autocast(self.device.type, enabled=False):

@@ -8,7 +8,7 @@ import yaml
 
 from data_modules.splits import read_splits
 from lotus.cli import main
-from tests.conftest import STUDENT, TINY
+from tests.conftest import STUDENT, TINY, TINY_UNET
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 
@@ -56,6 +56,7 @@ def test_methods_share_folds_and_come_into_one_table(tiny_manifest, tmp_path, ca
     path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(study_of(tiny_manifest), sort_keys=False))
     arguments = ["study", str(path), "--runs", str(tmp_path), "--run", "a", "--folds", "2", *TINY]
+    arguments += ["--model.init_args.network.init_args.filters", TINY_UNET["filters"]]
     assert main([*arguments, "--model.init_args.no_such_key", "1"]) == 2
     assert "no_such_key" in capsys.readouterr().err
     assert not list(tmp_path.glob("small/a/*/fold*"))

@@ -29,12 +29,6 @@ def keep_log(task):
 
 def baseline_arguments(name, manifest, runs):
     """A baseline laid over the quick distillation, made small; no teacher is given."""
-    arguments = tiny_arguments("distill", manifest, runs)
-    experiment = arguments.index("--experiment")
-    del arguments[experiment : experiment + 2]
     layers = [EXPERIMENTS / "quick/distill.yaml", EXPERIMENTS / f"baselines/{name}.yaml"]
-    after_base = arguments.index("--config") + 2
-    arguments[after_base:after_base] = [
-        text for layer in layers for text in ("--config", str(layer))
-    ]
+    arguments = tiny_arguments("distill", manifest, runs, layers)
     return [*arguments, f"{STUDENT}.preprocessing", "lotus.transforms.PercentileRange"]
