@@ -90,8 +90,8 @@ def prepare(
     overrides = overrides or Overrides()
     if overrides.modality is not None or overrides.mask_kind is not None:
         raise ValueError(
-            f"the modalities are {' and '.join(MODALITIES)}, and the masks of each kind have a "
-            "manifest of their own: leave out --modality and --mask-kind"
+            f"the modalities are {' and '.join(MODALITIES)}, and each kind of mask has a manifest "
+            f"of its own ({', '.join(MANIFESTS.values())}): leave out --modality and --mask-kind"
         )
     strips = [
         (strip, split)
