@@ -69,7 +69,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, BadZipFile, OSError, ValueError) as error:
         detail = " ".join(str(error).split())[:160]
-        raise ValueError(f"{path} is not a readable checkpoint: {detail}") from error
+        raise ValueError(
+            f"{path} is not a readable checkpoint ({detail}); remove it or give another"
+        ) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise ValueError(f"{path} is not a Lightning checkpoint: it has no state_dict")
     return checkpoint
