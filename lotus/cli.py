@@ -15,6 +15,7 @@ TRAINING = {
 }
 COMMANDS = {
     "crossval": "every fold of a cross-validation, out-of-fold predictions and scores",
+    "sweep": "search parameters by a sweep file of W&B, on validation images",
     "compare": "a table of runs as in the papers, with paired tests",
     "evaluate": "Dice, HD, HD95, AJI, PQ and detection scores of two folders of masks",
     "segment": "masks, probabilities, GeoJSON and an object table of images and slides",
@@ -24,7 +25,7 @@ COMMANDS = {
     "report": "the self-contained HTML report of a run",
 }
 
-TAKING_FIT_ARGUMENTS = ("crossval",)
+TAKING_FIT_ARGUMENTS = ("crossval", "sweep")
 
 
 def main(arguments: list[str] | None = None) -> int:

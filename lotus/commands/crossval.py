@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lotus.commands.engine_arguments import add_engine_arguments, engine_of
+
 if TYPE_CHECKING:
     from data_modules.folds import Folds
 
@@ -26,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--experiment", default="crossval", help="its name (%(default)s)")
     parser.add_argument("--run", required=True, help="its name; the folds are folders inside")
     parser.add_argument("--fold-seed", type=int, default=0, help="seed of the folds (%(default)s)")
-    parser.add_argument("--processes", type=int, default=1, help="folds at a time (%(default)s)")
+    add_engine_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
@@ -40,10 +42,10 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
         ValueError: The configuration, the folds or a fold's run cannot be used, or a fold failed.
     """
     from lotus.commands.training import data_module
-    from lotus.engines import LocalEngine, TrainingJob
+    from lotus.engines import TrainingJob
     from lotus.evaluation.crossval import gather_folds, score_folds
 
-    engine = LocalEngine(arguments.processes)
+    engine = engine_of(arguments)
     data: Any = data_module(_of_fold(fit_arguments, 0))
     folder = arguments.runs / arguments.experiment / arguments.run
     folds = _folds(folder / "splits.json", data.records, arguments.folds, arguments.fold_seed)
