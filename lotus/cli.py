@@ -16,6 +16,7 @@ TRAINING = {
 COMMANDS = {
     "crossval": "every fold of a cross-validation, out-of-fold predictions and scores",
     "study": "methods trained on the same folds and compared: the tables of the LOTUS paper",
+    "sweep": "search parameters by a sweep file of W&B, on validation images",
     "compare": "a table of runs as in the papers, with paired tests",
     "evaluate": "Dice, HD, HD95, AJI, PQ and detection scores of two folders of masks",
     "segment": "masks, probabilities, GeoJSON and an object table of images and slides",
@@ -26,7 +27,7 @@ COMMANDS = {
     "report": "the self-contained HTML report of a run",
 }
 
-TAKING_FIT_ARGUMENTS = ("crossval", "study", "nnunet")
+TAKING_FIT_ARGUMENTS = ("crossval", "study", "sweep", "nnunet")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -47,6 +47,7 @@ ELSEWHERE = {
     "deepliif/semantic/*.yaml": "test_recipes.py",
     "pretraining/nuinsseg.yaml": "test_recipes.py",
     "studies/*.yaml": "evaluation/test_study.py",
+    "sweeps/*.yaml": "sweeps/test_sweep_files.py",
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROJECT = ("lotus", "data_modules")
-OPTIONAL_EXTRAS = {"ray", "nnunetv2", "cellpose", "onnx", "onnxruntime"}
+OPTIONAL_EXTRAS = {"ray", "nnunetv2", "cellpose", "onnx", "onnxruntime", "optuna"}
 
 # What a part may import of the project, itself apart. Commands, callbacks and the rest at the top
 # are not listed: they may use everything below them, and the graph of modules has no circle.
@@ -26,6 +26,7 @@ ALLOWED = {
     ),
     "lotus.evaluation": ("lotus.metrics", "lotus.imaging"),
     "lotus.engines": (),
+    "lotus.sweeps": ("lotus.engines", "lotus.imaging"),
     "lotus.inference": (
         *("lotus.tasks", "lotus.transforms", "lotus.imaging", "lotus.metrics"),
         "lotus.morphometry",

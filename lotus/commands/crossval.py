@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lotus.commands.engine_arguments import add_engine_arguments, engine_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -40,7 +42,7 @@ def add_fold_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument("--folds", type=int, default=5, help="number of folds (%(default)s)")
     parser.add_argument("--fold-seed", type=int, default=0, help="seed of the folds (%(default)s)")
-    parser.add_argument("--processes", type=int, default=1, help="folds at a time (%(default)s)")
+    add_engine_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
@@ -53,9 +55,7 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
     Raises:
         ValueError: The configuration, the folds or a fold's run cannot be used, or a fold failed.
     """
-    from lotus.engines import LocalEngine
-
-    engine = LocalEngine(arguments.processes)
+    engine = engine_of(arguments)
     folder = arguments.runs / arguments.experiment / arguments.run
     folds = CrossValidation.plan(folder, fit_arguments, arguments.folds, arguments.fold_seed)
     engine.run(folds.jobs)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lotus.commands.crossval import CrossValidation, add_fold_arguments
+from lotus.commands.engine_arguments import engine_of
 
 USAGE = """Files of studies are in experiments/studies. Further arguments are those of `lotus fit`,
 for every method."""
@@ -43,7 +44,6 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
         ValueError: The study, a configuration or a fold cannot be used, or a fold failed.
     """
     from lotus.commands.compare import compare_runs
-    from lotus.engines import LocalEngine
     from lotus.evaluation.study import read_study
 
     study = read_study(arguments.study, dict(_variable(text) for text in arguments.set))
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
         for level in levels
         for method in level
     }
-    engine = LocalEngine(arguments.processes)
+    engine = engine_of(arguments)
     for level in levels:
         engine.run([job for method in level for job in planned[method.name].jobs])
         for method in level:

@@ -1,18 +1,49 @@
-"""One training as a job: what it runs, what is left of it, and how it ends."""
+"""A job: what it runs, what is left of it, and where it is run."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-LOG = "log.txt"
+from typing import Protocol
 
 
 class JobFailed(ValueError):
     """Jobs did not come to their end."""
+
+
+class Job(Protocol):
+    """Commands that work in one run folder, and that go on where they were stopped."""
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to run."""
+
+    def commands(self) -> list[list[str]]:
+        """What is left to run, in order, as arguments of `lotus`."""
+
+
+class Engine(Protocol):
+    """Where jobs run."""
+
+    def run(self, jobs: Sequence[Job], notify: Callable[[str], None] = print) -> None:
+        """Bring every job to its end; finished ones are not run again.
+
+        Args:
+            jobs: What to run.
+            notify: Gets a line when a job starts, goes on and ends.
+
+        Raises:
+            JobFailed: After all others were run, if jobs failed; names each and its reason.
+        """
 
 
 @dataclass(frozen=True)
@@ -49,34 +80,38 @@ class TrainingJob:
         """
         if self.is_finished:
             return []
-        fit = ["fit", *self.arguments, "--runs", str(self.runs)]
-        fit += ["--experiment", self.experiment, "--run", self.name]
-        if (self.folder / "checkpoints" / "last.ckpt").is_file():
-            fit += ["--ckpt_path", "last"]
+        fit = fit_command(self.runs, self.experiment, self.name, self.arguments)
         return [fit, ["test", "--config", str(self.folder / "config.yaml")]]
 
 
-def run_command(arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> str | None:
-    """Run one `lotus` command in a process of its own, whose memory is given back at its end.
+def fit_command(runs: Path, experiment: str, name: str, arguments: Sequence[str]) -> list[str]:
+    """`lotus fit` in ``<runs>/<experiment>/<name>``, from its last checkpoint where it has one.
 
     Args:
-        arguments: Of `lotus`.
-        log: What it prints is added to this file.
-        environment: All its variables.
+        runs: Folder of all runs.
+        experiment: Name of the experiment.
+        name: Name of the run.
+        arguments: Further arguments of `lotus fit`.
 
     Returns:
-        None if it ended well, else the last line it printed and its exit status.
+        Arguments of `lotus`.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a+b") as stream:
-        start = stream.seek(0, 2)
-        command = [sys.executable, "-m", "lotus.cli", *arguments]
-        status = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=dict(environment)
-        ).returncode
-        if status == 0:
-            return None
-        stream.seek(start)
-        lines = stream.read().decode(errors="replace").splitlines()
-    said = next((line for line in reversed(lines) if line.strip()), "it printed nothing")
-    return f"{said.strip()} (exit status {status})"
+    fit = ["fit", *arguments, "--runs", str(runs), "--experiment", experiment, "--run", name]
+    if (runs / experiment / name / "checkpoints" / "last.ckpt").is_file():
+        fit += ["--ckpt_path", "last"]
+    return fit
+
+
+def refuse_failures(jobs: Sequence[Job], reasons: Sequence[str | None]) -> None:
+    """Say which jobs failed, and why.
+
+    Args:
+        jobs: What was run.
+        reasons: Of each job, why it failed; None if it did not.
+
+    Raises:
+        JobFailed: If one failed.
+    """
+    failed = [f"{job.folder}: {why}" for job, why in zip(jobs, reasons, strict=True) if why]
+    if failed:
+        raise JobFailed(f"{len(failed)} of {len(jobs)} jobs failed: {'; '.join(failed)}")

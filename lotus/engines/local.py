@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
-from lotus.engines.job import LOG, JobFailed, TrainingJob, run_command
+from lotus.engines.job import Job, JobFailed, refuse_failures
+from lotus.engines.process import available_cores, job_environment, run_job
 
 
 class LocalEngine:
@@ -26,39 +27,29 @@ class LocalEngine:
             raise ValueError(f"found {processes} processes; expected at least 1")
         self.processes = processes
 
-    def run(self, jobs: Sequence[TrainingJob], notify: Callable[[str], None] = print) -> None:
-        """Bring every job to its end; finished ones are not run again.
-
-        Args:
-            jobs: What to run.
-            notify: Gets a line when a job starts and when it ends.
-
-        Raises:
-            JobFailed: After all others were run, if jobs failed; names each and its reason.
-        """
+    def run(self, jobs: Sequence[Job], notify: Callable[[str], None] = print) -> None:
+        """Bring every job to its end; see :class:`lotus.engines.job.Engine`."""
+        stopping = Event()
         with ThreadPoolExecutor(self.processes) as pool:
             try:
-                reasons = list(pool.map(lambda job: self._run(job, notify), jobs))
+                reasons = list(pool.map(lambda job: self._run(job, notify, stopping), jobs))
             except KeyboardInterrupt:
-                # The running jobs were interrupted too; those that wait must not start.
+                # The running jobs are interrupted too; those that wait must not start.
+                stopping.set()
                 pool.shutdown(cancel_futures=True)
                 raise
-        failed = [f"{job.folder}: {why}" for job, why in zip(jobs, reasons, strict=True) if why]
-        if failed:
-            raise JobFailed(f"{len(failed)} of {len(jobs)} jobs failed: {'; '.join(failed)}")
+        refuse_failures(jobs, reasons)
 
-    def _run(self, job: TrainingJob, notify: Callable[[str], None]) -> str | None:
-        if job.is_finished:
-            notify(f"{job.name}: finished earlier")
-            return None
-        begun = time.monotonic()
-        threads = max((os.cpu_count() or 1) // self.processes, 1)
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-        for arguments in job.commands():
-            notify(f"{job.name}: lotus {arguments[0]}")
-            reason = run_command(arguments, job.folder / LOG, environment)
-            if reason is not None:
-                notify(f"{job.name}: failed: {reason}")
-                return reason
-        notify(f"{job.name}: finished in {time.monotonic() - begun:.0f} s")
+    def _run(self, job: Job, notify: Callable[[str], None], stopping: Event) -> str | None:
+        def watch() -> None:
+            if stopping.is_set():
+                raise JobFailed("interrupted")
+
+        threads = max(available_cores() // self.processes, 1)
+        try:
+            for line in run_job(job, job_environment(os.environ, threads), watch):
+                notify(line)
+        except JobFailed as failure:
+            notify(f"{job.name}: failed: {failure}")
+            return str(failure)
         return None

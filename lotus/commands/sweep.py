@@ -1,0 +1,117 @@
+"""Search parameters of a configuration by a sweep file in the schema of W&B."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lotus.commands.engine_arguments import add_engine_arguments, engine_of
+
+if TYPE_CHECKING:
+    from lotus.sweeps import Sweep
+    from lotus.sweeps.sources import TrialSource
+
+USAGE = """Further arguments are those of `lotus fit`. Trials are judged on validation images; test
+images are not looked at. method: bayes and early_terminate need --engine ray."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line; `lotus fit` takes what is not declared here.
+
+    Args:
+        parser: Parser of `lotus sweep`.
+    """
+    parser.epilog = USAGE
+    parser.add_argument("--sweep", type=Path, required=True, help="what to search: a YAML file")
+    parser.add_argument("--count", type=int, help="number of trials; by default run_cap")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the search (%(default)s)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs")
+    parser.add_argument("--experiment", default="sweep", help="its name (%(default)s)")
+    parser.add_argument("--run", required=True, help="its name; the trials are folders inside")
+    add_engine_arguments(parser)
+
+
+def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
+    """Run what is left of the trials, then write sweep.csv and name the best one.
+
+    Args:
+        arguments: Of :func:`add_arguments`.
+        fit_arguments: Of `lotus fit`, the same for every trial.
+
+    Raises:
+        ValueError: The sweep or the configuration cannot be used, or a trial failed.
+    """
+    from lotus.sweeps import read_sweep
+    from lotus.sweeps.results import write_results
+
+    engine = engine_of(arguments)
+    sweep = read_sweep(arguments.sweep)
+    check_keys(sweep, fit_arguments)
+    folder = arguments.runs / arguments.experiment / arguments.run
+    source = _source(sweep, folder, fit_arguments, arguments.count, arguments.seed)
+    try:
+        RUNNERS[arguments.engine](sweep, source, folder, engine)
+    finally:
+        best = write_results(sweep, source.trials, folder / "sweep.csv")
+    if best is None:
+        raise ValueError(f"no trial has a {sweep.metric}; see {folder}")
+    epoch, value = best.best(sweep) or (0, float("nan"))
+    print(f"{len(source.trials)} trials: {folder / 'sweep.csv'}")
+    print(f"best: {best.name}, {sweep.metric} {value:.4g} at epoch {epoch}")
+    print(shlex.join(["lotus", "fit", *best.fit_arguments]))
+
+
+def check_keys(sweep: Sweep, fit_arguments: list[str]) -> None:
+    """Parse the configuration with the sweep's keys and listed values; nothing is trained.
+
+    Args:
+        sweep: Whose parameters are checked.
+        fit_arguments: Of `lotus fit`, the same for every trial.
+
+    Raises:
+        ValueError: The configuration itself cannot be used, or a key or value does not fit it.
+    """
+    from lotus.commands.training import data_module
+    from lotus.sweeps.trial import as_arguments
+
+    data_module(fit_arguments)
+    random = np.random.default_rng(0)
+    first: dict[str, Any] = {}
+    for key, distribution in sweep.parameters.items():
+        values = distribution.of.get("values") or [distribution.draw(random)]
+        for value in reversed(values):
+            try:
+                data_module([*fit_arguments, *as_arguments({**first, key: value})])
+            except ValueError as error:
+                raise ValueError(f"sweep parameter {key}, {value}: {error}") from error
+        first[key] = value
+
+
+def _source(
+    sweep: Sweep, folder: Path, fit_arguments: list[str], count: int | None, seed: int
+) -> TrialSource:
+    from lotus.sweeps.sources import BayesTrials, ListedTrials
+
+    source = BayesTrials if sweep.method == "bayes" else ListedTrials
+    return source(sweep, folder, fit_arguments, count or sweep.run_cap, seed)
+
+
+def _on_this_machine(sweep: Sweep, source: TrialSource, folder: Path, engine: Any) -> None:
+    if sweep.method == "bayes":
+        raise ValueError("method: bayes needs --engine ray; grid and random run here")
+    if sweep.early_terminate is not None:
+        print("early_terminate needs --engine ray: every trial is trained to its end")
+    engine.run(source.trials)
+
+
+def _on_ray(sweep: Sweep, source: TrialSource, folder: Path, engine: Any) -> None:
+    from lotus.sweeps.tune import run_with_tune
+
+    run_with_tune(sweep, source, folder, engine)
+
+
+RUNNERS = {"local": _on_this_machine, "ray": _on_ray}

@@ -1,0 +1,139 @@
+"""Where the values of a parameter come from: W&B's distributions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+# What each distribution is described by, and how it is drawn from.
+_DRAW: dict[str, tuple[frozenset[str], Callable[[dict[str, Any], Generator], Any]]] = {
+    "constant": (frozenset({"value"}), lambda of, _: of["value"]),
+    "categorical": (
+        frozenset({"values"}),
+        lambda of, random: of["values"][random.integers(len(of["values"]))],
+    ),
+    "categorical_w_probabilities": (
+        frozenset({"values", "probabilities"}),
+        lambda of, random: of["values"][random.choice(len(of["values"]), p=of["probabilities"])],
+    ),
+    "int_uniform": (
+        frozenset({"min", "max"}),
+        lambda of, random: int(random.integers(of["min"], of["max"], endpoint=True)),
+    ),
+    "uniform": (
+        frozenset({"min", "max"}),
+        lambda of, random: float(random.uniform(of["min"], of["max"])),
+    ),
+    "q_uniform": (
+        frozenset({"min", "max", "q"}),
+        lambda of, random: _rounded(random.uniform(of["min"], of["max"]), of["q"]),
+    ),
+    "log_uniform_values": (
+        frozenset({"min", "max"}),
+        lambda of, random: math.exp(random.uniform(math.log(of["min"]), math.log(of["max"]))),
+    ),
+    "q_log_uniform_values": (
+        frozenset({"min", "max", "q"}),
+        lambda of, random: _rounded(
+            math.exp(random.uniform(math.log(of["min"]), math.log(of["max"]))), of["q"]
+        ),
+    ),
+    "normal": (
+        frozenset({"mu", "sigma"}),
+        lambda of, random: float(random.normal(of["mu"], of["sigma"])),
+    ),
+    "log_normal": (
+        frozenset({"mu", "sigma"}),
+        lambda of, random: float(random.lognormal(of["mu"], of["sigma"])),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Values of one parameter.
+
+    Attributes:
+        name: Of the distribution, as in W&B.
+        of: What describes it: ``value``, ``values``, ``min`` and ``max``, ...
+    """
+
+    name: str
+    of: dict[str, Any]
+
+    def draw(self, random: Generator) -> Any:
+        """One value."""
+        return _DRAW[self.name][1](self.of, random)
+
+    @property
+    def choices(self) -> list[Any] | None:
+        """All values, if there is a finite number of them; else None."""
+        if "values" in self.of:
+            return list(self.of["values"])
+        if self.name == "constant":
+            return [self.of["value"]]
+        if self.name == "int_uniform":
+            return list(range(self.of["min"], self.of["max"] + 1))
+        return None
+
+
+def distribution_of(key: str, content: Any) -> Distribution:
+    """A parameter of a sweep file; the distribution's name is W&B's default if none is given.
+
+    Args:
+        key: Name of the parameter.
+        content: Its description.
+
+    Raises:
+        ValueError: A description that is not complete, or a distribution that is not known here.
+    """
+    if not isinstance(content, dict):
+        raise ValueError(f"{key} is {content}; expected value, values, or min and max")
+    if "parameters" in content:
+        raise ValueError(f"{key} holds parameters; expected keys with dots instead")
+    of = {name: value for name, value in content.items() if name != "distribution"}
+    name = content.get("distribution") or _default(of)
+    if name not in _DRAW:
+        raise ValueError(f"{key} has the distribution {name}; expected one of {', '.join(_DRAW)}")
+    expected = _DRAW[name][0]
+    if name in ("normal", "log_normal"):
+        of = {"mu": 0.0, "sigma": 1.0, **of}
+    if name.startswith("q_"):
+        of = {"q": 1, **of}
+    if of.keys() != expected:
+        raise ValueError(
+            f"{key} has {', '.join(of) or 'nothing'}; {name} expects {', '.join(sorted(expected))}"
+        )
+    _check_range(key, name, of)
+    return Distribution(name, of)
+
+
+def _check_range(key: str, name: str, of: dict[str, Any]) -> None:
+    if "values" in of and (not isinstance(of["values"], list) or not of["values"]):
+        raise ValueError(f"{key} has values {of['values']}; expected a list of at least one")
+    if "min" in of:
+        # YAML reads 1e-4 as a text.
+        for end in ("min", "max"):
+            of[end] = float(of[end]) if isinstance(of[end], str) else of[end]
+        if not of["min"] <= of["max"] or ("log" in name and of["min"] <= 0):
+            order = "0 < min <= max" if "log" in name else "min <= max"
+            raise ValueError(f"{key} has min {of['min']}, max {of['max']}; expected {order}")
+
+
+def _default(of: dict[str, Any]) -> str:
+    if "values" in of:
+        return "categorical_w_probabilities" if "probabilities" in of else "categorical"
+    if "value" in of:
+        return "constant"
+    return "int_uniform" if all(isinstance(of.get(k), int) for k in ("min", "max")) else "uniform"
+
+
+def _rounded(value: float, q: float) -> float | int:
+    """The nearest multiple of q; whole where q is."""
+    rounded = np.round(value / q) * q
+    return int(rounded) if isinstance(q, int) else float(rounded)

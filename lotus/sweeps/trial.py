@@ -1,0 +1,119 @@
+"""One trial of a sweep: a training whose run folder says which parameters it tries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lotus.engines.job import fit_command
+from lotus.engines.process import read_curve
+from lotus.imaging.atomic import atomic_path
+from lotus.sweeps.schema import Sweep
+
+RECORD = "trial.json"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """`lotus fit` with some parameters, in ``<sweep>/trialNNN``; test images are not looked at.
+
+    Attributes:
+        sweep: Folder of the sweep, ``<runs>/<experiment>/<run>``.
+        number: From 0.
+        arguments: Of `lotus fit`, the same for every trial.
+        parameters: Keys of `lotus fit` and their values in this trial.
+    """
+
+    sweep: Path
+    number: int
+    arguments: tuple[str, ...]
+    parameters: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return f"trial{self.number:03d}"
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.sweep / self.name
+
+    @property
+    def fit_arguments(self) -> list[str]:
+        """Of `lotus fit`, the parameters last."""
+        return [*self.arguments, *as_arguments(self.parameters)]
+
+    @property
+    def state(self) -> str:
+        """``finished``, ``stopped`` (early) or ``unfinished``."""
+        if self._read(RECORD).get("stopped"):
+            return "stopped"
+        fits = [
+            entry
+            for entry in self._read("environment.json").get("invocations", [])
+            if entry["stage"] == "fit"
+        ]
+        return "finished" if fits and fits[-1]["status"] == "finished" else "unfinished"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it came to its end, or was stopped early."""
+        return self.state != "unfinished"
+
+    def commands(self) -> list[list[str]]:
+        """What is left to run, as arguments of `lotus`."""
+        return [fit_command(self.sweep.parent, self.sweep.name, self.name, self.fit_arguments)]
+
+    def record(self, stopped: bool = False) -> None:
+        """Write down the parameters.
+
+        Args:
+            stopped: Whether it is not to go on.
+
+        Raises:
+            ValueError: The folder holds a trial of other parameters.
+        """
+        earlier = self._read(RECORD)
+        if earlier and earlier["parameters"] != self.parameters:
+            raise ValueError(
+                f"{self.folder} tried {earlier['parameters']}, and now it would be "
+                f"{self.parameters}; give the sweep and --seed as they were, or another --run"
+            )
+        stopped = stopped or earlier.get("stopped", False)
+        content = {"parameters": self.parameters, "stopped": stopped}
+        with atomic_path(self.folder / RECORD) as path:
+            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def best(self, sweep: Sweep) -> tuple[int, float] | None:
+        """Epoch and value of its best validation, if there was one."""
+        curve = read_curve(self.folder / "metrics.csv", sweep.metric)
+        curve = {epoch: value for epoch, value in curve.items() if np.isfinite(value)}
+        if not curve:
+            return None
+        epoch = (max if sweep.maximize else min)(curve, key=curve.__getitem__)
+        return epoch, curve[epoch]
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content
+
+
+def as_arguments(parameters: Mapping[str, Any]) -> list[str]:
+    """Parameters as the agent of W&B hands them over, ``--key=value``.
+
+    Args:
+        parameters: Keys of `lotus fit` and values of any type that JSON has.
+    """
+    return [
+        f"--{key}={value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in parameters.items()
+    ]

@@ -1,0 +1,179 @@
+"""Commands of jobs: their variables, their run folder, and their end."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+
+from lotus.engines import JobFailed, LocalEngine
+from lotus.engines.process import job_environment, read_curve, run_job
+from tests.engines.commands import PATIENCE_S, Command, wait_until
+
+
+def test_a_job_is_not_taken_for_a_rank_of_the_allocation_it_runs_in(monkeypatch):
+    variables = {
+        **{"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "train", "SLURM_PROCID": "2"},
+        **{"TORCHELASTIC_RUN_ID": "1", "RANK": "2", "WORLD_SIZE": "4", "LOCAL_RANK": "2"},
+        **{"SLURM_NTASKS_PER_NODE": "4", "MASTER_PORT": "1", "WANDB_MODE": "offline"},
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert SLURMEnvironment.detect()
+    assert TorchElasticEnvironment.detect()
+    monkeypatch.setattr(os, "environ", job_environment(os.environ, 3))
+    assert not SLURMEnvironment.detect()
+    assert not TorchElasticEnvironment.detect()
+    kept = {name: value for name, value in os.environ.items() if name in variables}
+    assert kept == {"WANDB_MODE": "offline"}
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+
+
+def test_a_job_runs_and_logs(tmp_path):
+    job = Command(tmp_path / "job")
+    begun, ended = run_job(job, os.environ)
+    assert begun == "job: lotus --version"
+    assert ended.startswith("job: finished in ")
+    assert (job.folder / "log.txt").read_text().startswith("lotus ")
+
+
+def test_a_failure_is_reported_with_its_last_line_and_the_others_run(tmp_path):
+    (tmp_path / "file").touch()
+    jobs = [
+        Command(tmp_path / "wrong", ("compare", "--nonsense")),
+        Command(tmp_path / "right"),
+        Command(tmp_path / "file"),
+    ]
+    lines: list[str] = []
+    with pytest.raises(JobFailed) as failed:
+        LocalEngine().run(jobs, lines.append)
+    assert "2 of 3 jobs failed" in str(failed.value)
+    assert f"{tmp_path / 'wrong'}: lotus compare: error" in str(failed.value)
+    assert "(exit status 2)" in str(failed.value)
+    assert f"{tmp_path / 'file'}: File exists" in str(failed.value)
+    assert any(line.startswith("right: finished") for line in lines)
+
+
+def test_a_finished_job_is_left_alone(tmp_path):
+    job = Command(tmp_path / "job", ("nonsense",), is_finished=True)
+    assert list(run_job(job, os.environ)) == ["job: finished earlier"]
+
+
+def test_a_folder_in_which_another_process_works_is_waited_for(tmp_path):
+    job = Command(tmp_path / "job")
+    job.folder.mkdir()
+    with (job.folder / "log.txt").open("a+b") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)
+        # The process that writes holds the log, even after the one that opened it is gone.
+        writer = subprocess.Popen(["sleep", str(PATIENCE_S)], stdout=log)
+    try:
+        lines = run_job(job, os.environ)
+        assert next(lines) == f"job: waits for another process that works in {job.folder}"
+        stopped = run_job(job, os.environ, watch=lambda: (_ for _ in ()).throw(JobFailed("stop")))
+        next(stopped)
+        with pytest.raises(JobFailed, match="stop"):
+            next(stopped)
+    finally:
+        writer.kill()
+        writer.wait()
+    assert next(lines) == "job: lotus --version"
+    assert next(lines).startswith("job: finished")
+
+
+ENDLESS = """
+import pathlib, subprocess, sys, time
+grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3000)"])
+pathlib.Path(sys.argv[1]).write_text(str(grandchild.pid))
+time.sleep(3000)
+"""
+PARENT = """
+import subprocess, sys
+command = [sys.executable, "-m", "lotus.engines.tethered", "endless", sys.argv[1]]
+child = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+def test_a_killed_parent_takes_its_command_and_its_processes_along(tmp_path):
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    started = tmp_path / "started"
+    places = os.pathsep.join([str(tmp_path), str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(started)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": places},
+    )
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    wait_until(lambda: started.is_file() and started.read_text())
+    grandchild = psutil.Process(int(started.read_text()))
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    wait_until(lambda: is_gone(child) and is_gone(grandchild))
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Whether it ended; one that nobody waited for is a zombie."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_ctrl_c_interrupts_running_jobs_and_starts_no_more(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys; from pathlib import Path; from lotus.engines import LocalEngine\n"
+        "from tests.engines.commands import Command\n"
+        "folder = Path(sys.argv[1])\n"
+        "jobs = [Command(folder / name) for name in ('first', 'second')]\n"
+        "LocalEngine().run(jobs, lambda line: print(line, flush=True))\n"
+    )
+    (tmp_path / "first").mkdir()
+    with (tmp_path / "first" / "log.txt").open("a+b") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)
+        engine = subprocess.Popen(
+            [sys.executable, str(script), str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path])},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        assert engine.stdout is not None
+        assert "first: waits" in engine.stdout.readline()
+        engine.send_signal(signal.SIGINT)
+        output, errors = engine.communicate(timeout=PATIENCE_S)
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert "second" not in output
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_job_that_is_not_wanted_any_more_is_interrupted(tmp_path):
+    job = Command(tmp_path / "job", ("phantom", "histology", "--output", str(tmp_path / "out")))
+
+    def watch() -> None:
+        if (tmp_path / "job/log.txt").exists():
+            raise JobFailed("not wanted")
+
+    lines = run_job(job, os.environ, watch)
+    assert next(lines) == "job: lotus phantom"
+    with pytest.raises(JobFailed, match="not wanted"):
+        list(lines)
+    with (job.folder / "log.txt").open("a+b") as log:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody works there any more
+
+
+def test_a_curve_that_is_still_written_has_no_half_values(tmp_path):
+    path = tmp_path / "metrics.csv"
+    assert read_curve(path, "val_dice") == {}
+    path.write_text("epoch,step,val_dice\n0,1,0.25\n0,2,\n1,3,0.5\n1,4,0.75\n2,5,0.62")
+    assert read_curve(path, "val_dice") == {0: 0.25, 1: 0.75}
+    assert read_curve(path, "nonsense") == {}

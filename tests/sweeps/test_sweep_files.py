@@ -1,0 +1,46 @@
+"""Every shipped sweep file fits the configuration that it names."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lotus.commands.sweep import check_keys
+from lotus.sweeps import read_sweep
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SWEEPS = sorted((REPOSITORY / "experiments/sweeps").glob("*.yaml"))
+
+
+def fit_arguments(path: Path) -> list[str]:
+    """Those that the command of the file gives to `lotus fit` before the parameters."""
+    command = yaml.safe_load(path.read_text())["command"]
+    assert command[:3] == ["${env}", "lotus", "fit"]
+    assert command[-1] == "${args}"
+    return command[3:-1]
+
+
+def test_there_is_one_for_lotus_and_one_per_baseline():
+    baselines = {path.stem for path in (REPOSITORY / "experiments/baselines").glob("*.yaml")}
+    assert {path.stem for path in SWEEPS} == {"lotus", "student", *baselines - {"u2net_small"}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_keys_and_values_fit_the_configuration(path, tiny_manifest, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    arguments = fit_arguments(path)
+    prefixes = ["--data.init_args"]
+    if "experiments/distill.yaml" in arguments:
+        prefixes = [f"--data.init_args.{part}.init_args" for part in ("student", "teacher")]
+        arguments += ["--model.init_args.teacher", "teacher.ckpt"]
+    for prefix in prefixes:
+        arguments += [f"{prefix}.manifest", str(tiny_manifest)]
+    sweep = read_sweep(path)
+    assert sweep.maximize
+    assert sweep.metric == "val_dice"
+    check_keys(sweep, arguments)
+    # The same with W&B's own spelling of values.
+    assert all(
+        yaml.safe_load(str(v)) == v for d in sweep.parameters.values() for v in d.choices or ()
+    )
