@@ -15,8 +15,8 @@ def killed(number):
 
 
 def test_few_items_stay_in_this_process():
-    found = list(map_in_processes(process_and_square, range(60), processes=4))
-    assert found == [(os.getpid(), number * number) for number in range(60)]
+    found = list(map_in_processes(process_and_square, range(120), processes=4))
+    assert found == [(os.getpid(), number * number) for number in range(120)]
 
 
 def test_no_process():
@@ -26,12 +26,12 @@ def test_no_process():
 
 @pytest.mark.slow
 def test_many_items_go_to_others_and_keep_their_order():
-    found = list(map_in_processes(process_and_square, range(100), processes=2))
-    assert [square for _, square in found] == [number * number for number in range(100)]
+    found = list(map_in_processes(process_and_square, range(200), processes=2))
+    assert [square for _, square in found] == [number * number for number in range(200)]
     assert os.getpid() not in {process for process, _ in found}
 
 
 @pytest.mark.slow
 def test_a_killed_process_is_said():
     with pytest.raises(ChildProcessError, match="a process was killed, likely for lack of memory"):
-        list(map_in_processes(killed, range(100), processes=2))
+        list(map_in_processes(killed, range(200), processes=2))
