@@ -22,10 +22,10 @@ export MALLOC_MMAP_THRESHOLD_ := 100000000000
 export MALLOC_TOP_PAD_ := 500000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-teacher distill evaluate report test test-fast lint format bench clean
+.PHONY: help setup train-teacher distill table1 ablation evaluate report test test-fast lint format bench clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*##/\1|/' | column -t -s '|'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*##/\1|/' | column -t -s '|'
 	@echo "variables: PRESET=quick|paper  DATA=folder with a manifest.csv  STUDENT, TEACHER=its modalities"
 	@echo "           RUN=name  ARGS, TEACHER_ARGS='--KEY VALUE ...' for \`lotus fit\`"
 
@@ -36,7 +36,7 @@ $(READY): pyproject.toml
 		|| $(PYTHON) -m pip install --quiet --user --break-system-packages uv
 	@UV=$$(command -v uv || echo "$(PYTHON) -m uv"); \
 		$$UV venv --quiet --clear --python $(PYTHON) $(VENV) && \
-		$$UV pip install --quiet --python $(BIN)/python --editable '.[dev,cluster]' && touch $@
+		$$UV pip install --quiet --python $(BIN)/python --editable '.[dev,cluster,cellpose]' && touch $@
 
 PHANTOMS_quick := --patients 12 --slices 3 --size 384
 PHANTOMS_paper := --patients 40 --slices 10 --size 1024
@@ -65,6 +65,16 @@ distill: $(TEACHER_CHECKPOINT) ## teacher, distilled student, predictions, score
 		--model.init_args.teacher $(TEACHER_CHECKPOINT) --run $(RUN) $(ARGS)
 	$(BIN)/lotus test --config runs/distill/$(RUN)/config.yaml
 	$(BIN)/lotus report runs/distill/$(RUN)
+
+TABLE1_quick := patch_size=96 epochs=12
+TABLE1_paper := patch_size=512 epochs=300
+
+table1 ablation: | $(READY) $(DATA)/manifest.csv
+	$(BIN)/lotus study experiments/studies/$@.yaml --run $(RUN) --set data=$(DATA)/manifest.csv \
+		student=$(STUDENT) teacher=$(TEACHER) preset=$(PRESET) $(if $(filter table1,$@),$(TABLE1_$(PRESET))) $(ARGS)
+
+table1: ## the methods of the paper's Table 1, cross-validated on the same five folds, as a table
+ablation: ## the six rows of the paper's Table 2, likewise
 
 evaluate: $(READY) ## score the predictions of the latest distilled student again
 	$(BIN)/lotus evaluate --predictions $(LATEST)/predictions --targets $(LATEST)/targets \

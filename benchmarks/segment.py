@@ -60,7 +60,7 @@ class DarkObjects(nn.Module):
 def segmenter_for(scheme: InstanceScheme) -> Segmenter:
     """The network above as if it came from a checkpoint."""
     return Segmenter(
-        network=DarkObjects(scheme.channels(1)).eval(),
+        networks=[DarkObjects(scheme.channels(1)).eval()],
         preprocessing=DtypeRange(),
         instances=scheme,
         class_names=["object"],

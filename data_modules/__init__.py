@@ -8,12 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from data_modules.paired import PairedDataModule
     from data_modules.segmentation import SegmentationDataModule
     from data_modules.unpaired import UnpairedDataModule
 
-__all__ = ["SegmentationDataModule", "UnpairedDataModule"]
+__all__ = ["PairedDataModule", "SegmentationDataModule", "UnpairedDataModule"]
 
 _HOMES = {
+    "PairedDataModule": "data_modules.paired",
     "SegmentationDataModule": "data_modules.segmentation",
     "UnpairedDataModule": "data_modules.unpaired",
 }

@@ -19,6 +19,8 @@ from data_modules.sampler import SampleIndex
 
 Sample = dict[str, Any]
 Window = tuple[slice, slice]
+Pixels = dict[str, torch.Tensor]
+"""``image``, ``mask`` and ``instances`` of a crop, each ``(C, Y, X)``."""
 
 
 class ImageSource:
@@ -105,14 +107,36 @@ class SegmentationDataset(Dataset[Sample]):
     def __getitem__(self, index: SampleIndex) -> Sample:
         """The sample of one record and seed; see the batch contract of the package."""
         record, seed = index
+        return self.finish(self.cut(record, seed), record, seed)
+
+    def cut(self, record: int, seed: int) -> Pixels:
+        """A random crop before its augmentation.
+
+        Args:
+            record: Index of the record.
+            seed: Decides the window, for a given size of the image.
+
+        Returns:
+            Image, mask and instances, each ``(C, Y, X)``.
+        """
         prepared = self.source.prepared(record)
         rng = np.random.default_rng(seed)
         window = _random_window(prepared.image.shape[1:], self.patch_size, rng)
-        pixels = _crop(prepared, window, self.patch_size)
+        return _crop(prepared, window, self.patch_size)
+
+    def finish(self, pixels: Pixels, record: int, seed: int) -> Sample:
+        """Augment a crop and add the facts of its record.
+
+        Args:
+            pixels: Of :meth:`cut`.
+            record: Index of the record.
+            seed: Decides the augmentation.
+
+        Returns:
+            The sample.
+        """
         if self._augment is not None:
-            self._augment.set_random_state(seed=seed)
-            with _plain_tensors():
-                pixels = self._augment(pixels)
+            pixels = augmented(self._augment, pixels, seed)
         return _to_sample(pixels, self.source.in_channels) | self.source.facts(record)
 
 
@@ -132,6 +156,23 @@ class WholeImageDataset(Dataset[Sample]):
         prepared = self.source.prepared(index)
         pixels = _crop(prepared, (slice(None), slice(None)), 0)
         return _to_sample(pixels, self.source.in_channels) | self.source.facts(index)
+
+
+def augmented(transforms: Compose, pixels: Pixels, seed: int) -> Pixels:
+    """Apply random transforms so that the seed decides everything.
+
+    Args:
+        transforms: MONAI dictionary transforms.
+        pixels: Channel first.
+        seed: Seed of the transforms' random state.
+
+    Returns:
+        The transformed pixels, without MONAI's metadata.
+    """
+    transforms.set_random_state(seed=seed)
+    with _plain_tensors():
+        changed: Pixels = transforms(pixels)
+    return changed
 
 
 def _check_fit(
@@ -162,7 +203,7 @@ def _random_window(size: tuple[int, ...], patch_size: int, rng: np.random.Genera
     return slice(rows, rows + patch_size), slice(columns, columns + patch_size)
 
 
-def _crop(prepared: PreparedImage, window: Window, smallest: int) -> dict[str, torch.Tensor]:
+def _crop(prepared: PreparedImage, window: Window, smallest: int) -> Pixels:
     """Cut a window out of all arrays; channel first, in memory, at least ``smallest`` wide."""
     pixels = {"image": _padded(prepared.image[:, *window], smallest)}
     if prepared.mask is not None and prepared.instances is not None:
@@ -182,7 +223,7 @@ def _padded(array: NDArray[Any], smallest: int) -> NDArray[Any]:
     return np.pad(array, margins, mode="reflect")
 
 
-def _to_sample(pixels: dict[str, torch.Tensor], in_channels: int) -> Sample:
+def _to_sample(pixels: Pixels, in_channels: int) -> Sample:
     """Drop the channel of masks, repeat grey images, restore types after interpolation."""
     image = torch.as_tensor(pixels["image"], dtype=torch.float32)
     sample: Sample = {"image": image.expand(in_channels, -1, -1).contiguous()}

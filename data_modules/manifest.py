@@ -73,6 +73,11 @@ class Record:
         """File name of the image without its suffix (``a`` for ``a.png`` and ``a.ome.tif``)."""
         return self.image.stem.removesuffix(".ome")
 
+    @property
+    def field(self) -> tuple[str, str]:
+        """Patient and name: images of several modalities that share them show the same field."""
+        return self.patient, self.name
+
 
 def read_manifest(path: Path, check_files: bool = True) -> list[Record]:
     """Read and validate a manifest.
@@ -177,7 +182,7 @@ def _is_length(text: str) -> bool:
 def _relation_problems(numbers: Sequence[int], records: Sequence[Record]) -> Iterator[str]:
     """What is wrong between rows: files, names and patients that must not meet."""
     image_rows: dict[Path, tuple[int, Record]] = {}
-    mask_rows: dict[Path, int] = {}
+    mask_rows: dict[Path, tuple[int, Record]] = {}
     names: dict[tuple[str, str], int] = {}
     splits: dict[str, tuple[int, str]] = {}
     for number, record in zip(numbers, records, strict=True):
@@ -191,9 +196,12 @@ def _relation_problems(numbers: Sequence[int], records: Sequence[Record]) -> Ite
             other = names[(record.modality, record.name)]
             expected = f"file names that differ within {record.modality} (row {other})"
             yield _line(number, "image", record.name, expected)
-        if record.mask is not None and mask_rows.setdefault(record.mask, number) != number:
-            expected = f"a mask of its own (row {mask_rows[record.mask]} has this one)"
-            yield _line(number, "mask", record.mask, expected)
+        if record.mask is not None:
+            row, other_record = mask_rows.setdefault(record.mask, (number, record))
+            # Two modalities may share the annotation of the field that both show.
+            if other_record.field != record.field:
+                expected = f"a mask of its own (row {row} has this one)"
+                yield _line(number, "mask", record.mask, expected)
         if record.split is not None:
             other, split = splits.setdefault(record.patient, (number, record.split))
             if split != record.split:

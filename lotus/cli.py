@@ -15,6 +15,7 @@ TRAINING = {
 }
 COMMANDS = {
     "crossval": "every fold of a cross-validation, out-of-fold predictions and scores",
+    "study": "methods trained on the same folds and compared: the tables of the LOTUS paper",
     "sweep": "search parameters by a sweep file of W&B, on validation images",
     "compare": "a table of runs as in the papers, with paired tests",
     "evaluate": "Dice, HD, HD95, AJI, PQ and detection scores of two folders of masks",
@@ -22,10 +23,11 @@ COMMANDS = {
     "enhance": "the SR-microCT enhancement of an image, a folder or a volume",
     "phantom": "synthetic images with ground truth and a manifest",
     "prepare": "the manifest of a data set in its own layout",
+    "nnunet": "images and folds handed to nnU-Net, and its predictions taken back",
     "report": "the self-contained HTML report of a run",
 }
 
-TAKING_FIT_ARGUMENTS = ("crossval", "sweep")
+TAKING_FIT_ARGUMENTS = ("crossval", "study", "sweep", "nnunet")
 
 
 def main(arguments: list[str] | None = None) -> int:

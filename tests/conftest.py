@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -62,13 +63,22 @@ TINY = [
     *("--trainer.accelerator", "cpu", "--trainer.max_epochs", "2"),
     *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"),
     *("--trainer.num_sanity_val_steps", "0"),
-    *("--model.init_args.network.init_args.filters", "[4, 8]"),
 ]
+TINY_UNET = {"filters": "[4, 8]"}
 STUDENT = "--data.init_args.student.init_args"
 
 
-def tiny_arguments(experiment: str, manifest: Path, runs: Path) -> list[str]:
-    """A shipped experiment, made small: 32-px crops, four filters, two epochs of two steps."""
+def tiny_arguments(
+    experiment: str,
+    manifest: Path,
+    runs: Path,
+    layers: Sequence[Path] = (),
+    network: Mapping[str, str] = TINY_UNET,
+) -> list[str]:
+    """A shipped experiment, made small: 32-px crops, four filters, two epochs of two steps.
+
+    ``layers`` are configurations on top of it, ``network`` arguments that make its network small.
+    """
     repository = Path(__file__).resolve().parents[1]
     prefixes = ["--data.init_args"]
     if experiment.startswith("distill"):
@@ -84,8 +94,14 @@ def tiny_arguments(experiment: str, manifest: Path, runs: Path) -> list[str]:
     ]
     return [
         *("fit", "--config", str(repository / f"experiments/{experiment}.yaml")),
-        *("--runs", str(runs), "--experiment", experiment, "--run", "tiny"),
+        *(text for layer in layers for text in ("--config", str(layer))),
+        *("--runs", str(runs), "--run", "tiny"),
         *TINY,
+        *(
+            text
+            for name, value in network.items()
+            for text in (f"--model.init_args.network.init_args.{name}", value)
+        ),
         *data,
     ]
 

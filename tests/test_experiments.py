@@ -1,5 +1,10 @@
-"""Every shipped configuration goes from training to prediction through the command line."""
+"""Every shipped configuration goes from training to prediction through the command line.
 
+Each family of configurations has its own list of what is laid over what. A new file belongs into
+one of them, or into a list of its own that `test_every_yaml_file_is_tried` adds.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -7,65 +12,123 @@ import pytest
 import yaml
 
 from lotus.cli import main
-from tests.conftest import STUDENT, tiny_arguments
+from lotus.inference.segmenter import load_segmenter
+from tests.conftest import STUDENT, TINY_UNET, tiny_arguments
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
-NAMES = sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
-PRESETS = sorted(path.name for path in EXPERIMENTS.iterdir() if path.is_dir())
-LAYERS = [
-    (EXPERIMENTS / f"{name}.yaml", EXPERIMENTS / preset / f"{name}.yaml")
-    for name in NAMES
-    for preset in PRESETS
+
+# Each base with each preset on top.
+PRESETS = [
+    (base, EXPERIMENTS / preset / f"{base}.yaml")
+    for base in ("teacher", "student", "distill")
+    for preset in ("quick", "paper", "brief")
 ]
 
+# Layers over the student, and what makes their networks small.
+STUDENT_BASELINES = {
+    "dynunet": {"patch_size": "32", "filters": "4"},
+    "swin_unet": {"channels": "8", "depths": "[1, 2]", "heads": "[1, 2]"},
+    "swin_unetr": {"filters": "12"},
+    "u2net": {
+        "encoder_filters": str([[2, 4]] * 6),
+        "decoder_filters": str([[2, 4]] * 5),
+    },
+    "u2net_small": {},
+    "unetplusplus": {"filters": "[4, 4, 4, 4, 4]"},
+}
 
-def small_arguments(base: Path, preset: Path, manifest: Path, runs: Path) -> list[str]:
-    """`lotus fit` of an experiment with a preset on top: tiny, on one CPU, in this process."""
-    arguments = tiny_arguments(base.stem, manifest, runs)
-    last_config = arguments.index("--config") + 2
-    arguments[last_config:last_config] = ["--config", str(preset)]
-    is_distillation = base.stem.startswith("distill")
+# Files that other tests try, and where.
+ELSEWHERE = {
+    "baselines/maml.yaml": "tasks/test_mutual_learning.py",
+    "baselines/mask_rcnn.yaml": "tasks/test_instance_detection_task.py",
+    "baselines/mediar.yaml": "tasks/test_mediar.py",
+    "baselines/ummkd.yaml": "tasks/test_ummkd.py",
+    "deepliif/*.yaml": "test_recipes.py",
+    "deepliif/semantic/*.yaml": "test_recipes.py",
+    "pretraining/nuinsseg.yaml": "test_recipes.py",
+    "studies/*.yaml": "evaluation/test_study.py",
+    "sweeps/*.yaml": "sweeps/test_sweep_files.py",
+}
+
+
+def baseline(name: str) -> Path:
+    return EXPERIMENTS / "baselines" / f"{name}.yaml"
+
+
+def small_arguments(
+    base: str,
+    layers: Sequence[Path],
+    manifest: Path,
+    runs: Path,
+    network: Mapping[str, str] = TINY_UNET,
+) -> list[str]:
+    """`lotus fit` of an experiment with layers on top: tiny, on one CPU, in this process."""
+    arguments = tiny_arguments(base, manifest, runs, layers, network)
+    is_distillation = base.startswith("distill")
     prefixes = [STUDENT, "--data.init_args.teacher.init_args"]
     for prefix in prefixes if is_distillation else ["--data.init_args"]:
         arguments += [f"{prefix}.num_workers", "0", f"{prefix}.cache", str(runs / "cache")]
-    # Four epochs, because the quick preset validates after every fourth.
     return [
-        *(*arguments, "--trainer.max_epochs", "4"),
+        *(*arguments, "--trainer.max_epochs", "4", "--trainer.check_val_every_n_epoch", "2"),
         *("--trainer.devices", "1", "--trainer.strategy", "auto"),
     ]
 
 
-def test_every_yaml_file_is_tried():
-    tried = {path for layers in LAYERS for path in layers}
-    assert tried == set(EXPERIMENTS.rglob("*.yaml"))
-    assert {"teacher", "student", "distill"} <= set(NAMES)
-    assert set(PRESETS) == {"quick", "paper"}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("layers", LAYERS, ids=lambda pair: f"{pair[1].parent.name}/{pair[1].stem}")
-def test_fit_test_predict(layers, tiny_manifest, tiny_teacher, tmp_path):
-    base, preset = layers
-    arguments = small_arguments(base, preset, tiny_manifest, tmp_path)
-    if base.stem == "distill":
-        arguments += ["--model.init_args.teacher", str(tiny_teacher)]
-        arguments += ["--model.init_args.max_phase_one_epochs", "2"]
+def fit_test_predict(arguments: list[str], folder: Path) -> None:
+    """Train four epochs into a run folder, then test and predict from what is in it."""
     assert main(arguments) == 0
-    folder = tmp_path / base.stem / "tiny"
-    config = folder / "config.yaml"
-    wanted = yaml.safe_load(preset.read_text())["trainer"]["plugins"]
-    assert yaml.safe_load(config.read_text())["trainer"]["plugins"] == wanted
+    config = str(folder / "config.yaml")
     curves = pd.read_csv(folder / "metrics.csv")
     assert curves["epoch"].max() == 3
     assert {"train_loss", "val_loss", "val_dice"} <= set(curves.columns)
 
-    assert main(["test", "--config", str(config)]) == 0
+    assert main(["test", "--config", config]) == 0
     scores = pd.read_csv(folder / "scores.csv")
     names = list(scores["name"])
     assert len(names) == 3
     assert names[-1] == "mean"
     assert scores["dice"].between(0, 1).all()
 
-    assert main(["predict", "--config", str(config)]) == 0
+    assert main(["predict", "--config", config]) == 0
     for part in ("predictions", "targets", "images", "predict/predictions"):
         assert sorted(path.stem for path in (folder / part).iterdir()) == names[:-1]
+
+
+def test_every_yaml_file_is_tried():
+    tried = {EXPERIMENTS / f"{base}.yaml" for base, _ in PRESETS}
+    tried |= {preset for _, preset in PRESETS}
+    tried |= {baseline(name) for name in STUDENT_BASELINES}
+    for pattern, test in ELSEWHERE.items():
+        text = (Path(__file__).parent / test).read_text()
+        assert all(word in text for word in Path(pattern).parts[:-1] or [Path(pattern).stem])
+        tried |= set(EXPERIMENTS.glob(pattern))
+    assert tried == set(EXPERIMENTS.rglob("*.yaml"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("base", "preset"), PRESETS, ids=[f"{path.parent.name}/{path.stem}" for _, path in PRESETS]
+)
+def test_presets(base, preset, tiny_manifest, tiny_teacher, tmp_path):
+    arguments = small_arguments(base, [preset], tiny_manifest, tmp_path)
+    if base == "distill":
+        arguments += ["--model.init_args.teacher", str(tiny_teacher)]
+        arguments += ["--model.init_args.max_phase_one_epochs", "2"]
+    folder = tmp_path / base / "tiny"
+    fit_test_predict(arguments, folder)
+    wanted = yaml.safe_load(preset.read_text())["trainer"].get("plugins")
+    assert yaml.safe_load((folder / "config.yaml").read_text())["trainer"]["plugins"] == wanted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STUDENT_BASELINES)
+def test_baselines_over_the_student(name, tiny_manifest, tmp_path):
+    layers = [EXPERIMENTS / "quick/student.yaml", baseline(name)]
+    network = STUDENT_BASELINES[name]
+    arguments = small_arguments("student", layers, tiny_manifest, tmp_path, network)
+    arguments += ["--model.init_args.inferer", "monai.inferers.SlidingWindowInferer"]
+    arguments += ["--model.init_args.inferer.init_args.roi_size", "[64, 64]"]
+    folder = tmp_path / name / "tiny"
+    fit_test_predict(arguments, folder)
+    # The configuration of the network survives the way into the checkpoint and back.
+    load_segmenter(folder / "checkpoints/best.ckpt", device="cpu")

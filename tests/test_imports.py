@@ -19,7 +19,7 @@ ALLOWED = {
     "lotus.metrics": (),
     "lotus.morphometry": (),
     "lotus.networks": (),
-    "lotus.transforms": ("lotus.metrics.functional", "lotus.imaging"),
+    "lotus.transforms": ("lotus.losses", "lotus.metrics.functional", "lotus.imaging"),
     "lotus.tasks": (
         *("lotus.networks", "lotus.losses", "lotus.metrics", "lotus.transforms"),
         "lotus.imaging",

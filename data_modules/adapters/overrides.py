@@ -56,9 +56,14 @@ class Overrides:
 
 
 def finish(
-    records: Sequence[Record], root: Path, output: Path, overrides: Overrides, expected: str
+    records: Sequence[Record],
+    root: Path,
+    output: Path,
+    overrides: Overrides,
+    expected: str,
+    name: str = "manifest.csv",
 ) -> Path:
-    """Apply the overrides, write ``manifest.csv`` and validate it.
+    """Apply the overrides, write the manifest and validate it.
 
     Args:
         records: What the adapter found.
@@ -66,6 +71,7 @@ def finish(
         output: Folder for the manifest.
         overrides: What the user knows better.
         expected: The layout that was looked for, for the error message.
+        name: File name of the manifest.
 
     Returns:
         Path of the manifest.
@@ -76,7 +82,7 @@ def finish(
     """
     if not records:
         raise FileNotFoundError(f"{root}: found no image; expected {expected}")
-    path = Path(output) / "manifest.csv"
+    path = Path(output) / name
     changed = [overrides.apply(record, root) for record in records]
     with atomic_path(path) as temporary:
         write_manifest(temporary, changed)

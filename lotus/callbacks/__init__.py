@@ -1,8 +1,9 @@
 """What happens around training: the run's record, its predictions and its dashboard."""
 
+from lotus.callbacks.class_scores import ClassScores
 from lotus.callbacks.epoch_seed import EpochSeed
 from lotus.callbacks.overlay_images import OverlayImages
 from lotus.callbacks.prediction_writer import PredictionWriter
 from lotus.callbacks.run_record import RunRecord
 
-__all__ = ["EpochSeed", "OverlayImages", "PredictionWriter", "RunRecord"]
+__all__ = ["ClassScores", "EpochSeed", "OverlayImages", "PredictionWriter", "RunRecord"]

@@ -1,15 +1,17 @@
 """Predictions of a test or prediction as files, and the scores of a test."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+import torch.distributed
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from numpy.typing import NDArray
 
-from lotus.evaluation.folders import evaluate_folders, write_scores
+from lotus.evaluation.folders import add_patients, evaluate_folders, write_scores
 from lotus.imaging.raster import read_image, write_image, write_label_map
 
 PREDICT_FOLDER = "predict"
@@ -24,8 +26,13 @@ class PredictionWriter(pl.Callback):
     with the images that were scored. Files that an earlier call left there are removed first.
     """
 
+    def __init__(self) -> None:
+        """Start without an image."""
+        self._patients: dict[str, str] = {}
+
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove what an earlier test wrote."""
+        self._patients.clear()
         _clear(trainer, Path(trainer.default_root_dir))
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -43,6 +50,7 @@ class PredictionWriter(pl.Callback):
     ) -> None:
         """Write one image."""
         write_prediction(Path(trainer.default_root_dir), outputs["labels"], batch)
+        self._patients[batch["name"][0]] = batch["patient"][0]
 
     def on_predict_batch_end(
         self,
@@ -58,9 +66,10 @@ class PredictionWriter(pl.Callback):
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score all images once every process has written its own."""
+        patients = _of_all_processes(self._patients)
         trainer.strategy.barrier("predictions written")
         if trainer.is_global_zero:
-            score_run(Path(trainer.default_root_dir))
+            score_run(Path(trainer.default_root_dir), patients)
 
 
 def write_prediction(folder: Path, labels: NDArray[np.integer[Any]], batch: dict[str, Any]) -> None:
@@ -105,10 +114,14 @@ def spacing_of(batch: dict[str, Any]) -> tuple[float, float] | None:
     return (float(spacing[0]), float(spacing[1])) if np.isfinite(spacing).all() else None
 
 
-def score_run(folder: Path) -> Path | None:
-    """Score `predictions` against `targets` and write scores.csv.
+def score_run(folder: Path, patients: Mapping[str, str]) -> Path | None:
+    """Score `predictions` against `targets` and write scores.csv, with the column `patient` last.
 
     Distances are given in µm too where all images have the same square pixels.
+
+    Args:
+        folder: Run folder with `predictions` and `targets`.
+        patients: Patient of each image.
 
     Returns:
         Path of scores.csv; None, with a warning, if no image was annotated.
@@ -123,8 +136,17 @@ def score_run(folder: Path) -> Path | None:
         pixel_size_um=_common_pixel_size(folder / "targets"),
     )
     path = folder / "scores.csv"
-    write_scores(frame, path)
+    write_scores(add_patients(frame, patients), path)
     return path
+
+
+def _of_all_processes(patients: dict[str, str]) -> dict[str, str]:
+    """The patients of every process's share of the images."""
+    if not torch.distributed.is_initialized():
+        return patients
+    shares: list[dict[str, str]] = [{}] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(shares, patients)
+    return {name: patient for share in shares for name, patient in share.items()}
 
 
 def _common_pixel_size(folder: Path) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from lightning_fabric.loggers.csv_logs import _ExperimentWriter
 from lightning_fabric.loggers.logger import rank_zero_experiment
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
 
@@ -49,11 +50,33 @@ class RunCSVLogger(CSVLogger):
         self.experiment.save()
 
 
+class RunWandbLogger(WandbLogger):
+    """W&B that goes on offline where its server cannot be reached or refuses the key."""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The W&B run."""
+        from wandb.errors import Error
+
+        try:
+            return super().experiment
+        except Error as error:
+            reason = str(error).partition("\n")[0]
+            rank_zero_warn(
+                f"W&B does not take this run ({reason}); it is kept offline in "
+                f"{self.save_dir}/wandb, and `wandb sync` sends it later"
+            )
+            self._offline = True
+            self._wandb_init["mode"] = "offline"
+            return super().experiment
+
+
 def run_loggers(runs: Path, experiment: str, run: str) -> list[Logger]:
     """CSV, and W&B unless ``WANDB_MODE=disabled``; runs of one experiment share a group.
 
     W&B is offline unless an API key is set, and never asks for a login. An offline run is sent
-    later with ``wandb sync``.
+    later with ``wandb sync``; one that cannot be sent is kept offline.
 
     Args:
         runs: the folder of all runs.
@@ -66,7 +89,7 @@ def run_loggers(runs: Path, experiment: str, run: str) -> list[Logger]:
     if mode != "disabled":
         folder.mkdir(parents=True, exist_ok=True)
         loggers.append(
-            WandbLogger(
+            RunWandbLogger(
                 project=os.environ.get("WANDB_PROJECT", "lotus"),
                 group=experiment,
                 name=run,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 SCORES = ("dice", "hd", "aji", "pq")
+OUTPUTS = "folder for comparison.md, .tex, .csv, .png (box plots) and per_image.csv"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("lotus2024",),
         help="a second block with the figures of a paper, on other data",
     )
-    parser.add_argument("--output", type=Path, help="folder for comparison.md, .tex and .csv")
+    parser.add_argument("--output", type=Path, help=OUTPUTS)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -50,30 +52,69 @@ def run(arguments: argparse.Namespace) -> None:
         FileNotFoundError: A run has no scores.
         ValueError: Runs that cannot be compared; says why.
     """
-    from lotus.evaluation.comparison import compare_methods, read_scores
-    from lotus.imaging.atomic import atomic_path
-    from lotus.reports.comparison import to_frame, to_latex, to_markdown
-    from lotus.reports.published import PUBLISHED
-
     runs = dict(_named(text) for text in arguments.runs)
     if len(runs) < len(arguments.runs):
         raise ValueError("two runs have the same name; call them NAME=RUN")
+    compare_runs(
+        runs,
+        arguments.reference or list(runs)[-1],
+        arguments.scores,
+        unit=arguments.unit,
+        published=arguments.published,
+        output=arguments.output,
+    )
+
+
+def compare_runs(
+    runs: Mapping[str, Path],
+    reference: str,
+    scores: Sequence[str] = SCORES,
+    *,
+    unit: str = "patient",
+    published: str | None = None,
+    notes: Mapping[str, str] | None = None,
+    output: Path | None = None,
+) -> None:
+    """Print the table of runs, and write it and what belongs to it.
+
+    Args:
+        runs: Run folders, or those of cross-validations, by the name of their method.
+        reference: The method that the others are tested against.
+        scores: Columns.
+        unit: ``patient`` or ``image``.
+        published: Name of a paper whose figures make a second block.
+        notes: What a reader of a method's row has to know.
+        output: Folder of the files; None writes none.
+
+    Raises:
+        FileNotFoundError: A run has no scores.
+        ValueError: Runs that cannot be compared; says why.
+    """
+    from lotus.evaluation.comparison import compare_methods, per_image, read_scores
+    from lotus.imaging.atomic import atomic_path
+    from lotus.reports.comparison import to_frame, to_latex, to_markdown
+    from lotus.reports.comparison_figure import write_comparison_figure
+    from lotus.reports.published import PUBLISHED
+
     methods = {name: read_scores(folder) for name, folder in runs.items()}
-    reference = arguments.reference or list(methods)[-1]
-    comparison = compare_methods(methods, reference, arguments.scores, arguments.unit)
-    published = PUBLISHED[arguments.published] if arguments.published else ()
-    table = to_markdown(comparison, published)
+    comparison = compare_methods(methods, reference, scores, unit, notes or {})
+    rows = PUBLISHED[published] if published else ()
+    table = to_markdown(comparison, rows)
     print(table, end="")
-    if arguments.output is None:
+    if output is None:
         return
     texts = {
         "comparison.md": table,
-        "comparison.tex": to_latex(comparison, published),
+        "comparison.tex": to_latex(comparison, rows),
         "comparison.csv": to_frame(comparison).to_csv(index=False, float_format="%.10g"),
+        "per_image.csv": per_image(methods, scores).to_csv(
+            index=False, float_format="%.10g", na_rep="nan"
+        ),
     }
     for name, text in texts.items():
-        with atomic_path(arguments.output / name) as temporary:
+        with atomic_path(output / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
+    write_comparison_figure(output / "comparison.png", comparison)
 
 
 def _named(text: str) -> tuple[str, Path]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lotus.commands.engine_arguments import add_engine_arguments, engine_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from data_modules.folds import Folds
+    from data_modules.manifest import Record
+    from lotus.engines import TrainingJob
 
 USAGE = """`{fold}` in an argument stands for the number of the fold, for example
 --model.init_args.teacher 'runs/teacher/cv/fold{fold}/checkpoints/best.ckpt'. Further arguments are
@@ -23,10 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: Parser of `lotus crossval`.
     """
     parser.epilog = USAGE
-    parser.add_argument("--folds", type=int, default=5, help="number of folds (%(default)s)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs")
     parser.add_argument("--experiment", default="crossval", help="its name (%(default)s)")
     parser.add_argument("--run", required=True, help="its name; the folds are folders inside")
+    add_fold_arguments(parser)
+
+
+def add_fold_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how folds are made and run.
+
+    Args:
+        parser: Of a command that cross-validates.
+    """
+    parser.add_argument("--folds", type=int, default=5, help="number of folds (%(default)s)")
     parser.add_argument("--fold-seed", type=int, default=0, help="seed of the folds (%(default)s)")
     add_engine_arguments(parser)
 
@@ -41,40 +55,79 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
     Raises:
         ValueError: The configuration, the folds or a fold's run cannot be used, or a fold failed.
     """
-    from lotus.commands.training import data_module
-    from lotus.engines import TrainingJob
-    from lotus.evaluation.crossval import gather_folds, score_folds
-
     engine = engine_of(arguments)
-    data: Any = data_module(_of_fold(fit_arguments, 0))
     folder = arguments.runs / arguments.experiment / arguments.run
-    folds = _folds(folder / "splits.json", data.records, arguments.folds, arguments.fold_seed)
-    jobs = []
-    for number in range(len(folds.splits)):
-        splits = ("--splits", str(_split_file(folder, folds, number)))
-        jobs.append(
-            TrainingJob(
-                arguments.runs / arguments.experiment,
-                arguments.run,
-                f"fold{number}",
-                (*_of_fold(fit_arguments, number), *splits),
-            )
-        )
-    engine.run(jobs)
-    tested = [data.test_records(split) for split in folds.splits]
-    fold_of = gather_folds(
-        {
+    folds = CrossValidation.plan(folder, fit_arguments, arguments.folds, arguments.fold_seed)
+    engine.run(folds.jobs)
+    images = folds.score()
+    print(f"{images} images in {len(folds.jobs)} folds: {folder / 'scores.csv'}")
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The folds of one configuration.
+
+    Attributes:
+        folder: Holds ``splits.json``, a run folder per fold and, once scored, the out-of-fold
+            predictions and their scores.
+        jobs: The training of each fold.
+        tested: The images that each fold tests.
+    """
+
+    folder: Path
+    jobs: tuple[TrainingJob, ...]
+    tested: tuple[tuple[Record, ...], ...]
+
+    @classmethod
+    def plan(
+        cls, folder: Path, fit_arguments: Sequence[str], n_folds: int, fold_seed: int
+    ) -> CrossValidation:
+        """Make the folds, or take those that were made before.
+
+        Args:
+            folder: See the class.
+            fit_arguments: Of `lotus fit`; ``{fold}`` is the number of the fold.
+            n_folds: Number of folds.
+            fold_seed: Seed of the folds.
+
+        Raises:
+            ValueError: The configuration cannot be used, or other folds are there.
+        """
+        from lotus.commands.training import data_module
+        from lotus.engines import TrainingJob
+
+        data: Any = data_module(_of_fold(fit_arguments, 0))
+        folds = _folds(folder / "splits.json", data.records, n_folds, fold_seed)
+        jobs = []
+        for number in range(n_folds):
+            splits = ("--splits", str(_split_file(folder, folds, number)))
+            arguments = (*_of_fold(fit_arguments, number), *splits)
+            jobs.append(TrainingJob(folder.parent, folder.name, f"fold{number}", arguments))
+        tested = tuple(tuple(data.test_records(split)) for split in folds.splits)
+        return cls(folder, tuple(jobs), tested)
+
+    def score(self) -> int:
+        """Gather and score the out-of-fold predictions of finished folds.
+
+        Returns:
+            Number of images.
+
+        Raises:
+            ValueError: A fold did not predict just the images it tests.
+        """
+        from lotus.evaluation.crossval import gather_folds, score_folds
+
+        expected = {
             job.folder: {record.name for record in records}
-            for job, records in zip(jobs, tested, strict=True)
-        },
-        folder,
-    )
-    patients = {record.name: record.patient for records in tested for record in records}
-    score_folds(folder, fold_of, patients)
-    print(f"{len(fold_of)} images in {len(jobs)} folds: {folder / 'scores.csv'}")
+            for job, records in zip(self.jobs, self.tested, strict=True)
+        }
+        fold_of = gather_folds(expected, self.folder)
+        patients = {record.name: record.patient for records in self.tested for record in records}
+        score_folds(self.folder, fold_of, patients)
+        return len(fold_of)
 
 
-def _of_fold(arguments: list[str], number: int) -> list[str]:
+def _of_fold(arguments: Sequence[str], number: int) -> list[str]:
     return [argument.replace("{fold}", str(number)) for argument in arguments]
 
 

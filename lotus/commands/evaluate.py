@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 
@@ -33,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="append the scores as the 2024 LOTUS evaluation computed them, under its name",
     )
     parser.add_argument(
+        "--processes",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="at most this many score at a time (%(default)s, the cores of this machine)",
+    )
+    parser.add_argument(
         "--output", type=Path, required=True, metavar="CSV", help="table of scores to write"
     )
 
@@ -56,6 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
         class_index=arguments.class_index,
         pixel_size_um=arguments.pixel_size_um,
         extra_scores=lotus2024_scores if arguments.compat == "lotus2024" else None,
+        processes=arguments.processes,
     )
     write_scores(scores, arguments.output)
 

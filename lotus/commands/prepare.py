@@ -7,7 +7,7 @@ from collections import Counter
 from importlib import import_module
 from pathlib import Path
 
-DATA_SETS = ("folder", "dsb2018", "nuinsseg", "bonesai")
+DATA_SETS = ("folder", "dsb2018", "deepliif", "nuinsseg", "bonesai")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

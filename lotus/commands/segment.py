@@ -12,7 +12,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input", type=Path, metavar="INPUT", help="image, slide or folder of images"
     )
     parser.add_argument(
-        "--checkpoint", type=Path, required=True, help="a .ckpt file of a lotus run"
+        "--checkpoint",
+        type=Path,
+        required=True,
+        help="a .ckpt file, a run folder (its best checkpoint) or a cross-validation (all folds)",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
     parser.add_argument(

@@ -187,8 +187,6 @@ def run(arguments: list[str]) -> None:
         arguments: ``[fit|validate|test|predict, ...]``.
     """
     os.environ.setdefault("WANDB_SILENT", "true")
-    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         _cli(LotusCLI, arguments)
     except SIGTERMException as error:
@@ -223,6 +221,8 @@ def data_module(arguments: list[str]) -> pl.LightningDataModule:
 
 
 def _cli(cli: type[LotusCLI], arguments: list[str], run: bool = True) -> LotusCLI:
+    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for message in _NOISE:
         warnings.filterwarnings("ignore", message=message)
     # MONAI's keys are of this type; without it the saved configuration would not hold them.

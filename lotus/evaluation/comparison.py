@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
-from lotus.evaluation.folders import MEAN
+from lotus.evaluation.folders import read_score_table
 from lotus.evaluation.statistics import PairedTest, holm, paired_test
 
 UNITS = ("patient", "image")
@@ -24,7 +26,10 @@ class Cell:
         mean: Over the units in which it is defined; NaN if in none.
         sd: Sample standard deviation over them; NaN with fewer than two.
         undefined: Units in which it is not.
-        is_best: No other method of the comparison has a better mean.
+        undefined_images: Images in which it is not; a patient's mean leaves them out.
+        replaced_images: Of a Hausdorff distance, images in which it stands at the image diagonal,
+            since either nothing was found or nothing was there.
+        is_best: No other method of the comparison has a better mean; several where they are equal.
         test: Against the reference; None for the reference itself.
         p_holm: The t-test's p-value corrected over the methods of this score; NaN if there is none.
     """
@@ -32,6 +37,8 @@ class Cell:
     mean: float
     sd: float
     undefined: int
+    undefined_images: int
+    replaced_images: int
     is_best: bool
     test: PairedTest | None
     p_holm: float
@@ -45,13 +52,20 @@ class Comparison:
         cells: By method, then by score, in the order they were given.
         reference: The method that the others are tested against.
         unit: ``patient`` or ``image``.
-        n: Number of units.
+        units: By method, the scores of every unit: one row per patient or image, in one order.
+        notes: By method, what a reader of its row has to know; may be empty.
     """
 
     cells: Mapping[str, Mapping[str, Cell]]
     reference: str
     unit: str
-    n: int
+    units: Mapping[str, pd.DataFrame]
+    notes: Mapping[str, str]
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        return len(self.units[self.reference])
 
 
 def read_scores(run: Path) -> pd.DataFrame:
@@ -65,13 +79,12 @@ def read_scores(run: Path) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: The folder has no scores.csv.
-        ValueError: An image is in the table twice.
+        ValueError: The table is damaged, or an image is in it twice.
     """
     path = run / "scores.csv"
     if not path.is_file():
         raise FileNotFoundError(f"{run} has no scores.csv: run `lotus test` or `lotus crossval`")
-    table = pd.read_csv(path, dtype={"name": str, "patient": str})
-    table = table[table["name"] != MEAN].set_index("name")
+    table = read_score_table(path).iloc[:-1].set_index("name")
     twice = table.index[table.index.duplicated()]
     if len(twice):
         raise ValueError(f"{path}: image {twice[0]} is there twice")
@@ -83,6 +96,7 @@ def compare_methods(
     reference: str,
     scores: Sequence[str],
     unit: str = "patient",
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> Comparison:
     """Compare methods that were scored on the same images.
 
@@ -91,6 +105,7 @@ def compare_methods(
         reference: The method that the others are tested against.
         scores: Columns to compare.
         unit: ``patient`` (the mean over a patient's images counts once) or ``image``.
+        notes: By method, what a reader of its row has to know.
 
     Returns:
         The comparison.
@@ -105,9 +120,27 @@ def compare_methods(
         raise ValueError(f"unit is {unit!r}; expected one of {', '.join(UNITS)}")
     _check_same_images(methods)
     units = {name: _by_unit(name, table, scores, unit) for name, table in methods.items()}
-    columns = {score: _column(units, reference, score) for score in scores}
+    columns = {score: _column(methods, units, reference, score) for score in scores}
     cells = {name: {score: columns[score][name] for score in scores} for name in methods}
-    return Comparison(cells, reference, unit, len(units[reference]))
+    return Comparison(cells, reference, unit, units, notes)
+
+
+def per_image(methods: Mapping[str, pd.DataFrame], scores: Sequence[str]) -> pd.DataFrame:
+    """The scores of all methods in one long table.
+
+    Args:
+        methods: As for :func:`compare_methods`.
+        scores: Columns to keep.
+
+    Returns:
+        One row per method and image: ``name``, ``patient`` (empty where it is not known),
+        ``method`` and the scores.
+    """
+    parts = [
+        table.reindex(columns=["patient", *scores]).assign(method=method).sort_index()
+        for method, table in methods.items()
+    ]
+    return pd.concat(parts).reset_index()[["name", "patient", "method", *scores]]
 
 
 def _check_same_images(methods: Mapping[str, pd.DataFrame]) -> None:
@@ -131,12 +164,17 @@ def _by_unit(name: str, table: pd.DataFrame, scores: Sequence[str], unit: str) -
         raise ValueError(f"{name} has no score {missing[0]!r}; found {', '.join(table.columns)}")
     if unit == "image":
         return table[list(scores)].sort_index()
-    if "patient" not in table or table["patient"].isna().any():
+    if "patient" not in table or table["patient"].eq("").any():
         raise ValueError(f"the patients of {name} are not in its scores.csv; use --unit image")
     return table.groupby("patient")[list(scores)].mean().sort_index()
 
 
-def _column(units: Mapping[str, pd.DataFrame], reference: str, score: str) -> dict[str, Cell]:
+def _column(
+    images: Mapping[str, pd.DataFrame],
+    units: Mapping[str, pd.DataFrame],
+    reference: str,
+    score: str,
+) -> dict[str, Cell]:
     values = {name: table[score].to_numpy(np.float64) for name, table in units.items()}
     defined = {name: column[np.isfinite(column)] for name, column in values.items()}
     means = {name: column.mean() if len(column) else np.nan for name, column in defined.items()}
@@ -153,9 +191,19 @@ def _column(units: Mapping[str, pd.DataFrame], reference: str, score: str) -> di
             mean=float(means[name]),
             sd=float(defined[name].std(ddof=1)) if len(defined[name]) > 1 else np.nan,
             undefined=len(column) - len(defined[name]),
-            is_best=bool(sign * means[name] == best),
+            undefined_images=int(images[name][score].isna().sum()),
+            replaced_images=_replaced(images[name], score),
+            # Equal scores whose means differ by the rounding of the sum are equal.
+            is_best=math.isclose(sign * means[name], best, rel_tol=1e-9),
             test=tests.get(name),
             p_holm=float(corrected.get(name, np.nan)),
         )
         for name, column in values.items()
     }
+
+
+def _replaced(images: pd.DataFrame, score: str) -> int:
+    """Images whose Hausdorff distance is the diagonal, as exactly one of the masks is empty."""
+    if score not in LESS_IS_BETTER or "n_pred" not in images:
+        return 0
+    return int(((images["n_true"] == 0) != (images["n_pred"] == 0)).sum())

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from lotus.evaluation.folders import MEAN, evaluate_folders, write_scores
+from lotus.evaluation.folders import MEAN, add_patients, evaluate_folders, write_scores
 from lotus.imaging.atomic import atomic_path
+from lotus.imaging.raster import read_label_map
 
 FOLDERS = ("predictions", "targets", "images")
 
@@ -26,14 +27,12 @@ def gather_folds(folds: Mapping[Path, set[str]], output: Path) -> dict[str, int]
         The number of the fold that predicted each image.
 
     Raises:
-        ValueError: A fold did not predict all its images, or others, or an image is in two folds.
+        ValueError: A fold did not predict all its images, or others, one of its files cannot be
+            read, or an image is in two folds.
     """
     fold_of: dict[str, int] = {}
     for number, (folder, expected) in enumerate(folds.items()):
-        found = {path.stem for path in (folder / "predictions").glob("*.tif")}
-        for name in sorted(found ^ expected):
-            state = "was not predicted" if name in expected else "is not one of its test images"
-            raise ValueError(f"{folder}: {name} {state}; remove the folder to run the fold again")
+        _check_fold(folder, expected)
         for name in sorted(expected & fold_of.keys()):
             raise ValueError(f"{name} is tested by fold {fold_of[name]} and by fold {number}")
         fold_of |= dict.fromkeys(sorted(expected), number)
@@ -61,7 +60,7 @@ def score_folds(output: Path, fold_of: Mapping[str, int], patients: Mapping[str,
     """
     scores = evaluate_folders(output / "predictions", output / "targets", kind="instances")
     scores["fold"] = scores["name"].map(fold_of).astype("Int64")
-    scores["patient"] = scores["name"].map(patients)
+    scores = add_patients(scores, patients)
     write_scores(scores, output / "scores.csv")
     images = scores[scores["name"] != MEAN].drop(columns=["name", "patient"])
     grouped = images.groupby("fold")
@@ -72,6 +71,21 @@ def score_folds(output: Path, fold_of: Mapping[str, int], patients: Mapping[str,
     table = pd.concat([per_fold.astype(float), spread]).rename_axis("fold").reset_index()
     with atomic_path(output / "fold_scores.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.10g", na_rep="nan")
+
+
+def _check_fold(folder: Path, expected: set[str]) -> None:
+    """Make sure that a fold has the readable predictions and targets of its test images."""
+    remedy = "remove the folder to run the fold again"
+    for kind, absent in (("predictions", "was not predicted"), ("targets", "has no target")):
+        files = {path.stem: path for path in (folder / kind).glob("*.tif")}
+        for name in sorted(files.keys() ^ expected):
+            state = absent if name in expected else "is not one of its test images"
+            raise ValueError(f"{folder}: {name} {state}; {remedy}")
+        for path in files.values():
+            try:
+                read_label_map(path)
+            except ValueError as error:
+                raise ValueError(f"{folder}: {error}; {remedy}") from error
 
 
 def _link(source: Path, target: Path) -> None:

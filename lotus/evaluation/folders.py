@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from lotus.evaluation.processes import map_in_processes
 from lotus.imaging.atomic import atomic_path
 from lotus.imaging.raster import read_label_map
 from lotus.metrics.functional import PanopticQuality, connected_components, pool_panoptic_quality
@@ -24,6 +27,7 @@ ExtraScores = Callable[[LabelMap, LabelMap], dict[str, float]]
 KINDS = ("binary", "semantic", "instances")
 SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
 MEAN = "mean"
+TEXT_COLUMNS = ("name", "patient")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ def evaluate_folders(
     class_index: int | None = None,
     pixel_size_um: float | None = None,
     extra_scores: ExtraScores | None = None,
+    processes: int = 1,
 ) -> pd.DataFrame:
     """Score every image of two folders.
 
@@ -55,7 +60,9 @@ def evaluate_folders(
             instances as 8-connected components; `instances` takes label maps as they are.
         class_index: Which class of semantic maps, from 1.
         pixel_size_um: Size of a (square) pixel in µm; adds Hausdorff distances in µm.
-        extra_scores: More scores of a pair of label maps, added as columns at the end.
+        extra_scores: More scores of a pair of label maps, added as columns at the end; a function
+            of a module where there are several processes.
+        processes: Score in up to this many processes, where there are enough images.
 
     Returns:
         One row per image, sorted by name: `name`, then the scores of `score_image`. The last row,
@@ -68,16 +75,16 @@ def evaluate_folders(
     """
     _check_options(kind, class_index, pixel_size_um)
     spacing_um = None if pixel_size_um is None else (pixel_size_um, pixel_size_um)
-    rows: list[dict[str, Any]] = []
     pairs = pair_files(predictions, targets)
-    for pair in tqdm(pairs, desc="scoring", unit="image", disable=None):
-        predicted, true = _read_pair(pair)
-        predicted, true = (_instances(labels, kind, class_index) for labels in (predicted, true))
-        scores = score_image(predicted, true, spacing_um)
-        if extra_scores is not None:
-            scores |= extra_scores(predicted, true)
-        rows.append({"name": pair.name, **scores})
-    frame = pd.DataFrame(rows)
+    score = partial(
+        _score_pair,
+        kind=kind,
+        class_index=class_index,
+        spacing_um=spacing_um,
+        extra_scores=extra_scores,
+    )
+    rows = map_in_processes(score, pairs, processes)
+    frame = pd.DataFrame(tqdm(rows, "scoring", len(pairs), unit="image", disable=None))
     if kind == "semantic" and not frame[["n_true", "n_pred"]].to_numpy().any():
         found = sorted({int(c) for pair in pairs for c in np.unique(read_label_map(pair.target))})
         listed = ", ".join(map(str, found[:10])) + (", …" if found[10:] else "")
@@ -103,6 +110,19 @@ def pooled_panoptic_quality(scores: pd.DataFrame) -> PanopticQuality:
     )
 
 
+def add_patients(scores: pd.DataFrame, patients: Mapping[str, str]) -> pd.DataFrame:
+    """Add the column `patient` to a table of scores; it is empty in the row of means.
+
+    Args:
+        scores: A table as made by `evaluate_folders`.
+        patients: Patient of each image.
+
+    Returns:
+        A new table with the column at its end.
+    """
+    return scores.assign(patient=scores["name"].map({**patients, MEAN: ""}))
+
+
 def write_scores(scores: pd.DataFrame, path: Path) -> None:
     """Write a table of scores as CSV; undefined values are written as `nan`.
 
@@ -112,6 +132,28 @@ def write_scores(scores: pd.DataFrame, path: Path) -> None:
     """
     with atomic_path(path) as temporary:
         scores.to_csv(temporary, index=False, float_format="%.10g", na_rep="nan")
+
+
+def read_score_table(path: Path) -> pd.DataFrame:
+    """Read a table of `write_scores`, its row of means included.
+
+    Names of images and patients stay text, also those like `007` or `NA`.
+
+    Raises:
+        ValueError: The file was cut off, or holds something else.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        cells = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+        numbers = cells.columns.drop([*TEXT_COLUMNS], errors="ignore")
+        scores = pd.read_csv(io.StringIO(text), dtype=dict.fromkeys(numbers, float))
+    except ValueError as error:
+        raise ValueError(f"{path} is not a table of scores ({error})") from error
+    if "name" not in cells:
+        raise ValueError(f"{path} is not a table of scores (no column name)")
+    if not text.endswith("\n") or cells["name"].iloc[-1:].ne(MEAN).any():
+        raise ValueError(f"{path} was cut off: its last row is not {MEAN!r}; score the run again")
+    return scores.assign(**{name: cells[name] for name in TEXT_COLUMNS if name in cells})
 
 
 def pair_files(predictions: Path, targets: Path) -> list[Pair]:
@@ -161,6 +203,20 @@ def _check_options(kind: str, class_index: int | None, pixel_size_um: float | No
         raise ValueError(f"a class is for semantic masks; {kind} ones have none")
     if pixel_size_um is not None and not (math.isfinite(pixel_size_um) and pixel_size_um > 0):
         raise ValueError(f"pixel size is {pixel_size_um} µm; it must be a number above 0")
+
+
+def _score_pair(
+    pair: Pair,
+    kind: str,
+    class_index: int | None,
+    spacing_um: tuple[float, float] | None,
+    extra_scores: ExtraScores | None,
+) -> dict[str, Any]:
+    """The row of one image."""
+    predicted, true = (_instances(labels, kind, class_index) for labels in _read_pair(pair))
+    scores = score_image(predicted, true, spacing_um)
+    extra = {} if extra_scores is None else extra_scores(predicted, true)
+    return {"name": pair.name, **scores, **extra}
 
 
 def _read_pair(pair: Pair) -> tuple[LabelMap, LabelMap]:

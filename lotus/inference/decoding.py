@@ -93,7 +93,8 @@ def decode_bands(
     For connected components the result equals that of the whole map, however large the objects,
     as long as ``halo`` is at least the scheme's minimum size (a component that crosses the halo
     has a pixel in each of its rows; with a smaller halo only thin ends of that few pixels can be
-    lost). For a watershed it is equal except where the cut changes the flooding.
+    lost). For a watershed it is equal except where the cut changes the flooding, for flows as long
+    as no object goes on for more than ``halo`` beyond its band.
 
     Args:
         bands: probabilities (K, rows, X) from top to bottom.

@@ -82,7 +82,7 @@ class Predictor:
     """Maps raw windows to probabilities on the segmenter's device.
 
     Args:
-        segmenter: network and device. On a CPU with channels-last memory, the convolutions of a
+        segmenter: networks and device. On a CPU with channels-last memory, the convolutions of a
             U-Net run about twice as fast.
         normalise: raw windows to float32 in [0, 1].
         precision: "32", or "bf16" for bfloat16 autocast.
@@ -102,7 +102,10 @@ class Predictor:
         """See the class."""
         if precision not in PRECISIONS:
             raise ValueError(f"precision is {precision!r}; expected one of {PRECISIONS}")
-        self._network = segmenter.network.to(memory_format=torch.channels_last)
+        self._networks = [
+            network.to(memory_format=torch.channels_last) for network in segmenter.networks
+        ]
+        self._activate = segmenter.instances.activate
         self._channels = segmenter.in_channels
         self._device = segmenter.device
         self._autocast = precision == "bf16"
@@ -110,7 +113,7 @@ class Predictor:
         self._done = done
 
     def __call__(self, windows: NDArray[Any]) -> Tensor:
-        """Probabilities (B, K, Y, X) of raw windows (B, C, Y, X): sigmoid if K = 1, or softmax.
+        """Activated outputs (B, K, Y, X) of raw windows (B, C, Y, X), the mean over the networks.
 
         Of a network with deep supervision the finest output is used.
         """
@@ -121,8 +124,10 @@ class Predictor:
         ):
             image = torch.from_numpy(self._normalise(windows)).to(self._device)
             image = image.expand(-1, self._channels, -1, -1)
-            logits = self._network(image.contiguous(memory_format=torch.channels_last))
-            logits = (logits[0] if isinstance(logits, list | tuple) else logits).float()
-            probabilities: Tensor = logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
+            image = image.contiguous(memory_format=torch.channels_last)
+            outputs = torch.stack([self._activated(network(image)) for network in self._networks])
         self._done(len(windows))
-        return probabilities
+        return outputs.mean(dim=0)
+
+    def _activated(self, output: Any) -> Tensor:
+        return self._activate(output[0] if isinstance(output, list | tuple) else output)

@@ -1,7 +1,8 @@
-"""A trained network with all it needs to segment, from a checkpoint alone."""
+"""Trained networks with all they need to segment, from checkpoints alone."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,19 +14,20 @@ from lotus.transforms import InstanceScheme, Preprocessing
 
 @dataclass
 class Segmenter:
-    """A network in evaluation mode, and how its input and output are read.
+    """Networks in evaluation mode, and how their input and output are read.
 
     Attributes:
-        network: (B, C, Y, X) float32 in [0, 1] -> logits (B, K, Y, X).
+        networks: (B, C, Y, X) float32 in [0, 1] -> raw output (B, K, Y, X). Several are an
+            ensemble: the mean of their activated outputs is what counts.
         preprocessing: from the file's values to [0, 1].
-        instances: from probabilities to objects.
+        instances: from activated outputs to objects.
         class_names: foreground classes.
         in_channels: channels C.
         spacing_um: (Y, X) pixel size of the training images, where it was known.
-        device: where the network is.
+        device: where the networks are.
     """
 
-    network: nn.Module
+    networks: list[nn.Module]
     preprocessing: Preprocessing
     instances: InstanceScheme
     class_names: list[str]
@@ -35,36 +37,39 @@ class Segmenter:
 
 
 def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
-    """Build the segmenter that a checkpoint of any task describes.
+    """Build the segmenter that a checkpoint of any task describes, or the ensemble of several.
 
     Of a distillation only the student is built: teacher, projector and denoiser are not needed.
 
     Args:
-        checkpoint: a ``.ckpt`` file of a lotus run.
+        checkpoint: a ``.ckpt`` file of a lotus run, or a run folder, whose best checkpoint is
+            taken; of a cross-validation those of all folds.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
 
     Raises:
-        FileNotFoundError: no such checkpoint.
-        ValueError: not a checkpoint of this project, or a device that is not there.
+        FileNotFoundError: no such checkpoint, or a fold without one.
+        ValueError: not a checkpoint of this project, or a detector's, checkpoints that do not go
+            together, or a device that is not there.
     """
-    contents = read_checkpoint(checkpoint)
-    record = segmenter_of(contents, checkpoint)
-    if record["preprocessing"] is None:
-        raise ValueError(
-            f"{checkpoint} does not say how its images were preprocessed: it was saved without a "
-            "data module; train it with `lotus fit`"
-        )
-    network = build(record["network"])
-    network.load_state_dict(state_of(contents, "network."))
+    paths = _checkpoints(checkpoint)
+    contents = [read_checkpoint(path) for path in paths]
+    records = [segmenter_of(content, path) for content, path in zip(contents, paths, strict=True)]
+    _check_records(records, paths)
+    record = records[0]
+    networks = []
+    for content in contents:
+        network = build(record["network"])
+        network.load_state_dict(state_of(content, "network."))
+        networks.append(network)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        network = network.to(device).eval()
+        networks = [network.to(device).eval() for network in networks]
     except RuntimeError as error:
         raise ValueError(f"device {device!r} cannot be used: {error}") from error
     spacing = record["spacing_um"]
     return Segmenter(
-        network=network,
+        networks=networks,
         preprocessing=build(record["preprocessing"]),
         instances=build(record["instances"]),
         class_names=record["class_names"],
@@ -72,3 +77,42 @@ def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
         spacing_um=None if spacing is None else (float(spacing[0]), float(spacing[1])),
         device=torch.device(device),
     )
+
+
+def _checkpoints(given: Path) -> list[Path]:
+    """The checkpoint files that a file, a run or a cross-validation stands for."""
+    if not given.is_dir():
+        return [given]
+    best = Path("checkpoints", "best.ckpt")
+    if (given / best).is_file():
+        return [given / best]
+    # Folds that were to be made are in `splits`, whether or not they were run.
+    folds = sorted((given / "splits").glob("fold*.json"))
+    if not folds:
+        raise FileNotFoundError(f"{given} is neither a run nor a cross-validation: no {best} in it")
+    paths = [given / fold.stem / best for fold in folds]
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"no checkpoint at {path}: run the cross-validation to its end")
+    return paths
+
+
+def _check_records(records: list[dict[str, Any]], paths: list[Path]) -> None:
+    for record, path in zip(records, paths, strict=True):
+        if record["instances"] is None:
+            raise ValueError(
+                f"{path} is a detector's, whose objects cannot be blended over windows: use "
+                "`lotus predict --config RUN/config.yaml`, which takes images whole"
+            )
+        if record["preprocessing"] is None:
+            raise ValueError(
+                f"{path} does not say how its images were preprocessed: it was saved without a "
+                "data module; train it with `lotus fit`"
+            )
+        # Each was trained with the pixel size of its own images.
+        for name in record.keys() - {"spacing_um"}:
+            if record[name] != records[0][name]:
+                raise ValueError(
+                    f"{paths[0]} and {path} make no ensemble: their {name} is {records[0][name]} "
+                    f"and {record[name]}"
+                )

@@ -2,11 +2,17 @@
 
 from lotus.losses.alignment import Alignment, feature_variation_map, log_scores
 from lotus.losses.class_alignment import ClassAlignment
+from lotus.losses.class_mean_distillation import ClassMeanDistillation
+from lotus.losses.dice_weighted_cross_entropy import DiceWeightedCrossEntropy
+from lotus.losses.flow import FlowLoss
 from lotus.losses.pixel_alignment import PixelAlignment
 
 __all__ = [
     "Alignment",
     "ClassAlignment",
+    "ClassMeanDistillation",
+    "DiceWeightedCrossEntropy",
+    "FlowLoss",
     "PixelAlignment",
     "feature_variation_map",
     "log_scores",

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from skimage.measure import regionprops_table
+
+from lotus.morphometry.shape import Runs, convex_areas, crofton_perimeters
 
 _ROUND = 1e-9
 
@@ -58,19 +59,13 @@ def object_table(
         )
     if spacing_um is not None and not all(0 < side < math.inf for side in spacing_um):
         raise ValueError(f"the pixel size is {spacing_um} µm; two positive numbers are expected")
-    names = None
-    if labels.size and labels.max() > labels.size:
-        # scikit-image keeps a list as long as the greatest label.
-        names, labels = _numbered(labels)
-    found = regionprops_table(labels, properties=("label", "bbox", "perimeter_crofton", "solidity"))
-    ellipses = _Ellipses(labels, found["label"])
-    table = _pixel_columns(found, ellipses, offset_yx)
+    names, labels = _numbered(labels)
+    ellipses = _Ellipses(labels, len(names))
+    table = _pixel_columns(names, labels, ellipses, offset_yx)
     if probability is not None:
         table["mean_probability"] = ellipses.means(probability[labels > 0])
     if spacing_um is not None:
         _add_micrometres(table, ellipses, spacing_um)
-    if names is not None:
-        table["label"] = names[table["label"]]
     return table
 
 
@@ -78,14 +73,14 @@ class _Ellipses:
     """Area, centroid and second moments of all objects at once.
 
     Args:
-        labels: (Y, X) label map.
-        names: labels in use, ascending.
+        labels: (Y, X) label map with the labels 1..N.
+        count: N.
     """
 
-    def __init__(self, labels: NDArray[np.integer], names: NDArray[np.integer]) -> None:
+    def __init__(self, labels: NDArray[np.int32], count: int) -> None:
         pixel = np.flatnonzero(labels)
-        self._object = np.searchsorted(names, labels.ravel()[pixel])
-        self.area = np.bincount(self._object, minlength=len(names))
+        self._object = labels.ravel()[pixel] - 1
+        self.area = np.bincount(self._object, minlength=count)
         place = np.divmod(pixel, max(labels.shape[1], 1))
         self.centroid = [self.means(axis) for axis in place]
         y, x = (
@@ -119,35 +114,50 @@ class _Ellipses:
 
 def _numbered(
     labels: NDArray[np.integer],
-) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Return the labels in use, 0 first, and the label map of their positions in that list."""
-    names, positions = np.unique(np.append(0, labels.astype(np.int64)), return_inverse=True)
-    return names, positions[1:].reshape(labels.shape)
+) -> tuple[NDArray[np.integer], NDArray[np.int32]]:
+    """Return the labels in use, ascending and without 0, and the map with 1..N in their place."""
+    if labels.min(initial=0) < 0:
+        raise ValueError(f"a label map holds labels from 0, not {labels.min()}")
+    greatest = int(labels.max(initial=0))
+    if greatest > labels.size:
+        names, positions = np.unique(np.append(labels.ravel(), 0), return_inverse=True)
+        return names[1:], positions[:-1].reshape(labels.shape).astype(np.int32)
+    in_use = np.zeros(greatest + 1, np.bool_)
+    in_use[labels.astype(np.intp, copy=False).ravel()] = True
+    in_use[0] = False
+    number = np.cumsum(in_use, dtype=np.int32)
+    number[0] = 0
+    return np.flatnonzero(in_use), number[labels.astype(np.intp, copy=False)]
 
 
 def _pixel_columns(
-    found: dict[str, NDArray[Any]], ellipses: _Ellipses, offset_yx: tuple[int, int]
+    names: NDArray[np.integer],
+    labels: NDArray[np.int32],
+    ellipses: _Ellipses,
+    offset_yx: tuple[int, int],
 ) -> pd.DataFrame:
     """Name the columns and move them to the whole image."""
     y, x = offset_yx
+    runs = Runs(labels)
+    y_min, x_min, y_max, x_max = runs.boxes()
     centroid_y, centroid_x = ellipses.centroid
     major, minor, orientation, eccentricity = ellipses.axes()
     return pd.DataFrame(
         {
-            "label": found["label"],
+            "label": names,
             "centroid_y_px": centroid_y + y,
             "centroid_x_px": centroid_x + x,
-            "y_min_px": found["bbox-0"] + y,
-            "x_min_px": found["bbox-1"] + x,
-            "y_max_px": found["bbox-2"] + y,
-            "x_max_px": found["bbox-3"] + x,
+            "y_min_px": y_min + y,
+            "x_min_px": x_min + x,
+            "y_max_px": y_max + y,
+            "x_max_px": x_max + x,
             "area_px": ellipses.area,
-            "perimeter_px": found["perimeter_crofton"],
+            "perimeter_px": crofton_perimeters(labels, len(names)),
             "major_axis_px": major,
             "minor_axis_px": minor,
             "orientation_rad": orientation,
             "eccentricity": eccentricity,
-            "solidity": found["solidity"],
+            "solidity": ellipses.area / convex_areas(runs),
         }
     )
 

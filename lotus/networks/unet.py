@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lotus.networks.padding import pad_to_multiple
+
 
 def _double_convolution(in_channels: int, out_channels: int) -> nn.Sequential:
     layers: list[nn.Module] = []
@@ -71,13 +73,8 @@ class UNet(nn.Module):
             (B, D, Y, X) with D = ``filters[0]``.
         """
         height, width = image.shape[-2:]
-        stride = 2 ** len(self.up)
-        bottom, right = -height % stride, -width % stride
-        if bottom or right:
-            mode = "reflect" if bottom < height and right < width else "replicate"
-            image = F.pad(image, (0, right, 0, bottom), mode=mode)
         skips: list[Tensor] = []
-        value = image
+        value = pad_to_multiple(image, 2 ** len(self.up))
         for level, block in enumerate(self.encoder):
             value = block(value if level == 0 else F.max_pool2d(value, 2))
             skips.append(value)

@@ -54,13 +54,20 @@ def caption(comparison: Comparison) -> str:
         f"in a paired t-test against {comparison.reference}; in brackets the marks that remain "
         "after Holm's correction over the methods of a score."
     )
-    undefined = [
-        f"{method}: {cell.undefined} of {LABELS.get(score, score)}"
-        for method, cells in comparison.cells.items()
-        for score, cell in cells.items()
-        if cell.undefined
-    ]
-    return f"{text} Undefined and left out: {', '.join(undefined)}." if undefined else text
+    undefined, replaced = [], []
+    for method, cells in comparison.cells.items():
+        for score, cell in cells.items():
+            name = f"{method} {LABELS.get(score, score)} in"
+            if cell.undefined_images:
+                left = f" (n = {comparison.n - cell.undefined})" if cell.undefined else ""
+                undefined.append(f"{name} {_images(cell.undefined_images)}{left}")
+            if cell.replaced_images:
+                replaced.append(f"{name} {_images(cell.replaced_images)}")
+    if undefined:
+        text += f" Undefined and left out: {', '.join(undefined)}."
+    if replaced:
+        text += f" Image diagonal, as one of the masks is empty: {', '.join(replaced)}."
+    return " ".join([text, *(f"{method}: {note}." for method, note in comparison.notes.items())])
 
 
 def to_markdown(comparison: Comparison, published: Sequence[PublishedRow] = ()) -> str:
@@ -130,6 +137,8 @@ def to_frame(comparison: Comparison) -> pd.DataFrame:
                     "unit": comparison.unit,
                     "n": comparison.n,
                     "undefined": cell.undefined,
+                    "undefined_images": cell.undefined_images,
+                    "replaced_images": cell.replaced_images,
                     "mean": cell.mean,
                     "sd": cell.sd,
                     "reference": comparison.reference,
@@ -143,7 +152,12 @@ def to_frame(comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _scale(score: str) -> float:
+def _images(count: int) -> str:
+    return f"{count} image" + ("s" if count > 1 else "")
+
+
+def scale_of(score: str) -> float:
+    """From a score's own unit to that of the table: 100 where it is shown in percent."""
     return 100.0 if LABELS.get(score, "").endswith("(%)") else 1.0
 
 
@@ -153,24 +167,24 @@ def _numbers(mean: float, sd: float, between: str = " ± ") -> str:
     return f"{mean:.2f}{between}{sd:.2f}" if math.isfinite(sd) else f"{mean:.2f}"
 
 
-def _marks(cell: Cell) -> tuple[str, str]:
-    return stars(cell.test.p_t if cell.test else math.nan), stars(cell.p_holm)
+def marks_of(cell: Cell) -> str:
+    """Stars of the t-test, and in brackets those that remain after Holm's correction."""
+    raw, corrected = stars(cell.test.p_t if cell.test else math.nan), stars(cell.p_holm)
+    return f"{raw} ({corrected})" if corrected else raw
 
 
 def _markdown_cell(score: str, cell: Cell) -> str:
-    text = _numbers(cell.mean * _scale(score), cell.sd * _scale(score))
-    raw, corrected = _marks(cell)
+    text = _numbers(cell.mean * scale_of(score), cell.sd * scale_of(score))
     text = f"**{text}**" if cell.is_best else text
-    marks = (f"{raw} ({corrected})" if corrected else raw).replace("*", r"\*")
+    marks = marks_of(cell).replace("*", r"\*")
     return f"{text} {marks}" if marks else text
 
 
 def _latex_cell(score: str, cell: Cell) -> str:
-    text = _numbers(cell.mean * _scale(score), cell.sd * _scale(score), r" $\pm$ ")
-    raw, corrected = _marks(cell)
+    text = _numbers(cell.mean * scale_of(score), cell.sd * scale_of(score), r" $\pm$ ")
     text = rf"\textbf{{{text}}}" if cell.is_best else text
-    marks = f"{raw}({corrected})" if corrected else raw
-    return rf"{text}$^{{{marks}}}$" if raw else text
+    marks = marks_of(cell).replace(" ", "")
+    return rf"{text}$^{{{marks}}}$" if marks else text
 
 
 def _latex_text(text: str) -> str:

@@ -98,33 +98,38 @@ def box_plot(samples: Mapping[str, Sequence[float]], y_label: str, unit_range: b
         y_label: What is shown, with its unit.
         unit_range: Fix the axis to [0, 1].
     """
-    random = np.random.default_rng(0)  # sideways scatter only, the same in every report
     with matplotlib.rc_context(fname=STYLE):
         figure, axes = _canvas("", y_label)
-        for place, (name, values) in enumerate(samples.items(), start=1):
-            defined = np.asarray(values, dtype=float)
-            defined = defined[np.isfinite(defined)]
-            colour = f"C{place - 1}"
-            axes.boxplot(
-                [defined],
-                positions=[place],
-                widths=0.5,
-                showfliers=False,
-                medianprops={"color": MEDIAN_COLOUR, "lw": 1.6},
-                boxprops={"color": colour, "lw": 1.3},
-                whiskerprops={"color": colour},
-                capprops={"color": colour},
-                tick_labels=[f"{name}\nn = {len(defined)}"],
-            )
-            offsets = random.uniform(-0.16, 0.16, len(defined))
-            axes.plot(place + offsets, defined, "o", ms=4.5, mew=0, alpha=0.5, color=colour)
-        axes.grid(visible=False, axis="x")
-        axes.set_xlim(0.4, len(samples) + 0.6)
+        draw_boxes(axes, samples)
         if unit_range:
             axes.set_ylim(-0.03, 1.03)
         else:
             axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])
         return _to_svg(figure)
+
+
+def draw_boxes(axes: Axes, samples: Mapping[str, Sequence[float]]) -> None:
+    """Draw the boxes and dots of :func:`box_plot` at 1, 2, ... into axes of the report's style."""
+    random = np.random.default_rng(0)  # sideways scatter only, the same in every figure
+    for place, (name, values) in enumerate(samples.items(), start=1):
+        defined = np.asarray(values, dtype=float)
+        defined = defined[np.isfinite(defined)]
+        colour = f"C{place - 1}"
+        axes.boxplot(
+            [defined],
+            positions=[place],
+            widths=0.5,
+            showfliers=False,
+            medianprops={"color": MEDIAN_COLOUR, "lw": 1.6},
+            boxprops={"color": colour, "lw": 1.3},
+            whiskerprops={"color": colour},
+            capprops={"color": colour},
+            tick_labels=[f"{name}\nn = {len(defined)}"],
+        )
+        offsets = random.uniform(-0.16, 0.16, len(defined))
+        axes.plot(place + offsets, defined, "o", ms=4.5, mew=0, alpha=0.5, color=colour)
+    axes.grid(visible=False, axis="x")
+    axes.set_xlim(0.4, len(samples) + 0.6)
 
 
 def _canvas(x_label: str, y_label: str) -> tuple[Figure, Axes]:

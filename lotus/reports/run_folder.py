@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from lotus.evaluation.folders import read_score_table
+
 SIGNS_OF_A_RUN = ("config.yaml", "environment.json", "metrics.csv", "scores.csv")
 
 
@@ -107,17 +109,11 @@ def read_scores(path: Path) -> pd.DataFrame:
     """Read an evaluation CSV into one row per image, without the closing mean row.
 
     Raises:
-        ValueError: If there is no column `name` or no image.
+        ValueError: If it is damaged or there is no image.
     """
-    frame = pd.read_csv(path, dtype={"name": str})
-    if "name" not in frame:
-        raise ValueError(f"found no column name, but {', '.join(map(str, frame.columns))}")
-    if frame["name"].iloc[-1:].eq("mean").all():
-        frame = frame.iloc[:-1]
-    if frame.empty:
+    scores = read_score_table(path).iloc[:-1]
+    if scores.empty:
         raise ValueError("found no image")
-    scores: pd.DataFrame = frame.drop(columns="name").apply(pd.to_numeric, errors="coerce")
-    scores.insert(0, "name", frame["name"])
     return scores
 
 

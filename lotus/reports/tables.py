@@ -107,13 +107,16 @@ def score_note(scores: pd.DataFrame) -> str:
 def image_table(scores: pd.DataFrame) -> Table:
     """One row per image, the lowest Dice (or first score there is) first."""
     columns = [column for column in SCORES if column in scores]
+    names = {
+        key: head for key, head in (("name", "image"), ("patient", "patient")) if key in scores
+    }
     order = next((name for name in ("dice", "aji") if name in scores), "name")
     ranked = scores.sort_values(order, kind="stable", na_position="first")
     rows = [
-        [str(row["name"])] + [score_text(column, row[column]) for column in columns]
+        [str(row[key]) for key in names] + [score_text(key, row[key]) for key in columns]
         for _, row in ranked.iterrows()
     ]
-    return Table(["image"] + [SCORES[column][0] for column in columns], rows)
+    return Table([*names.values()] + [SCORES[column][0] for column in columns], rows)
 
 
 def score_text(column: str, value: Any) -> str:

@@ -12,10 +12,18 @@ from torch import Tensor
 from lotus.tasks.description import describe
 
 if TYPE_CHECKING:
-    from lotus.tasks.segmentation import SegmentationTask
+    from lotus.tasks.base import BaseTask
+
+PRETRAINED = {
+    "encoder_weights": None,
+    "weights": None,
+    "weights_backbone": None,
+    "pretrained": False,
+}
+"""Arguments by which common networks fetch pre-trained weights, and their value for none."""
 
 
-def segmenter_record(task: "SegmentationTask") -> dict[str, Any]:
+def segmenter_record(task: "BaseTask") -> dict[str, Any]:
     """Everything but weights that is needed to segment: plain data.
 
     Preprocessing and pixel size are those of the data module that the task was trained with; a
@@ -28,15 +36,23 @@ def segmenter_record(task: "SegmentationTask") -> dict[str, Any]:
         ValueError: the network can be described in neither way.
     """
     network = task.hparams.get("network")
+    network = network if isinstance(network, dict) else describe(task.network)
     data = getattr(task.trainer, "datamodule", None) if task._trainer is not None else None
     return {
-        "network": network if isinstance(network, dict) else describe(task.network),
+        "network": without_pretraining(network),
         "class_names": list(task.class_names),
         "in_channels": task.in_channels,
-        "instances": describe(task.instances),
+        "instances": describe(getattr(task, "instances", None)),
         "preprocessing": describe(getattr(data, "preprocessing", None)),
         "spacing_um": describe(getattr(data, "spacing_um", None)),
     }
+
+
+def without_pretraining(network: dict[str, Any]) -> dict[str, Any]:
+    """A network's description that fetches no weights: a checkpoint brings its own."""
+    arguments = network.get("init_args") or {}
+    fetched = {name: PRETRAINED[name] for name in arguments if name in PRETRAINED}
+    return {**network, "init_args": {**arguments, **fetched}}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -53,7 +69,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, BadZipFile, OSError, ValueError) as error:
         detail = " ".join(str(error).split())[:160]
-        raise ValueError(f"{path} is not a readable checkpoint: {detail}") from error
+        raise ValueError(
+            f"{path} is not a readable checkpoint ({detail}); remove it or give another"
+        ) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise ValueError(f"{path} is not a Lightning checkpoint: it has no state_dict")
     return checkpoint

@@ -21,7 +21,7 @@ from lotus.networks import (
 from lotus.tasks.gamma_plateau import GammaPlateau
 from lotus.tasks.segmentation import SegmentationTask
 from lotus.tasks.teacher import load_teacher
-from lotus.transforms import InstanceScheme
+from lotus.transforms import PixelClasses
 
 
 class DistillationTask(SegmentationTask):
@@ -54,7 +54,8 @@ class DistillationTask(SegmentationTask):
         loss: L_seg, as in SegmentationTask.
         optimizer: as in SegmentationTask.
         lr_scheduler: as in SegmentationTask.
-        instances: as in SegmentationTask; the teacher's must be of the same kind.
+        instances: as in SegmentationTask, one of pixel classes; the teacher's must be of the same
+            kind.
         inferer: as in SegmentationTask.
         initial_weights: a checkpoint that the student starts from, e.g. the teacher's own.
         alignment: how unpaired scores and features are compared.
@@ -85,7 +86,7 @@ class DistillationTask(SegmentationTask):
             parameters, lr=1e-3, weight_decay=1e-7
         ),
         lr_scheduler: LRSchedulerCallable | None = None,
-        instances: InstanceScheme | None = None,
+        instances: PixelClasses | None = None,
         inferer: Inferer | None = None,
         initial_weights: Path | None = None,
         alignment: Alignment | None = None,
@@ -242,7 +243,7 @@ class DistillationTask(SegmentationTask):
         target = self.instances.encode(batch["mask"], batch["instances"])
         # Comparing is several times faster than F.one_hot, which works on 64-bit integers.
         values = torch.arange(max(self.channels, 2), device=target.device)[:, None, None]
-        share = self._pool((target[:, None] == values).float())
+        share = self._pool((target == values).float())
         return (share.argmax(dim=1, keepdim=True) == values).float()
 
     @torch.no_grad()

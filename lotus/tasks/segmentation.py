@@ -4,25 +4,23 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_info
 from monai.inferers import Inferer, SlidingWindowInferer
-from monai.losses import DiceCELoss
 from numpy.typing import NDArray
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from lotus.metrics.segmentation import InstanceScores
-from lotus.tasks.checkpoint import read_checkpoint, segmenter_record, state_of
+from lotus.tasks.base import BaseTask
+from lotus.tasks.checkpoint import read_checkpoint, state_of
 from lotus.transforms import ConnectedComponents, InstanceScheme
 
 _log = logging.getLogger(__name__)
 
 
-class SegmentationTask(pl.LightningModule):
+class SegmentationTask(BaseTask):
     """Train one network on images and masks of one modality.
 
     Args:
@@ -30,17 +28,20 @@ class SegmentationTask(pl.LightningModule):
             finest first, for deep supervision.
         class_names: foreground classes, in the order of the mask's values from 1.
         in_channels: channels of the images.
-        loss: called with logits (B, K, Y, X) and target (B, 1, Y, X); soft Dice plus cross-entropy,
-            1:1, by default (LOTUS, L_seg).
+        loss: called with logits (B, K, Y, X) and the target (B, C, Y, X) of the instance scheme;
+            that of the scheme by default, of classes soft Dice plus cross-entropy, 1:1 (LOTUS,
+            L_seg).
         optimizer: from parameters to an optimizer.
         lr_scheduler: from an optimizer to a scheduler that steps every epoch.
         instances: how objects are written into the target and read from the probability.
         inferer: how an image of any size goes through the network in validation and test.
         initial_weights: a checkpoint of a SegmentationTask or DistillationTask whose network's
             weights this one starts from.
+        deep_supervision_decay: weight of each of several outputs in the loss relative to the one
+            before it, 0 < decay <= 1. 1 takes their plain mean; nnU-Net has 0.5.
 
     Raises:
-        ValueError: ``initial_weights`` of another architecture.
+        ValueError: ``initial_weights`` of another architecture, or a decay out of range.
         FileNotFoundError: ``initial_weights`` does not exist.
     """
 
@@ -57,21 +58,21 @@ class SegmentationTask(pl.LightningModule):
         instances: InstanceScheme | None = None,
         inferer: Inferer | None = None,
         initial_weights: Path | None = None,
+        deep_supervision_decay: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(network, class_names, in_channels, optimizer, lr_scheduler)
+        if not 0 < deep_supervision_decay <= 1:
+            raise ValueError(
+                f"deep_supervision_decay is above 0 and at most 1, got {deep_supervision_decay}"
+            )
         self.save_hyperparameters()
-        self.network = network
-        self.class_names = class_names
-        self.in_channels = in_channels
         self.instances = instances or ConnectedComponents()
         self.channels = self.instances.channels(len(class_names))
-        self.loss = loss or default_loss(self.channels)
-        self.optimizer = optimizer
-        self.lr_scheduler = lr_scheduler
+        self.loss = loss or self.instances.default_loss(len(class_names))
+        self.deep_supervision_decay = deep_supervision_decay
         self.inferer = inferer or SlidingWindowInferer(
             roi_size=(256, 256), sw_batch_size=4, overlap=0.25, mode="gaussian"
         )
-        self.val_scores, self.test_scores = InstanceScores(), InstanceScores()
         # Lightning's own mean is wrong where processes have unlike numbers of images.
         self.val_loss, self.test_loss = MeanMetric(), MeanMetric()
         if initial_weights is not None:
@@ -113,53 +114,35 @@ class SegmentationTask(pl.LightningModule):
         """Loss and scores of one image at native size."""
         return self._evaluate(batch, self.test_loss, self.test_scores)
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, NDArray[Any]]:
         """Label map and foreground probability of one image at native size."""
         return self._decode(self._infer(batch["image"]))
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss and the scores of the validation images."""
-        self._log_scores("val", self.val_loss, self.val_scores)
+        super().on_validation_epoch_end()
+        self._log_loss("val", self.val_loss)
 
     def on_test_epoch_end(self) -> None:
         """Log the loss and the scores of the test images."""
-        self._log_scores("test", self.test_loss, self.test_scores)
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The optimizer over what is trained, and its scheduler."""
-        trained = [weight for weight in self.parameters() if weight.requires_grad]
-        optimizer = self.optimizer(trained)
-        if self.lr_scheduler is None:
-            return optimizer
-        return [optimizer], [self.lr_scheduler(optimizer)]
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what segmenting needs besides weights: preprocessing, classes, pixel size."""
-        checkpoint["segmenter"] = segmenter_record(self)
+        super().on_test_epoch_end()
+        self._log_loss("test", self.test_loss)
 
     def segmentation_loss(self, output: Any, batch: dict[str, Any]) -> Tensor:
-        """L_seg of logits, or the mean over deep-supervision outputs, against a batch's truth."""
-        target = self.instances.encode(batch["mask"], batch["instances"])[:, None]
+        """L_seg of logits, or its weighted mean over several outputs, against a batch's truth."""
+        target = self.instances.encode(batch["mask"], batch["instances"])
         outputs = output if isinstance(output, list | tuple) else [output]
         losses = []
         for logits in outputs:
             resized = target
             if logits.shape[-2:] != target.shape[-2:]:
                 size = logits.shape[-2:]
-                resized = nn.functional.interpolate(target.float(), size, mode="nearest").long()
+                resized = nn.functional.interpolate(target.float(), size, mode="nearest")
+                resized = resized.to(target.dtype)
             losses.append(self.loss(logits.float(), resized))
-        return torch.stack(losses).mean()
-
-    def _log_training_loss(self, loss: Tensor, batch_size: int) -> None:
-        self.log(
-            "train_loss",
-            loss,
-            on_step=False,
-            on_epoch=True,
-            prog_bar=True,
-            batch_size=batch_size,
-            sync_dist=True,
-        )
+        steps = torch.arange(len(losses), device=target.device)
+        weights = self.deep_supervision_decay**steps
+        return (torch.stack(losses) * weights).sum() / weights.sum()
 
     def _evaluate(
         self, batch: dict[str, Any], loss: MeanMetric, scores: InstanceScores
@@ -177,37 +160,17 @@ class SegmentationTask(pl.LightningModule):
     def _decode(self, logits: Tensor) -> dict[str, NDArray[Any]]:
         if len(logits) != 1:
             raise ValueError(f"images are scored one at a time, got a batch of {len(logits)}")
-        probability = probabilities(logits)[0].cpu().numpy()
+        probability = self.instances.activate(logits)[0].cpu().numpy()
+        labels = self.instances.decode(probability)
         return {
-            "labels": self.instances.decode(probability),
+            "labels": labels,
             "probability": self.instances.foreground(probability),
+            "classes": self.instances.classes(probability, labels),
         }
 
-    def _log_scores(self, stage: str, loss: MeanMetric, scores: InstanceScores) -> None:
-        values = {"loss": loss.compute(), **scores.compute()}
-        self.log_dict({f"{stage}_{name}": value.float() for name, value in values.items()})
+    def _log_loss(self, stage: str, loss: MeanMetric) -> None:
+        self.log(f"{stage}_loss", loss.compute())
         loss.reset()
-        scores.reset()
-
-
-def default_loss(channels: int) -> nn.Module:
-    """Soft Dice plus cross-entropy, 1:1: of a sigmoid for one channel, else of a softmax.
-
-    Dice is taken per image, so that the mean over processes is that of the joined batch. The
-    released LOTUS code takes the Dice of the thresholded mask, which has no gradient.
-    """
-    loss: nn.Module = (
-        DiceCELoss(sigmoid=True)
-        if channels == 1
-        else DiceCELoss(softmax=True, to_onehot_y=True, include_background=False)
-    )
-    return loss
-
-
-def probabilities(logits: Tensor) -> Tensor:
-    """Sigmoid of one channel, softmax of several, in float32; (B, K, Y, X)."""
-    logits = logits.float()
-    return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
 
 
 def start_from(network: nn.Module, checkpoint: Path) -> None:

@@ -5,7 +5,13 @@ Each random transform lives in a module of its own and is named in YAML by its f
 """
 
 from lotus.transforms.enhancement import SRMicroCTEnhancement, bone_mask, enhance_slice
-from lotus.transforms.instances import BoundaryWatershed, ConnectedComponents, InstanceScheme
+from lotus.transforms.flows import FlowField
+from lotus.transforms.instances import (
+    BoundaryWatershed,
+    ConnectedComponents,
+    InstanceScheme,
+    PixelClasses,
+)
 from lotus.transforms.intensity_range import (
     DtypeRange,
     IntensityRange,
@@ -19,9 +25,11 @@ __all__ = [
     "BoundaryWatershed",
     "ConnectedComponents",
     "DtypeRange",
+    "FlowField",
     "InstanceScheme",
     "IntensityRange",
     "PercentileRange",
+    "PixelClasses",
     "Preprocessing",
     "SRMicroCTEnhancement",
     "bone_fractions",

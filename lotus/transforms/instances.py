@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from monai.losses import DiceCELoss
 from numpy.typing import NDArray
 from skimage.segmentation import watershed
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
 from lotus.metrics.functional import connected_components, without_small
@@ -16,7 +17,11 @@ BACKGROUND, INTERIOR, BOUNDARY = 0, 1, 2
 
 
 class InstanceScheme(ABC):
-    """How objects are written into a per-pixel target and read from a probability map."""
+    """How objects are written into a per-pixel target and read from a network's output.
+
+    The network's raw output is turned by :meth:`activate` into maps that may be averaged over
+    overlapping windows; ``foreground`` and ``decode`` read those.
+    """
 
     @abstractmethod
     def channels(self, n_classes: int) -> int:
@@ -25,6 +30,20 @@ class InstanceScheme(ABC):
         Raises:
             ValueError: If the scheme cannot represent that many classes.
         """
+
+    def classes(
+        self, probability: NDArray[Any], labels: NDArray[np.integer[Any]]
+    ) -> NDArray[np.uint8]:
+        """Class of each pixel.
+
+        Args:
+            probability: ``(K, Y, X)`` as for :meth:`decode`.
+            labels: ``(Y, X)``, what it decoded to.
+
+        Returns:
+            uint8 ``(Y, X)``: 0 background; in objects 1, the only class, unless a scheme has more.
+        """
+        return np.asarray(labels > 0, np.uint8)
 
     @abstractmethod
     def encode(self, mask: Tensor, instances: Tensor) -> Tensor:
@@ -35,26 +54,60 @@ class InstanceScheme(ABC):
             instances: int32 ``(B, Y, X)``, object number per pixel, 0 is background.
 
         Returns:
-            int64 ``(B, Y, X)`` in ``[0, max(K, 2))``.
+            ``(B, C, Y, X)``, what the scheme's loss compares the network's output with.
         """
 
     @abstractmethod
+    def default_loss(self, n_classes: int) -> nn.Module:
+        """The usual loss of raw output ``(B, K, Y, X)`` and target ``(B, C, Y, X)``."""
+
+    @abstractmethod
+    def activate(self, logits: Tensor) -> Tensor:
+        """Float32 ``(B, K, Y, X)`` from the network's raw output of that shape."""
+
+    @abstractmethod
     def foreground(self, probability: NDArray[Any]) -> NDArray[np.float32]:
-        """Probability of any object, float32 ``(Y, X)``, from ``(K, Y, X)``."""
+        """Probability of any object, float32 ``(Y, X)``, from activated ``(K, Y, X)``."""
 
     @abstractmethod
     def decode(self, probability: NDArray[Any]) -> NDArray[np.int32]:
-        """Objects of a probability map.
+        """Objects of an image.
 
         Args:
-            probability: ``(K, Y, X)``, sigmoid where K = 1, softmax over K otherwise.
+            probability: activated output ``(K, Y, X)``.
 
         Returns:
             int32 ``(Y, X)`` label map, 0 background, objects 1..N without gaps.
         """
 
 
-class ConnectedComponents(InstanceScheme):
+class PixelClasses(InstanceScheme):
+    """Schemes that give every pixel one class: targets are int64 ``(B, 1, Y, X)`` class indices.
+
+    One network output is the logit of the only foreground class, several are those of a softmax
+    over all classes.
+    """
+
+    def default_loss(self, n_classes: int) -> nn.Module:
+        """Soft Dice plus cross-entropy, 1:1: of a sigmoid for one output, else of a softmax.
+
+        Dice is taken per image, so that the mean over processes is that of the joined batch. The
+        released LOTUS code takes the Dice of the thresholded mask, which has no gradient.
+        """
+        loss: nn.Module = (
+            DiceCELoss(sigmoid=True)
+            if self.channels(n_classes) == 1
+            else DiceCELoss(softmax=True, to_onehot_y=True, include_background=False)
+        )
+        return loss
+
+    def activate(self, logits: Tensor) -> Tensor:
+        """Sigmoid of one output, softmax of several; see :meth:`InstanceScheme.activate`."""
+        logits = logits.float()
+        return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
+
+
+class ConnectedComponents(PixelClasses):
     """Objects are the 8-connected components of the foreground; touching objects merge."""
 
     def __init__(self, minimum_size: int = 0, threshold: float = 0.5) -> None:
@@ -80,7 +133,7 @@ class ConnectedComponents(InstanceScheme):
 
     def encode(self, mask: Tensor, instances: Tensor) -> Tensor:
         """The class mask itself; see :meth:`InstanceScheme.encode`."""
-        return mask.long()
+        return mask.long()[:, None]
 
     def foreground(self, probability: NDArray[Any]) -> NDArray[np.float32]:
         """The sigmoid output, or one minus the background's softmax."""
@@ -88,13 +141,21 @@ class ConnectedComponents(InstanceScheme):
             return np.asarray(probability[0], np.float32)
         return np.asarray(1.0 - probability[0], np.float32)
 
+    def classes(
+        self, probability: NDArray[Any], labels: NDArray[np.integer[Any]]
+    ) -> NDArray[np.uint8]:
+        """The likeliest foreground class in objects; see :meth:`InstanceScheme.classes`."""
+        first = 0 if len(probability) == 1 else 1
+        likeliest = probability[first:].argmax(axis=0) + 1
+        return np.where(labels > 0, likeliest, 0).astype(np.uint8)
+
     def decode(self, probability: NDArray[Any]) -> NDArray[np.int32]:
         """Components of the thresholded foreground; see :meth:`InstanceScheme.decode`."""
         foreground = self.foreground(probability) >= self.threshold
         return connected_components(foreground, self.minimum_size)
 
 
-class BoundaryWatershed(InstanceScheme):
+class BoundaryWatershed(PixelClasses):
     """Background, interior and inner boundary, so that touching objects stay apart.
 
     Interiors of different objects never touch, hence their components are seeds; a watershed on
@@ -141,7 +202,7 @@ class BoundaryWatershed(InstanceScheme):
         target = torch.where(interior, INTERIOR, BOUNDARY)
         target[instances == 0] = BACKGROUND
         target.view(-1)[_seeds_of_thin_objects(instances, interior, depth)] = INTERIOR
-        return target
+        return target[:, None]
 
     def foreground(self, probability: NDArray[Any]) -> NDArray[np.float32]:
         """Interior plus boundary probability."""

@@ -25,6 +25,7 @@ class Images(Dataset):
         sample = {
             "image": image,
             "name": self.names[index],
+            "patient": f"patient of {self.names[index]}",
             "spacing_um": torch.tensor(self.spacing, dtype=torch.float32),
         }
         return {**sample, "instances": instances} if self.annotated else sample

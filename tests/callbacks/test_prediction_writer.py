@@ -31,7 +31,11 @@ def test_a_test_writes_label_maps_previews_and_scores(make_trainer, tmp_path, ma
     expected = evaluate_folders(
         tmp_path / "predictions", tmp_path / "targets", "instances", pixel_size_um=0.5
     )
-    pd.testing.assert_frame_equal(scores, expected, check_dtype=False)
+    assert list(scores) == [*expected, "patient"]
+    pd.testing.assert_frame_equal(scores[list(expected)], expected, check_dtype=False)
+    patients = ["patient of a", "patient of b.1", "patient of c"]
+    assert scores["patient"].tolist()[:3] == patients
+    assert (tmp_path / "scores.csv").read_text().splitlines()[-1].endswith(",")
     assert scores["name"].tolist() == ["a", "b.1", "c", "mean"]
     assert scores["dice"].tolist()[:2] == [1.0, 1.0]
     assert np.isnan(scores["dice"][2])
@@ -83,6 +87,7 @@ def test_two_processes_score_all_images_once(make_trainer, tmp_path, make_task, 
     assert len(names_in(tmp_path / "predictions")) == 5
     scores = pd.read_csv(tmp_path / "scores.csv")
     assert scores["name"].tolist() == ["a", "b", "c", "d", "e", "mean"]
+    assert scores["patient"].tolist()[:-1] == [f"patient of {name}" for name in "abcde"]
 
 
 def test_previews_keep_colour_where_there_is_some():

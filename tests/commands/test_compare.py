@@ -1,11 +1,24 @@
 """`lotus compare` from the command line."""
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from lotus.cli import main
 
+COLOURS = ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73))
 PATIENTS = ["a", "a", "b", "b", "c", "d"]
+
+
+def save(scores, path):
+    """Write scores as a run does: with a row of means at the end."""
+    mean = scores.mean(numeric_only=True).to_frame().T.assign(name="mean")
+    pd.concat([scores, mean]).to_csv(path, index=False)
+
+
+def load(path):
+    return pd.read_csv(path).iloc[:-1]
 
 
 @pytest.fixture
@@ -22,7 +35,7 @@ def runs(tmp_path):
         (tmp_path / name).mkdir()
         frame = {"name": list("uvwxyz"), "n_true": 5, "dice": dice, "hd": distances}
         scores = pd.DataFrame({**frame, "aji": dice, "pq": dice, "patient": PATIENTS})
-        scores.to_csv(tmp_path / name / "scores.csv", index=False)
+        save(scores, tmp_path / name / "scores.csv")
     return [f"{name}={tmp_path / name}" for name in tables]
 
 
@@ -38,7 +51,7 @@ def test_the_table_of_a_paper(runs, capsys):
     assert "**" not in other.split("|")[2]
     assert "over 4 patients" in lines[-1]
     assert "against lotus" in lines[-1]
-    assert lines[-1].endswith("Undefined and left out: other: 1 of HD (px).")
+    assert lines[-1].endswith("Undefined and left out: other HD (px) in 1 image (n = 3).")
 
 
 def test_files(runs, tmp_path, capsys):
@@ -55,6 +68,30 @@ def test_files(runs, tmp_path, capsys):
     assert latex.count(r"\\") == 1 + 3 + 1 + 3
     assert r"\textbf{80.17 $\pm$" in latex
     assert "%" not in latex.replace(r"\%", "")
+    images = pd.read_csv(out / "per_image.csv")
+    assert list(images) == ["name", "patient", "method", "dice", "hd", "aji", "pq"]
+    assert images["method"].value_counts().to_dict() == dict.fromkeys(
+        ["student", "other", "lotus"], 6
+    )
+    assert images["patient"].tolist() == PATIENTS * 3
+    assert np.isnan(images["hd"][11])
+
+
+def test_box_plots(runs, tmp_path, capsys):
+    """Every panel has boxes in the colours of the methods; one score less is one panel less."""
+    drawn = []
+    for scores in (["dice", "hd", "aji"], ["dice", "hd"]):
+        assert main(["compare", *runs, "--output", str(tmp_path), "--scores", *scores]) == 0
+        drawn.append(np.array(Image.open(tmp_path / "comparison.png").convert("RGB")))
+    for picture, rows in zip(drawn, (2, 1), strict=True):
+        quarters = [
+            part for row in np.array_split(picture, rows) for part in np.array_split(row, 2, axis=1)
+        ]
+        # Blue, vermilion and green of Okabe and Ito, as solid lines.
+        has_boxes = [
+            all((part == colour).all(axis=2).sum() > 100 for colour in COLOURS) for part in quarters
+        ]
+        assert has_boxes == ([True, True, True, False] if rows == 2 else [True, True])
 
 
 @pytest.mark.parametrize(
@@ -72,3 +109,27 @@ def test_bad_arguments(runs, arguments, message, capsys):
 def test_two_runs_of_one_name(runs, tmp_path, capsys):
     assert main(["compare", str(tmp_path / "lotus"), str(tmp_path / "student/../lotus")]) == 2
     assert "two runs have the same name" in capsys.readouterr().err
+
+
+def test_runs_that_were_scored_on_other_images(runs, tmp_path, capsys):
+    path = tmp_path / "student/scores.csv"
+    scores = load(path)
+    save(scores.assign(name=[*"uvwxy", "other"]), path)
+    assert main(["compare", *runs]) == 2
+    assert "image other was scored for student and not for other" in capsys.readouterr().err
+    save(scores.assign(n_true=[5, 5, 4, 5, 3, 5]), path)
+    assert main(["compare", *runs, "--output", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "image w has 4 true objects for student and 5 for other: the targets differ" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_of_an_older_version_has_no_patients(runs, tmp_path, capsys):
+    path = tmp_path / "other/scores.csv"
+    save(load(path).drop(columns="patient"), path)
+    assert main(["compare", *runs]) == 2
+    assert (
+        "patients of other are not in its scores.csv; use --unit image" in capsys.readouterr().err
+    )
+    assert main(["compare", *runs, "--unit", "image"]) == 0
+    assert "over 6 images" in capsys.readouterr().out

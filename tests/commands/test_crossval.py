@@ -2,15 +2,18 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from data_modules.manifest import read_manifest
+from data_modules.manifest import read_manifest, write_manifest
 from data_modules.splits import load_splits
 from lotus.cli import main
+from lotus.commands.crossval import CrossValidation
 from lotus.evaluation.folders import evaluate_folders
 from tests.conftest import tiny_arguments
+from tests.test_bad_input import contents, full_disk, truncate
 
 FOLDS = 2
 
@@ -106,3 +109,99 @@ def test_what_cannot_be_a_cross_validation_is_refused(finished, tmp_path, capsys
     splits["splits"].pop()
     (copy / "splits.json").write_text(json.dumps(splits))
     assert "is tested by 0 folds" in refusal()
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of the finished cross-validation, to be damaged, and what runs it again."""
+    arguments, folder = finished
+    shutil.copytree(folder, tmp_path / "crossval/cv")
+    at = arguments.index("--runs") + 1
+    return [*arguments[:at], str(tmp_path), *arguments[at + 1 :]], tmp_path / "crossval/cv"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["predictions", "targets"])
+def test_a_damaged_file_of_a_fold_is_named_with_the_remedy(kind, copied, capsys):
+    arguments, folder = copied
+    scores = (folder / "scores.csv").read_bytes()
+    damaged = sorted((folder / "fold1" / kind).iterdir())[0]
+    content = damaged.read_bytes()
+    damaged.unlink()  # the gathered file is the same one
+    damaged.write_bytes(content)
+    truncate(damaged)
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"lotus crossval: {folder / 'fold1'}: {damaged}")
+    assert "truncated" in said
+    assert said.endswith("; remove the folder to run the fold again\n")
+    assert said.count("\n") == 1
+    assert (folder / "scores.csv").read_bytes() == scores
+
+
+@pytest.mark.slow
+def test_the_scores_of_a_fold_are_not_believed(copied):
+    """They come from the predictions, so that it does not matter that a fold's table was cut."""
+    arguments, folder = copied
+    scores = pd.read_csv(folder / "scores.csv")
+    table = folder / "fold1/scores.csv"
+    table.write_bytes(table.read_bytes()[:100])
+    (folder / "scores.csv").unlink()
+    assert main(arguments) == 0
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "scores.csv"), scores)
+    assert main(["compare", f"a={folder / 'fold0'}", f"b={folder / 'fold1'}"]) == 2
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_of_an_unfinished_fold_is_named(copied, capsys):
+    arguments, folder = copied
+    (folder / "fold1/scores.csv").unlink()
+    last = folder / "fold1/checkpoints/last.ckpt"
+    last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert f"{folder / 'fold1'}: " in said
+    assert f"{last} is not a readable checkpoint" in said
+    assert "remove it or give another" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_full_disk_leaves_the_older_scores(copied, capsys):
+    arguments, folder = copied
+    largest = max(path.stat().st_size for path in (folder / "splits").iterdir())
+    tables = {name: (folder / name).read_bytes() for name in ("scores.csv", "fold_scores.csv")}
+    assert largest < len(tables["scores.csv"])
+    before = contents(folder).keys()
+    with full_disk(largest):
+        assert main(arguments) == 2
+    assert capsys.readouterr().err == f"lotus crossval: {folder / 'scores.csv'}: File too large\n"
+    assert {name: (folder / name).read_bytes() for name in tables} == tables
+    assert contents(folder).keys() == before
+
+
+def test_fewer_patients_than_folds(tiny_manifest, tmp_path, capsys):
+    arguments = crossval_arguments("student", tiny_manifest, tmp_path)
+    arguments[arguments.index("--folds") + 1] = "11"
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == (
+        "lotus crossval: 11 folds need as many patients with histology images; found 10: give "
+        "fewer folds\n"
+    )
+    assert contents(tmp_path) == {}
+
+
+def test_a_group_with_one_patient(tiny_manifest, tmp_path):
+    """It is tested by one fold, which then has none of the group to learn from."""
+    records = [
+        replace(record, group="rare" if record.patient == "P3" else record.group)
+        for record in read_manifest(tiny_manifest)
+    ]
+    write_manifest(tmp_path / "manifest.csv", records)
+    arguments = tiny_arguments("student", tmp_path / "manifest.csv", tmp_path / "runs")[1:]
+    planned = CrossValidation.plan(tmp_path / "cv", arguments, 5, 0)
+    groups = [{record.group for record in fold} for fold in planned.tested]
+    assert sum("rare" in found for found in groups) == 1
+    assert sorted(r.name for fold in planned.tested for r in fold) == sorted(
+        record.name for record in records if record.modality == "sr_microct"
+    )

@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from lotus.cli import main
-from lotus.imaging import read_label_map, write_image
+from lotus.imaging import read_image, read_label_map, write_image
 from lotus.tasks.precision import computes_bfloat16
 
 
@@ -21,8 +21,8 @@ def image(tmp_path: Path) -> Path:
     return tmp_path / "image.tif"
 
 
-def checkpoint_at(path: Path, scheme: str, channels: int) -> Path:
-    """A checkpoint whose network's only weight is logit = 20 * (grey value - 0.5) per output."""
+def checkpoint_at(path: Path, scheme: str, channels: int, threshold: float = 0.5) -> Path:
+    """A checkpoint whose network is logit = 20 * (grey value - threshold) per output."""
     weight = torch.full((channels, 1, 1, 1), 20.0)
     network = {"in_channels": 1, "out_channels": channels, "kernel_size": 1}
     record = {
@@ -33,7 +33,8 @@ def checkpoint_at(path: Path, scheme: str, channels: int) -> Path:
         "preprocessing": {"class_path": "lotus.transforms.DtypeRange", "init_args": {}},
         "spacing_um": None,
     }
-    state = {"network.weight": weight, "network.bias": torch.full((channels,), -10.0)}
+    state = {"network.weight": weight, "network.bias": torch.full((channels,), -20.0 * threshold)}
+    path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"state_dict": state, "segmenter": record}, path)
     return path
 
@@ -119,4 +120,52 @@ def test_bad_input_is_one_line_and_status_2(
     error = capsys.readouterr().err.strip()
     assert words in error
     assert "\n" not in error
+    assert not (tmp_path / "out").exists()
+
+
+def cross_validation_at(folder: Path, thresholds: list[float]) -> list[Path]:
+    """The checkpoints of a cross-validation whose folds' networks have unlike thresholds."""
+    (folder / "splits").mkdir(parents=True)
+    paths = []
+    for fold, threshold in enumerate(thresholds):
+        (folder / "splits" / f"fold{fold}.json").touch()
+        path = folder / f"fold{fold}" / "checkpoints" / "best.ckpt"
+        paths.append(checkpoint_at(path, "ConnectedComponents", 1, threshold))
+    return paths
+
+
+def test_folds_are_an_ensemble(tmp_path, image):
+    cross_validation_at(tmp_path / "cv", [0.3, 0.4, 0.8])
+    out = tmp_path / "out"
+    assert segment(image, "--checkpoint", tmp_path / "cv", "--output", out, "--window", 64) == 0
+    grey = read_image(image).array.squeeze() / 255
+    expected = np.mean([1 / (1 + np.exp(-20 * (grey - t))) for t in (0.3, 0.4, 0.8)], axis=0)
+    found = read_image(out / "image_probability.tif").array.squeeze()
+    np.testing.assert_allclose(found, 255 * expected, atol=1)
+
+
+def test_a_run_folder_stands_for_its_best_checkpoint(tmp_path, image):
+    for name, threshold in (("best", 0.3), ("last", 0.7)):
+        path = tmp_path / "run/checkpoints" / f"{name}.ckpt"
+        checkpoint_at(path, "ConnectedComponents", 1, threshold)
+    for given, out in (("run", "a"), ("run/checkpoints/best.ckpt", "b")):
+        arguments = ("--checkpoint", tmp_path / given, "--output", tmp_path / out)
+        assert segment(image, *arguments, "--window", 64) == 0
+    a, b = (read_label_map(tmp_path / out / "image_labels.tif") for out in "ab")
+    np.testing.assert_array_equal(a, b)
+
+
+def test_what_makes_no_ensemble(tmp_path, image, capsys):
+    paths = cross_validation_at(tmp_path / "cv", [0.3, 0.4])
+    arguments = (image, "--checkpoint", tmp_path / "cv", "--output", tmp_path / "out")
+    checkpoint_at(paths[1], "BoundaryWatershed", 3)
+    assert segment(*arguments) == 2
+    assert "make no ensemble: their" in capsys.readouterr().err
+    paths[1].unlink()
+    assert segment(*arguments) == 2
+    assert f"no checkpoint at {paths[1]}: run the cross-validation" in capsys.readouterr().err
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert segment(image, "--checkpoint", empty, "--output", tmp_path / "out") == 2
+    assert "neither a run nor a cross-validation" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

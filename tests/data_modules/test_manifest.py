@@ -155,6 +155,14 @@ def test_duplicate_image_and_shared_mask(folder):
     assert any("row 4, column mask" in problem for problem in found)
 
 
+def test_two_modalities_of_one_field_may_share_its_mask(folder):
+    write_image(folder / "ct/a.png", np.eye(6, 8, dtype=np.uint8))
+    same_field = "ct/a.png,a_mask.png,instances,sr_microct,p1,healthy,0.5,,train"
+    assert len({record.mask for record in read_manifest(write(folder, GOOD, same_field))}) == 1
+    (problem,) = problems(folder, GOOD, same_field.replace(",p1,", ",p2,"))
+    assert problem.endswith("expected a mask of its own (row 2 has this one)")
+
+
 def test_patient_in_two_splits_over_modalities(folder):
     (problem,) = problems(folder, GOOD, "b.png,,binary,sr_microct,p1,healthy,,,test")
     assert problem == (

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lotus.evaluation.comparison import compare_methods, read_scores
+from lotus.evaluation.comparison import compare_methods, per_image, read_scores
 
 IMAGES = ["a1", "a2", "b1", "c1"]
 PATIENTS = ["a", "a", "b", "c"]
@@ -48,11 +48,44 @@ def test_the_best_is_the_highest_or_the_nearest():
     assert [name for name in cells if cells[name]["hd"].is_best] == ["other"]
 
 
+def test_equal_methods_are_all_the_best():
+    # The same scores on other images: 0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1 in floating point.
+    dice = [0.1, 0.2, 0.3, 0.7]
+    tied = {"LOTUS": table(dice), "other": table(dice[::-1]), "worse": table([0.1, 0.2, 0.3, 0.6])}
+    cells = compare_methods(tied, "LOTUS", ["dice"], unit="image").cells
+    assert [name for name in cells if cells[name]["dice"].is_best] == ["LOTUS", "other"]
+
+
 def test_undefined_units_are_counted():
     cell = compare_methods(METHODS, "LOTUS", ["hd"]).cells["student"]["hd"]
-    assert cell.undefined == 1
+    assert (cell.undefined, cell.undefined_images) == (1, 1)
     assert cell.mean == pytest.approx(6.5)
     assert cell.test.n == 2
+
+
+def test_an_undefined_image_of_a_defined_patient_is_counted():
+    hd = (np.nan, 8.0, 5.0, 3.0)
+    methods = {"LOTUS": METHODS["LOTUS"], "student": table([0.5] * 4, hd)}
+    cell = compare_methods(methods, "LOTUS", ["hd"]).cells["student"]["hd"]
+    assert (cell.undefined, cell.undefined_images) == (0, 1)
+    assert cell.mean == pytest.approx(np.mean([8, 5, 3]))
+
+
+def test_distances_that_stand_at_the_diagonal_are_counted():
+    empty = table([0.0, 0.5, 0.5, 0.5], n_true=[3, 0, 0, 2]).assign(n_pred=[0, 4, 0, 2])
+    cells = compare_methods({"LOTUS": empty}, "LOTUS", ["dice", "hd"]).cells["LOTUS"]
+    assert (cells["hd"].replaced_images, cells["dice"].replaced_images) == (2, 0)
+
+
+def test_all_images_of_all_methods():
+    found = per_image(
+        {"b": METHODS["LOTUS"], "a": table([0.1] * 4).drop(columns="patient")}, ["hd"]
+    )
+    assert list(found) == ["name", "patient", "method", "hd"]
+    assert found["method"].tolist() == ["b"] * 4 + ["a"] * 4
+    assert found["name"].tolist() == IMAGES * 2
+    assert found["patient"].tolist()[:4] == PATIENTS
+    assert found["hd"].tolist()[:4] == [4.0, 6.0, 5.0, 9.0]
 
 
 def test_holm_goes_over_the_methods_of_a_score():
@@ -87,10 +120,30 @@ def test_unknown_reference_and_unit():
 def test_reading(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"has no scores\.csv"):
         read_scores(tmp_path)
-    rows = METHODS["LOTUS"].reset_index()
-    rows.loc[len(rows)] = ["mean", 3, 0.7, 6.0, np.nan]
+    # Names that pandas would take for a number or for nothing.
+    scores = METHODS["LOTUS"].set_axis(["001", "NA", "b1", "c1"]).rename_axis("name")
+    scores["patient"] = ["07", "07", "nan", "c"]
+    rows = scores.reset_index()
+    rows.loc[len(rows)] = ["mean", 3, 0.7, 6.0, ""]
     rows.to_csv(tmp_path / "scores.csv", index=False)
-    pd.testing.assert_frame_equal(read_scores(tmp_path), METHODS["LOTUS"], check_dtype=False)
-    pd.concat([rows, rows]).to_csv(tmp_path / "scores.csv", index=False)
-    with pytest.raises(ValueError, match="image a1 is there twice"):
+    pd.testing.assert_frame_equal(read_scores(tmp_path), scores, check_dtype=False)
+    pd.concat([rows.iloc[:-1], rows]).to_csv(tmp_path / "scores.csv", index=False)
+    with pytest.raises(ValueError, match="image 001 is there twice"):
         read_scores(tmp_path)
+
+
+@pytest.mark.parametrize("lost", [1, 4, 30])
+def test_a_table_that_was_cut_off(lost, tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("name,n_true,dice\na,1,0.25\nb,2,0.5\nmean,1.5,0.375\n")
+    assert list(read_scores(tmp_path)["dice"]) == [0.25, 0.5]
+    path.write_text(path.read_text()[:-lost])
+    with pytest.raises(ValueError, match=r"scores\.csv was cut off: its last row is not 'mean'"):
+        read_scores(tmp_path)
+
+
+def test_a_table_of_something_else(tmp_path):
+    for text in ("", "a\n", "name,dice\na,high\nmean,high\n"):
+        (tmp_path / "scores.csv").write_text(text)
+        with pytest.raises(ValueError, match=r"scores\.csv is not a table of scores"):
+            read_scores(tmp_path)

@@ -190,3 +190,22 @@ def test_folders_without_files_and_stems_twice_are_refused(folders, tmp_path):
     Image.fromarray(discs(0).astype(np.uint8)).save(targets / "a.png")
     with pytest.raises(ValueError, match=r"a\.png and .*a\.tif are both called a"):
         evaluate_folders(predictions, targets, kind="binary")
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_table_in_the_same_order(tmp_path, monkeypatch):
+    monkeypatch.setattr("lotus.evaluation.processes.ITEMS_PER_PROCESS", 2)
+    for number in range(5):
+        for folder, seed in (("predictions", number), ("targets", number + 1)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            tifffile.imwrite(tmp_path / folder / f"{9 - number}.tif", discs(seed))
+    folders = tmp_path / "predictions", tmp_path / "targets"
+    options = {"kind": "instances", "pixel_size_um": 0.5, "extra_scores": lotus2024_scores}
+    alone = evaluate_folders(*folders, **options)
+    together = evaluate_folders(*folders, **options, processes=2)
+    assert together["name"].tolist() == ["5", "6", "7", "8", "9", "mean"]
+    pd.testing.assert_frame_equal(together, alone, check_exact=True)
+    # What is wrong with a file is said as in one process.
+    (tmp_path / "predictions/7.tif").write_bytes(b"II*\0")
+    with pytest.raises(ValueError, match=r"predictions/7\.tif"):
+        evaluate_folders(*folders, **options, processes=2)

@@ -22,7 +22,7 @@ def grey_threshold() -> Callable[..., Segmenter]:
             network.weight.fill_(20.0 / network.in_channels)
             network.bias.fill_(-10.0)
         settings = {
-            "network": network.eval(),
+            "networks": [network.eval()],
             "preprocessing": DtypeRange(),
             "instances": ConnectedComponents(),
             "class_names": ["lacuna"],

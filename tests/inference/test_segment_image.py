@@ -128,7 +128,9 @@ def test_objects_of_several_classes_get_the_most_probable_one(tmp_path, grey_thr
     image[10:90, 5:15, 0] = 255
     image[40:140, 30:50, 1] = 255
     tifffile.imwrite(tmp_path / "image.tif", image)
-    segmenter = grey_threshold(network=TwoClasses(), class_names=["lacuna", "canal"], in_channels=3)
+    segmenter = grey_threshold(
+        networks=[TwoClasses()], class_names=["lacuna", "canal"], in_channels=3
+    )
     found = segment_image(segmenter, tmp_path / "image.tif", tmp_path, OPTIONS, quiet)
     assert found.count == 2
     table = pd.read_csv(tmp_path / "image_objects.csv")
@@ -300,7 +302,7 @@ def test_an_interrupted_run_leaves_earlier_results_alone(tmp_path, grey_threshol
     out = tmp_path / "out"
     segment_image(grey_threshold(), tmp_path / "image.tif", out, OPTIONS, quiet)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    segmenter = grey_threshold(network=FailsAfter(3, error))
+    segmenter = grey_threshold(networks=[FailsAfter(3, error)])
     with pytest.raises(type(error)):
         segment_image(segmenter, tmp_path / "image.tif", out, OPTIONS, quiet)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
@@ -353,7 +355,7 @@ def test_watershed_keeps_touching_objects_of_a_real_slide_apart(
             return torch.cat((-depth, depth - 1, 1 - depth.abs()), 1)
 
     segmenter = grey_threshold(
-        network=Darkness(), in_channels=3, instances=BoundaryWatershed(minimum_size=20)
+        networks=[Darkness()], in_channels=3, instances=BoundaryWatershed(minimum_size=20)
     )
     options = SegmentOptions(progress=False)
     found = segment_image(segmenter, slide, tmp_path, options, quiet)

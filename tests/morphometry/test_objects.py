@@ -127,10 +127,31 @@ def test_bad_arguments():
         object_table(labels.astype(float))
     with pytest.raises(ValueError, match="2-D"):
         object_table(np.zeros((2, 2, 2), int))
+    with pytest.raises(ValueError, match="labels from 0, not -3"):
+        object_table(labels - 3)
     with pytest.raises(ValueError, match="probability"):
         object_table(labels, np.zeros((2, 2)))
     with pytest.raises(ValueError, match="pixel size"):
         object_table(labels, spacing_um=(0.0, 1.0))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**16), sigma=st.sampled_from([0.0, 0.7, 1.5, 4.0]))
+def test_shapes_are_those_of_scikit_image(seed, sigma):
+    random = np.random.default_rng(seed)
+    height, width = random.integers(1, 60, 2)
+    smooth = gaussian_filter(random.random((height, width)), sigma)
+    labels, _ = label(smooth > np.quantile(smooth, random.uniform(0.1, 0.9)))
+    labels = labels * random.integers(1, 4)
+    if sigma == 0:
+        labels = random.integers(0, 5, (height, width))
+    table = object_table(labels)
+    names = ("label", "bbox", "area", "perimeter_crofton", "solidity")
+    reference = regionprops_table(labels, properties=names)
+    box = [f"{side}_px" for side in ("y_min", "x_min", "y_max", "x_max")]
+    found = ("label", *box, "area_px", "perimeter_px", "solidity")
+    for ours, theirs in zip(found, reference, strict=True):
+        np.testing.assert_allclose(table[ours], reference[theirs], rtol=1e-12)
 
 
 @pytest.mark.parametrize("spacing", [None, (0.5, 2.0)])

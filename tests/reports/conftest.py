@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from lotus.evaluation.folders import evaluate_folders, write_scores
+from lotus.evaluation.folders import add_patients, evaluate_folders, write_scores
 from lotus.imaging.raster import write_image, write_label_map
 
 
@@ -34,7 +34,8 @@ def build_run(run, spacing=(0.5, 0.5)):
         grey = np.linspace(0, 255, 60 * 80).reshape(60, 80).astype(np.uint8)
         write_image(run / "images" / f"{name}.png", grey)
     frame = evaluate_folders(run / "predictions", run / "targets", kind="instances")
-    write_scores(frame, run / "scores.csv")
+    patients = dict.fromkeys(IMAGES, "P4")
+    write_scores(add_patients(frame, patients), run / "scores.csv")
     rows = [
         {"lr-Adam": 0.001, "step": 0},
         {"epoch": 0, "step": 9, "val_dice": 0.25, "val_aji": 0.125},

@@ -59,7 +59,9 @@ def test_undefined_and_replaced_scores_are_counted(full_run, full_report):
     total = int(scores.loc[["empty", "nothing_found"], "undefined"].sum())
     assert scores.loc["nothing_found", "undefined"] >= 2  # both Hausdorff distances
     assert f"replaced by the image diagonal: {total}, in 2 of the images" in text
-    assert "undefined" in cells_of_image(text, "empty")
+    cells = cells_of_image(text, "empty")
+    assert cells[0] == "P4"
+    assert "undefined" in cells
 
 
 def cells_of_image(text, name):

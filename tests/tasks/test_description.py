@@ -4,7 +4,7 @@ import pytest
 import torch
 from monai.networks.nets import BasicUNet
 
-from lotus.networks import UNet
+from lotus.networks import DynUNet, SwinUNet, SwinUNETR, U2Net, UNet, UNetPlusPlus
 from lotus.tasks.description import build, describe
 from lotus.transforms import BoundaryWatershed, PercentileRange
 from lotus.transforms.degradation import Degraded
@@ -27,6 +27,24 @@ def test_nested_objects_keep_their_settings():
 def test_a_network_is_built_with_its_shape():
     network = build(describe(UNet(in_channels=1, out_channels=3, filters=(4, 8))))
     assert network(torch.rand(1, 1, 8, 8)).shape == (1, 3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        DynUNet(patch_size=32, filters=2),
+        SwinUNet(channels=4, depths=(1, 2), heads=(1, 2), window=4, drop_path=0.0),
+        SwinUNETR(filters=12),
+        U2Net(encoder_filters=[[2, 4]] * 6, decoder_filters=[[2, 4]] * 5),
+        UNetPlusPlus(filters=(4, 4, 4, 4, 4)),
+    ],
+    ids=lambda network: type(network).__name__,
+)
+def test_baselines_are_built_with_their_shapes(network):
+    again = build(describe(network))
+    again.load_state_dict(network.state_dict())
+    image = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(again.eval()(image), network.eval()(image))
 
 
 def test_paths_become_text():

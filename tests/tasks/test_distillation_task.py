@@ -157,7 +157,7 @@ def test_the_checkpoint_segments_without_the_teacher(distilled, tiny_teacher, tm
     assert not [name for name in names if name.startswith("teacher.")]
     segmenter = load_segmenter(copied, device="cpu")
     student = sum(weight.numel() for weight in UNet(filters=(4, 8)).parameters())
-    assert sum(weight.numel() for weight in segmenter.network.parameters()) == student
+    assert sum(weight.numel() for weight in segmenter.networks[0].parameters()) == student
 
 
 def test_the_exported_student_is_a_plain_segmentation_task(distilled):
@@ -169,7 +169,7 @@ def test_the_exported_student_is_a_plain_segmentation_task(distilled):
     assert {name.split(".")[0] for name in best["state_dict"]} > {"network", "projector"}
     task = SegmentationTask.load_from_checkpoint(distilled / "checkpoints/student.ckpt")
     image = torch.rand(1, 3, 16, 16)
-    expected = load_segmenter(distilled / "checkpoints/best.ckpt", "cpu").network(image)
+    expected = load_segmenter(distilled / "checkpoints/best.ckpt", "cpu").networks[0](image)
     torch.testing.assert_close(task.eval()(image), expected)
 
 

@@ -43,6 +43,23 @@ def test_deep_supervision_is_the_mean_over_outputs():
     torch.testing.assert_close(task.segmentation_loss([fine, coarse], batch), expected)
 
 
+def test_deep_supervision_weights_fall_by_the_decay_and_sum_to_one():
+    batch = random_batch()
+    fine, coarse = torch.randn(2, 1, 16, 16), torch.randn(2, 1, 8, 8)
+    small = {name: value[..., ::2, ::2] for name, value in batch.items()}
+    task = SegmentationTask(UNet(filters=(4, 8)), ["lacuna"], deep_supervision_decay=0.5)
+    terms = [task.segmentation_loss(fine, batch), task.segmentation_loss(coarse, small)]
+    # nnU-Net with three outputs: (1, 1/2, 1/4) / 1.75.
+    expected = (4 * terms[0] + 2 * terms[1] + terms[1]) / 7
+    torch.testing.assert_close(task.segmentation_loss([fine, coarse, coarse], batch), expected)
+
+
+@pytest.mark.parametrize("decay", [0.0, -0.5, 1.5])
+def test_a_decay_out_of_range_is_refused(decay):
+    with pytest.raises(ValueError, match=f"above 0 and at most 1, got {decay}"):
+        SegmentationTask(UNet(), ["lacuna"], deep_supervision_decay=decay)
+
+
 def test_wrong_number_of_output_channels_is_refused():
     task = SegmentationTask(UNet(out_channels=2), ["lacuna"])
     with pytest.raises(ValueError, match=r"gives 2 channels, but 1 class.* need 1"):
@@ -74,8 +91,8 @@ def test_a_checkpoint_alone_is_enough_to_segment(tiny_teacher):
     assert segmenter.class_names == ["lacuna"]
     assert segmenter.in_channels == 3
     assert segmenter.spacing_um == pytest.approx((1.6, 1.6))
-    assert not segmenter.network.training
-    assert segmenter.network(torch.rand(1, 3, 20, 20)).shape == (1, 1, 20, 20)
+    assert not segmenter.networks[0].training
+    assert segmenter.networks[0](torch.rand(1, 3, 20, 20)).shape == (1, 1, 20, 20)
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):

@@ -12,7 +12,7 @@ from lotus.transforms import BoundaryWatershed, ConnectedComponents
 
 def encode(scheme, labels):
     instances = torch.from_numpy(labels.astype(np.int32))[None]
-    return scheme.encode((instances > 0).long(), instances)[0].numpy()
+    return scheme.encode((instances > 0).long(), instances)[0, 0].numpy()
 
 
 def one_hot(target, n_classes=3):
@@ -120,7 +120,7 @@ def test_same_number_in_two_images_of_a_batch_is_two_objects():
     instances[2, 5, 5] = 1
     target = BoundaryWatershed().encode((instances > 0).long(), instances)
     assert target.dtype == torch.int64
-    assert (target == 1).sum((1, 2)).tolist() == [1, 16, 1]
+    assert (target == 1).sum((1, 2, 3)).tolist() == [1, 16, 1]
 
 
 def test_empty_images_have_no_objects():
@@ -209,3 +209,24 @@ def test_decoding_equals_the_plain_watershed_of_all_seeds(seed):
     decoded = BoundaryWatershed().decode(probability)
     pairs = np.unique(np.stack([expected.ravel(), decoded.ravel()]), axis=1)
     assert pairs.shape[1] == len(np.unique(expected)) == len(np.unique(decoded))
+
+
+def test_classes_of_objects_are_the_likeliest_foreground_class():
+    probability = np.array(
+        [[[0.2, 0.6, 0.45, 0.5]], [[0.5, 0.3, 0.15, 0.1]], [[0.3, 0.1, 0.4, 0.4]]]
+    )
+    scheme = ConnectedComponents()
+    labels = scheme.decode(probability)
+    np.testing.assert_array_equal(labels, [[1, 0, 2, 2]])
+    np.testing.assert_array_equal(scheme.classes(probability, labels), [[1, 0, 2, 2]])
+    # An object that is too small has no class either.
+    labels = ConnectedComponents(minimum_size=2).decode(probability)
+    np.testing.assert_array_equal(scheme.classes(probability, labels), [[0, 0, 2, 2]])
+
+
+@pytest.mark.parametrize("scheme", [ConnectedComponents(), BoundaryWatershed()])
+def test_a_single_class_is_where_the_objects_are(scheme):
+    random = np.random.default_rng(0)
+    probability = random.dirichlet(np.ones(3), (9, 9)).transpose(2, 0, 1)[: scheme.channels(1)]
+    labels = scheme.decode(probability)
+    np.testing.assert_array_equal(scheme.classes(probability, labels), labels > 0)

@@ -1,0 +1,104 @@
+"""Scores and maps of the classes, where a network tells several apart."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from lotus.callbacks.prediction_writer import PREDICT_FOLDER, spacing_of
+from lotus.imaging.raster import write_label_map
+from lotus.metrics.segmentation import SemanticScores
+
+FOLDER = "classes"
+
+
+class ClassScores(pl.Callback):
+    """Log Dice and IoU of every class, and write the class maps of a test or prediction.
+
+    Validation and test log `val_dice_<class>`, `val_iou_<class>` and their macro averages (`test_…`
+    likewise). A test writes `classes/<name>.tif` into the run folder, a prediction into its
+    subfolder `predict`; files that an earlier call left there are removed first. The other scores
+    of a run take all classes together as foreground.
+    """
+
+    scores: SemanticScores
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start without images."""
+        self._start(pl_module)
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start without images and files."""
+        self._start(pl_module)
+        _clear(trainer, Path(trainer.default_root_dir) / FOLDER)
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start without files."""
+        _clear(trainer, Path(trainer.default_root_dir) / PREDICT_FOLDER / FOLDER)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: dict[str, Any],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Score one image."""
+        self.scores.update(outputs["classes"], batch["mask"][0].cpu().numpy())
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: dict[str, Any],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Score one image and write its classes."""
+        self.scores.update(outputs["classes"], batch["mask"][0].cpu().numpy())
+        _write(Path(trainer.default_root_dir) / FOLDER, outputs, batch)
+
+    def on_predict_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: dict[str, Any],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Write the classes of one image."""
+        _write(Path(trainer.default_root_dir) / PREDICT_FOLDER / FOLDER, outputs, batch)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the scores of the validation images."""
+        self._log("val", pl_module)
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the scores of the test images."""
+        self._log("test", pl_module)
+
+    def _start(self, pl_module: pl.LightningModule) -> None:
+        task: Any = pl_module
+        self.scores = SemanticScores(task.class_names).to(pl_module.device)
+
+    def _log(self, stage: str, pl_module: pl.LightningModule) -> None:
+        # How many are undefined the instance scores count already, under that name.
+        means = {name: mean for name, mean in self.scores.compute().items() if name != "undefined"}
+        pl_module.log_dict({f"{stage}_{name}": mean for name, mean in means.items()})
+
+
+def _write(folder: Path, outputs: Any, batch: dict[str, Any]) -> None:
+    path = folder / f"{batch['name'][0]}.tif"
+    write_label_map(path, outputs["classes"], spacing_of(batch))
+
+
+def _clear(trainer: pl.Trainer, folder: Path) -> None:
+    """Remove the files of an earlier call; rank zero does it while the others wait."""
+    if trainer.is_global_zero:
+        for path in folder.glob("*.tif"):
+            path.unlink()
+    trainer.strategy.barrier("earlier classes removed")

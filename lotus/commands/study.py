@@ -1,0 +1,84 @@
+"""Cross-validate all methods of a study on the same folds, and compare them in one table."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from lotus.commands.crossval import CrossValidation, add_fold_arguments
+from lotus.commands.engine_arguments import engine_of
+
+USAGE = """Files of studies are in experiments/studies. Further arguments are those of `lotus fit`,
+for every method."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line; `lotus fit` takes what is not declared here.
+
+    Args:
+        parser: Parser of `lotus study`.
+    """
+    parser.epilog = USAGE
+    parser.add_argument("study", type=Path, help="YAML file with the methods")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs")
+    parser.add_argument("--run", required=True, help="its name; the methods are folders inside")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="variables of the study, such as data=data/mine/manifest.csv",
+    )
+    add_fold_arguments(parser)
+
+
+def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
+    """Run what is left of all folds of all methods, score them and write the table.
+
+    Args:
+        arguments: Of :func:`add_arguments`.
+        fit_arguments: Of `lotus fit`, the same for every fold of every method.
+
+    Raises:
+        ValueError: The study, a configuration or a fold cannot be used, or a fold failed.
+    """
+    from lotus.commands.compare import compare_runs
+    from lotus.evaluation.study import read_study
+
+    study = read_study(arguments.study, dict(_variable(text) for text in arguments.set))
+    levels = study.levels()
+    folder = arguments.runs / study.name / arguments.run
+    # All configurations are read before anything trains.
+    planned = {
+        method.name: CrossValidation.plan(
+            folder / method.folder,
+            [*study.fit_arguments(method, folder), *fit_arguments],
+            arguments.folds,
+            arguments.fold_seed,
+        )
+        for level in levels
+        for method in level
+    }
+    engine = engine_of(arguments)
+    for level in levels:
+        engine.run([job for method in level for job in planned[method.name].jobs])
+        for method in level:
+            planned[method.name].score()
+    rows = {name: method for name, method in study.methods.items() if method.compared}
+    compare_runs(
+        {name: planned[name].folder for name in rows},
+        study.reference,
+        published=study.published,
+        notes={name: method.note for name, method in rows.items() if method.note},
+        output=folder,
+    )
+
+
+def _variable(text: str) -> tuple[str, Any]:
+    import yaml
+
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise ValueError(f"--set has {text!r}; expected NAME=VALUE")
+    return name, yaml.safe_load(value)

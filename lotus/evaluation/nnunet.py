@@ -1,0 +1,120 @@
+"""Predictions of nnU-Net (Isensee et al., 2021) as the run folder of a cross-validation."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from lotus.evaluation.crossval import gather_folds, score_folds
+from lotus.imaging.raster import read_image, read_label_map, write_image, write_label_map
+from lotus.metrics.functional import connected_components
+
+
+def import_predictions(dataset: Path, results: Path, output: Path, minimum_size: int = 0) -> int:
+    """Read what nnU-Net predicted for the images it held out of each fold, and score it.
+
+    The objects are the 8-connected components of the predicted foreground.
+
+    Args:
+        dataset: The data set in `nnUNet_raw` that `lotus nnunet export` wrote.
+        results: Folder of a trainer and configuration in `nnUNet_results`, with the `fold_<k>`.
+        output: Run folder to write, as that of `lotus crossval`; whole or not at all.
+        minimum_size: Smaller objects are left out, in pixels.
+
+    Returns:
+        Number of images.
+
+    Raises:
+        FileNotFoundError: There is no such data set, or a fold has no predictions.
+        ValueError: A fold did not predict all its images or others, a prediction cannot be read or
+            has another size than its image, or the run folder exists.
+    """
+    if output.exists():
+        raise ValueError(f"{output} exists already; give another --run, or remove it")
+    patients, folds = _read_cases(dataset / "lotus" / "cases.csv")
+    validations = {
+        fold: _check_fold(results / f"fold_{fold}", names) for fold, names in folds.items()
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=output.parent, prefix=".") as temporary:
+        run = Path(temporary) / output.name
+        progress = tqdm(total=len(patients), desc="importing", unit="image", disable=None)
+        for fold, names in folds.items():
+            for name in sorted(names):
+                prediction = validations[fold] / f"{name}.tif"
+                _import_case(dataset, prediction, run / f"fold{fold}", minimum_size)
+                progress.update()
+        progress.close()
+        expected = {run / f"fold{fold}": names for fold, names in folds.items()}
+        score_folds(run, gather_folds(expected, run), patients)
+        for path in sorted(results.glob("*.json")):  # the plans: what nnU-Net made of the data
+            (run / "nnunet").mkdir(exist_ok=True)
+            shutil.copyfile(path, run / "nnunet" / path.name)
+        run.rename(output)
+    return len(patients)
+
+
+def _read_cases(path: Path) -> tuple[dict[str, str], dict[int, set[str]]]:
+    """The patient of each image, and the images of each fold in order."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no cases here; give the folder that `lotus nnunet export` wrote"
+        )
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            rows = [(row["name"], row["patient"], int(row["fold"])) for row in csv.DictReader(file)]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: damaged ({error!r}); export the data set again") from error
+    folds: dict[int, set[str]] = {fold: set() for fold in sorted({row[2] for row in rows})}
+    for name, _, fold in rows:
+        folds[fold].add(name)
+    return {name: patient for name, patient, _ in rows}, folds
+
+
+def _check_fold(folder: Path, names: set[str]) -> Path:
+    """The folder with a fold's predictions, if they are those of its test images."""
+    validation = folder / "validation"
+    remedy = f"train the fold with `nnUNetv2_train ... {folder.name.removeprefix('fold_')}`"
+    if not validation.is_dir():
+        raise FileNotFoundError(f"{validation}: no predictions here; {remedy}")
+    found = {path.stem for path in validation.glob("*.tif")}
+    for name in sorted(found ^ names):
+        if name in names:
+            raise ValueError(f"{validation}: {name} was not predicted; {remedy}, or add --val")
+        raise ValueError(
+            f"{validation}: {name} is not one of the fold's test images; was splits_final.json "
+            "changed? Export the data set again and train it"
+        )
+    return validation
+
+
+def _import_case(dataset: Path, prediction: Path, fold: Path, minimum_size: int) -> None:
+    """Write the objects and the preview of one image, beside its true objects."""
+    name = prediction.stem
+    target = dataset / "lotus" / "targets" / f"{name}.tif"
+    labels, shape = read_label_map(prediction), read_label_map(target).shape
+    if labels.shape != shape:
+        raise ValueError(
+            f"{prediction} is {labels.shape[0]} x {labels.shape[1]}; expected {shape[0]} x "
+            f"{shape[1]} as its image"
+        )
+    spacing = read_image(target).spacing_um
+    objects = connected_components(labels > 0, minimum_size)
+    write_label_map(fold / "predictions" / f"{name}.tif", objects, spacing)
+    (fold / "targets").mkdir(exist_ok=True)
+    shutil.copyfile(target, fold / "targets" / f"{name}.tif")
+    write_image(fold / "images" / f"{name}.png", _preview(dataset / "imagesTr", name))
+
+
+def _preview(folder: Path, name: str) -> NDArray[np.uint8]:
+    """The channels of an image, float32 in [0, 1], as 8-bit (Y, X) or (Y, X, 3)."""
+    files = [folder / f"{name}_{channel:04d}.tif" for channel in range(3)]
+    channels = [read_image(path).array for path in files if path.is_file()]
+    scaled = (np.stack(channels, axis=-1).clip(0, 1) * 255).round().astype(np.uint8)
+    return np.ascontiguousarray(scaled if scaled.shape[-1] == 3 else scaled[..., 0])

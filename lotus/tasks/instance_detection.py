@@ -1,0 +1,117 @@
+"""Objects found as boxes with masks: Mask R-CNN."""
+
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+
+from lotus.tasks.base import BaseTask
+from lotus.transforms.detections import detection_target, foreground_probability, label_map
+
+
+class MaskRCNNTask(BaseTask):
+    """Train a detector on images and objects of one modality (Mask R-CNN, He et al., ICCV 2017).
+
+    Images go through the network whole, because objects that windows cut cannot be blended; so
+    there is no inferer, and memory bounds the size of an image. Mixed precision is off inside.
+    There is no validation loss, as torchvision's detectors give losses in training mode only;
+    scores are those of all tasks.
+
+    Args:
+        network: a detector in the manner of torchvision's Mask R-CNN, that is, one that maps a list
+            of images and targets to a dict of losses in training mode, and images to ``scores`` and
+            ``masks`` in evaluation mode; e.g. ``lotus.networks.mask_rcnn.mask_rcnn_resnet50``.
+        class_names: foreground classes, in the order of the mask's values from 1.
+        in_channels: channels of the images.
+        optimizer: from parameters to an optimizer; that of torchvision's tutorial by default.
+        lr_scheduler: from an optimizer to a scheduler that steps every epoch.
+        minimum_score: detections below this score are not in the label map, in [0, 1].
+
+    Raises:
+        ValueError: a score outside [0, 1].
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        class_names: list[str],
+        in_channels: int = 3,
+        optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
+            parameters, lr=5e-3, momentum=0.9, weight_decay=5e-4
+        ),
+        lr_scheduler: LRSchedulerCallable | None = None,
+        minimum_score: float = 0.5,
+    ) -> None:
+        super().__init__(network, class_names, in_channels, optimizer, lr_scheduler)
+        self.save_hyperparameters()
+        if not 0.0 <= minimum_score <= 1.0:
+            raise ValueError(f"minimum_score is {minimum_score:g}; expected a score in [0, 1]")
+        self.minimum_score = minimum_score
+
+    def forward(self, image: Tensor) -> list[dict[str, Tensor]]:
+        """Detections of each image of (B, C, Y, X), in evaluation mode.
+
+        Returns:
+            Per image ``boxes`` (N, 4), ``labels`` (N,), ``scores`` (N,), ``masks`` (N, 1, Y, X).
+        """
+        with self._single_precision():
+            detections: list[dict[str, Tensor]] = self.network(list(image))
+        return detections
+
+    def setup(self, stage: str) -> None:
+        """Check that the network tells as many classes apart as there are."""
+        found = self.network.get_submodule("roi_heads.box_predictor.cls_score").out_features
+        expected = len(self.class_names) + 1
+        if found != expected:
+            raise ValueError(
+                f"the network has {found} classes, but {len(self.class_names)} class(es) and the "
+                f"background are {expected}: set num_classes to that"
+            )
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """The sum of the detector's losses of one batch."""
+        targets = [
+            detection_target(mask, instances)
+            for mask, instances in zip(batch["mask"], batch["instances"], strict=True)
+        ]
+        with self._single_precision():
+            losses: dict[str, Tensor] = self.network(list(batch["image"]), targets)
+        loss = torch.stack(list(losses.values())).sum()
+        size = len(targets)
+        self._log_training_loss(loss, size)
+        for name, value in losses.items():
+            value = value.detach()
+            self.log(f"train_{name}", value, on_step=False, on_epoch=True, batch_size=size)
+        return loss
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, NDArray[Any]]:
+        """Scores of one image at native size."""
+        found = self.predict_step(batch, batch_idx)
+        self.val_scores.update(found["labels"], batch["instances"][0].cpu().numpy())
+        return found
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, NDArray[Any]]:
+        """Scores of one image at native size."""
+        found = self.predict_step(batch, batch_idx)
+        self.test_scores.update(found["labels"], batch["instances"][0].cpu().numpy())
+        return found
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, NDArray[Any]]:
+        """Label map and foreground probability of one image at native size."""
+        if len(batch["image"]) != 1:
+            raise ValueError(
+                f"images are scored one at a time, got a batch of {len(batch['image'])}"
+            )
+        detections = self(batch["image"])[0]
+        masks, scores = detections["masks"][:, 0], detections["scores"]
+        kept = scores >= self.minimum_score
+        return {
+            "labels": label_map(masks[kept], scores[kept]),
+            "probability": foreground_probability(masks, scores),
+        }
+
+    def _single_precision(self) -> torch.autocast:
+        """Boxes take the type of the features, and bfloat16 has steps of 2 pixels from 256 on."""
+        return torch.autocast(self.device.type, enabled=False)

@@ -1,0 +1,82 @@
+"""A study through the command line: teacher, student and distilled student on two folds."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from data_modules.splits import read_splits
+from lotus.cli import main
+from tests.conftest import STUDENT, TINY, TINY_UNET
+
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+
+
+def tiny_data(prefix, modality):
+    sizes = {"patch_size": 32, "batch_size": 2, "samples_per_epoch": 4}
+    return {f"{prefix}.{key}": value for key, value in sizes.items()} | {
+        f"{prefix}.manifest": "{data}",
+        f"{prefix}.modality": modality,
+    }
+
+
+def study_of(manifest):
+    own = "data.init_args"
+    student = STUDENT.removeprefix("--")
+    return {
+        "reference": "Distilled",
+        "variables": {"data": str(manifest), "rate": 0.001},
+        "methods": {
+            "Distilled": {
+                "configs": [str(EXPERIMENTS / "distill.yaml")],
+                "arguments": {
+                    **tiny_data(student, "sr_microct"),
+                    **tiny_data(student.replace("student", "teacher"), "histology"),
+                    "model.init_args.teacher": "{Teacher}",
+                    "model.init_args.max_phase_one_epochs": 1,
+                },
+                "note": "small",
+            },
+            "Student": {
+                "configs": [str(EXPERIMENTS / "student.yaml")],
+                "arguments": tiny_data(own, "sr_microct"),
+            },
+            "Teacher": {
+                "configs": [str(EXPERIMENTS / "teacher.yaml")],
+                "arguments": tiny_data(own, "histology"),
+                "compared": False,
+            },
+        },
+    }
+
+
+@pytest.mark.slow
+def test_methods_share_folds_and_come_into_one_table(tiny_manifest, tmp_path, capsys):
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(study_of(tiny_manifest), sort_keys=False))
+    arguments = ["study", str(path), "--runs", str(tmp_path), "--run", "a", "--folds", "2", *TINY]
+    arguments += ["--model.init_args.network.init_args.filters", TINY_UNET["filters"]]
+    assert main([*arguments, "--model.init_args.no_such_key", "1"]) == 2
+    assert "no_such_key" in capsys.readouterr().err
+    assert not list(tmp_path.glob("small/a/*/fold*"))
+
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    folder = tmp_path / "small/a"
+    assert (folder / "comparison.md").read_text() in shown
+    assert "Distilled: small" in shown
+    table = pd.read_csv(folder / "comparison.csv")
+    assert list(table["method"].unique()) == ["Distilled", "Student"]
+    for fold in range(2):
+        splits = [
+            read_splits(folder / method / f"fold{fold}/splits.json")
+            for method in ("teacher", "student", "distilled")
+        ]
+        assert splits[0] == splits[1] == splits[2]
+
+    trained = {file: file.stat().st_mtime_ns for file in folder.glob("*/fold*/checkpoints/*")}
+    assert len(trained) == 14  # best and last of six runs, and two exported students
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.count("finished earlier") == 6
+    assert trained == {file: file.stat().st_mtime_ns for file in trained}

@@ -1,0 +1,132 @@
+"""Files of studies: what they say, and what is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lotus.evaluation.study import Method, filled, read_study
+
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+STUDIES = sorted((EXPERIMENTS / "studies").glob("*.yaml"))
+CONTENT = {
+    "reference": "ours",
+    "variables": {"data": "m.csv", "shots": 4, "range": {"class_path": "A"}},
+    "methods": {
+        "ours": {
+            "configs": ["{data}/x.yaml"],
+            "arguments": {"n": "{shots}", "m": "{teacher}", "r": "{range}", "text": "k{shots}"},
+        },
+        "teacher": {"configs": ["t.yaml"], "compared": False},
+        "U²-Net + kl": {"configs": ["u.yaml"], "note": "unlike the paper's"},
+    },
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def to_file(content):
+        path = tmp_path / "small.yaml"
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        return path
+
+    return to_file
+
+
+def changed(**top):
+    return {**CONTENT, **top}
+
+
+def test_arguments_of_a_method(write):
+    study = read_study(write(CONTENT), {"shots": 8})
+    arguments = study.fit_arguments(study.methods["ours"], Path("runs/small/a"))
+    assert arguments == [
+        "--config=m.csv/x.yaml",
+        "--n=8",
+        "--m=runs/small/a/teacher/fold{fold}/checkpoints/best.ckpt",
+        '--r={"class_path": "A"}',
+        "--text=k8",
+    ]
+
+
+def test_a_method_comes_after_those_whose_checkpoints_it_needs(write):
+    study = read_study(write(CONTENT), {})
+    names = [[method.name for method in level] for level in study.levels()]
+    assert names == [["teacher", "U²-Net + kl"], ["ours"]]
+    circle = {name: {"configs": [f"{{{other}}}"]} for name, other in (("a", "b"), ("b", "a"))}
+    with pytest.raises(ValueError, match="each of a, b needs the checkpoint"):
+        read_study(write(changed(reference="a", methods=circle)), {}).levels()
+
+
+def test_names_of_folders():
+    names = ["U²-Net", "seg + diff", "UNet++", "Student U-Net"]
+    assert [Method(name, ()).folder for name in names] == [
+        *("u2-net", "seg-plus-diff", "unet-plus-plus", "student-u-net"),
+    ]
+
+
+def test_a_placeholder_alone_keeps_the_type_of_its_value():
+    values = {"a": [1, {"b": 2}], "c": 0.5}
+    assert filled({"x": "{a}", "y": ["{c}", "v{c}"], "z": 3}, values.__getitem__) == {
+        "x": [1, {"b": 2}],
+        "y": [0.5, "v0.5"],
+        "z": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "variables", "message"),
+    [
+        ([], {}, "not a study"),
+        (changed(methods={"ours": {}}), {}, "not a study .*'configs'"),
+        (changed(methods={"ours": {"configs": [], "colour": 1}}), {}, "not a study .*colour"),
+        (changed(reference="theirs"), {}, "reference 'theirs' is none"),
+        (changed(reference="teacher"), {}, "reference 'teacher' is none"),
+        (CONTENT, {"shot": 3}, "no variable 'shot'; found data, shots, range"),
+        (
+            changed(methods={**CONTENT["methods"], "Teacher": {"configs": []}}),
+            {},
+            "teacher and Teacher would share the folder teacher",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(write, content, variables, message):
+    with pytest.raises(ValueError, match=message):
+        read_study(write(content), variables)
+
+
+def test_an_unknown_placeholder(write):
+    study = read_study(write(changed(variables={"data": "d", "shots": 1})), {})
+    with pytest.raises(ValueError, match=r"ours has \{range\}; expected one of fold, data, shots"):
+        study.fit_arguments(study.methods["ours"], Path("runs"))
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no study at"):
+        read_study(tmp_path / "x.yaml", {})
+
+
+def test_rows_of_the_papers_ablation():
+    study = read_study(EXPERIMENTS / "studies/ablation.yaml", {})
+    rows = {}
+    for name, method in study.methods.items():
+        if method.compared:
+            terms = ("diff", "kl", "ifv")
+            values = [method.arguments[f"model.init_args.lambda_{term}"] for term in terms]
+            rows[name] = tuple(values)
+            assert set(name.split(" + ")) == {"seg"} | {
+                term for term, value in zip(terms, values, strict=True) if value
+            }
+    assert sorted(rows.values()) == [
+        *((0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1)),
+    ]
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_shipped_studies_name_files_that_exist(path):
+    study = read_study(path, {})
+    assert len(study.levels()) == 2
+    for method in study.methods.values():
+        for text in study.fit_arguments(method, Path("runs")):
+            if text.startswith("--config="):
+                assert (EXPERIMENTS.parent / text.removeprefix("--config=")).is_file(), text

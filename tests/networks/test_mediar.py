@@ -1,0 +1,34 @@
+import pytest
+import torch
+from torch import nn
+
+from lotus.networks.mediar import MEDIARFormer
+
+
+def tiny_network():
+    return MEDIARFormer("mit_b0", decoder_channels=(8, 8, 8, 8, 8), decoder_pab_channels=4)
+
+
+def test_output_is_two_flows_and_a_foreground():
+    network = tiny_network().eval()
+    image = torch.rand(1, 3, 32, 64)
+    output = network(image)
+    assert output.shape == (1, 3, 32, 64)
+    with torch.no_grad():
+        network.foreground_head[-1].bias += 1.0
+    difference = network(image) - output
+    torch.testing.assert_close(difference[:, :2], torch.zeros(1, 2, 32, 64))
+    torch.testing.assert_close(difference[:, 2], torch.ones(1, 32, 64))
+
+
+def test_no_relu_is_left():
+    kinds = [type(module) for module in tiny_network().modules()]
+    assert nn.ReLU not in kinds
+    assert nn.Mish in kinds
+
+
+@pytest.mark.slow
+def test_encoder_has_the_published_number_of_parameters():
+    # MiT-B5: 81.4 M (Xie et al., SegFormer, NeurIPS 2021, Table 1).
+    count = sum(weight.numel() for weight in MEDIARFormer().encoder.parameters())
+    assert round(count / 1e6, 1) == 81.4
