@@ -98,6 +98,8 @@ def test_a_job_that_loses_its_machine_ends_elsewhere_as_if_it_had_not(
         wait_until(lambda: all(path.is_file() and path.read_text() for path in waiting))
         processes.extend(psutil.Process(int(path.read_text())) for path in waiting)
         cluster.remove_node(lost_machine, allow_graceful=False)
+        # The training ends with its worker, and the worker with its machine.
+        wait_until(lambda: not all(process.is_running() for process in processes))
         (jobs[0].folder.parent / "go").touch()
 
     accident = threading.Thread(target=lose_a_machine)
@@ -146,11 +148,12 @@ except ConnectionError as error:
 def test_a_lost_head_is_said_in_one_line(tmp_path):
     (tmp_path / "job").mkdir()
     cluster, _ = start_cluster(1)
+    address = cluster.address
     try:
         with (tmp_path / "job/log.txt").open("a+b") as log:
             fcntl.flock(log, fcntl.LOCK_EX)  # so that the job waits, and is running until the end
             driver = subprocess.Popen(
-                [sys.executable, "-c", DRIVER, cluster.address, str(tmp_path / "job")],
+                [sys.executable, "-c", DRIVER, address, str(tmp_path / "job")],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
@@ -162,7 +165,7 @@ def test_a_lost_head_is_said_in_one_line(tmp_path):
             said = driver.communicate(timeout=PATIENCE_S)[0]
     finally:
         cluster.shutdown()
-    expected = f"the head of the cluster at {cluster.address} is lost; once it is back, the same "
+    expected = f"the head of the cluster at {address} is lost; once it is back, the same "
     assert said.splitlines()[-1] == f"{expected}command goes on where it stopped"
 
 
