@@ -50,13 +50,15 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
 
     engine = engine_of(arguments)
     sweep = read_sweep(arguments.sweep)
+    if sweep.method == "bayes" and arguments.engine == "local":
+        raise ValueError("method: bayes needs --engine ray; grid and random run here")
     check_keys(sweep, fit_arguments)
     folder = arguments.runs / arguments.experiment / arguments.run
     source = _source(sweep, folder, fit_arguments, arguments.count, arguments.seed)
     try:
         RUNNERS[arguments.engine](sweep, source, folder, engine)
     finally:
-        best = write_results(sweep, source.trials, folder / "sweep.csv")
+        best = write_results(sweep, source.trials, folder / "sweep.csv") if source.trials else None
     if best is None:
         raise ValueError(f"no trial has a {sweep.metric}; see {folder}")
     epoch, value = best.best(sweep) or (0, float("nan"))
@@ -101,8 +103,6 @@ def _source(
 
 
 def _on_this_machine(sweep: Sweep, source: TrialSource, folder: Path, engine: Any) -> None:
-    if sweep.method == "bayes":
-        raise ValueError("method: bayes needs --engine ray; grid and random run here")
     if sweep.early_terminate is not None:
         print("early_terminate needs --engine ray: every trial is trained to its end")
     engine.run(source.trials)

@@ -51,7 +51,7 @@ class HoldInSecondEpoch(pl.Callback):
 
 def training_job(name: str, manifest: Path, runs: Path, *more: str) -> TrainingJob:
     arguments = tiny_arguments("student", manifest, runs)
-    for option in ("--run", "--runs", "--experiment"):
+    for option in ("--run", "--runs"):
         index = arguments.index(option)
         del arguments[index : index + 2]
     hold = ("--trainer.callbacks+", "tests.engines.test_ray.HoldInSecondEpoch")
