@@ -55,7 +55,8 @@ def study_of(manifest):
 def test_methods_share_folds_and_come_into_one_table(tiny_manifest, tmp_path, capsys):
     path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(study_of(tiny_manifest), sort_keys=False))
-    arguments = ["study", str(path), "--runs", str(tmp_path), "--run", "a", "--folds", "2", *TINY]
+    arguments = ["study", str(path), "--runs", str(tmp_path), "--run", "a", *TINY]
+    arguments += ["--folds", "2", "--processes", "2"]
     arguments += ["--model.init_args.network.init_args.filters", TINY_UNET["filters"]]
     assert main([*arguments, "--model.init_args.no_such_key", "1"]) == 2
     assert "no_such_key" in capsys.readouterr().err

@@ -33,8 +33,8 @@ def test_keys_and_values_fit_the_configuration(path, tiny_manifest, monkeypatch)
     prefixes = ["--data.init_args"]
     if "experiments/distill.yaml" in arguments:
         prefixes = [f"--data.init_args.{part}.init_args" for part in ("student", "teacher")]
-        if path.stem == "lotus":
-            arguments += ["--model.init_args.teacher", "teacher.ckpt"]
+    if path.stem == "lotus":
+        arguments += ["--model.init_args.teacher", "teacher.ckpt"]
     for prefix in prefixes:
         arguments += [f"{prefix}.manifest", str(tiny_manifest)]
     sweep = read_sweep(path)
