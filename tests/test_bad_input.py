@@ -191,6 +191,7 @@ SPOILT_DATA = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SPOILT_DATA)
 def test_training_refuses_spoilt_data(case, dataset, tmp_path, refusal):
     spoil, expected = SPOILT_DATA[case]

@@ -67,6 +67,7 @@ def test_both_packages_come_from_the_wheel(python, site):
     ]
 
 
+@pytest.mark.slow
 def test_the_command_answers(python):
     from lotus import cli
 

@@ -115,6 +115,7 @@ class CrossValidation:
         Raises:
             ValueError: A fold did not predict just the images it tests.
         """
+        from lotus.engines.process import available_cores
         from lotus.evaluation.crossval import gather_folds, score_folds
 
         expected = {
@@ -123,7 +124,7 @@ class CrossValidation:
         }
         fold_of = gather_folds(expected, self.folder)
         patients = {record.name: record.patient for records in self.tested for record in records}
-        score_folds(self.folder, fold_of, patients)
+        score_folds(self.folder, fold_of, patients, available_cores())
         return len(fold_of)
 
 

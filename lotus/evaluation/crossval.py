@@ -46,7 +46,9 @@ def gather_folds(folds: Mapping[Path, set[str]], output: Path) -> dict[str, int]
     return fold_of
 
 
-def score_folds(output: Path, fold_of: Mapping[str, int], patients: Mapping[str, str]) -> None:
+def score_folds(
+    output: Path, fold_of: Mapping[str, int], patients: Mapping[str, str], processes: int = 1
+) -> None:
     """Score the gathered predictions, pooled and per fold.
 
     Writes ``scores.csv``, with columns ``fold`` and ``patient`` after those of `lotus evaluate` and
@@ -57,8 +59,11 @@ def score_folds(output: Path, fold_of: Mapping[str, int], patients: Mapping[str,
         output: The folder of :func:`gather_folds`.
         fold_of: What it returned.
         patients: The patient of each image.
+        processes: Score in up to this many processes, where there are enough images.
     """
-    scores = evaluate_folders(output / "predictions", output / "targets", kind="instances")
+    scores = evaluate_folders(
+        output / "predictions", output / "targets", kind="instances", processes=processes
+    )
     scores["fold"] = scores["name"].map(fold_of).astype("Int64")
     scores = add_patients(scores, patients)
     write_scores(scores, output / "scores.csv")

@@ -27,6 +27,18 @@ LABELS = {
     "hd95_um": "HD95 (µm)",
 }
 STARS = ((0.001, "**"), (0.05, "*"))
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "µ": r"$\mu$",
+        "<": r"$<$",
+        "λ": r"$\lambda$",
+    }
+    | {character: f"\\{character}" for character in "&%$#_{}"}
+)
 
 
 @dataclass(frozen=True)
@@ -188,6 +200,5 @@ def _latex_cell(score: str, cell: Cell) -> str:
 
 
 def _latex_text(text: str) -> str:
-    for plain, escaped in (("%", r"\%"), ("_", r"\_"), ("±", r"$\pm$"), ("µ", r"$\mu$")):
-        text = text.replace(plain, escaped)
-    return text
+    """Method names are free text: what LaTeX would read as a command is escaped."""
+    return text.translate(_LATEX)

@@ -85,7 +85,11 @@ class SegmentationTask(BaseTask):
         return logits
 
     def setup(self, stage: str) -> None:
-        """Check that the network gives the channels that classes and instance scheme need."""
+        """Store weights channels last; check that the network has the channels that are needed.
+
+        Raises:
+            ValueError: Classes and instance scheme need another number of channels.
+        """
         # The order in memory that convolutions are fastest in, on processors and GPUs alike.
         self.to(memory_format=torch.channels_last)
         probe = torch.zeros(1, self.in_channels, 64, 64, device=self.device)

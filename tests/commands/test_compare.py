@@ -54,6 +54,14 @@ def test_the_table_of_a_paper(runs, capsys):
     assert lines[-1].endswith("Undefined and left out: other HD (px) in 1 image (n = 3).")
 
 
+def test_latex_takes_any_name(runs, tmp_path):
+    student, *others = runs
+    renamed = student.replace("student=", "U & V_1 {50 %} #2 $x$=")
+    assert main(["compare", renamed, *others, "--output", str(tmp_path / "out")]) == 0
+    latex = (tmp_path / "out/comparison.tex").read_text()
+    assert r"U \& V\_1 \{50 \%\} \#2 \$x\$ & " in latex
+
+
 def test_files(runs, tmp_path, capsys):
     out = tmp_path / "out"
     options = ["--unit", "image", "--published", "lotus2024", "--output", out]

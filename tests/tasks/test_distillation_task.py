@@ -139,6 +139,7 @@ def test_the_teacher_is_bit_identical_after_training(tiny_manifest, tiny_teacher
         assert torch.equal(value, before[f"network.{name}"]), name
 
 
+@pytest.mark.slow
 def test_curves_hold_every_term_gamma_and_phase(distilled):
     curves = pd.read_csv(distilled / "metrics.csv").groupby("epoch").first()
     assert list(curves["phase"]) == [1, 1, 2, 2]
@@ -151,6 +152,7 @@ def test_curves_hold_every_term_gamma_and_phase(distilled):
     assert curves["train_loss"].tolist() == pytest.approx(terms.tolist(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_checkpoint_segments_without_the_teacher(distilled, tiny_teacher, tmp_path):
     copied = shutil.copy(distilled / "checkpoints/best.ckpt", tmp_path / "student.ckpt")
     names = torch.load(copied, weights_only=True)["state_dict"]
@@ -160,6 +162,7 @@ def test_the_checkpoint_segments_without_the_teacher(distilled, tiny_teacher, tm
     assert sum(weight.numel() for weight in segmenter.networks[0].parameters()) == student
 
 
+@pytest.mark.slow
 def test_the_exported_student_is_a_plain_segmentation_task(distilled):
     best, student = (
         torch.load(distilled / f"checkpoints/{name}.ckpt", weights_only=True)

@@ -100,6 +100,7 @@ def trained(tiny_manifest, tmp_path_factory):
     return runs / "maml_pseudo_paired/tiny"
 
 
+@pytest.mark.slow
 def test_the_baseline_is_a_layer_of_experiment_and_model_alone(trained):
     layer = yaml.safe_load((EXPERIMENTS / "baselines/maml.yaml").read_text())
     assert set(layer) == {"experiment", "model"}
@@ -121,6 +122,7 @@ def test_test_and_predict(trained):
     assert len(list((trained / "predict/predictions").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_a_checkpoint_alone_is_the_students_network(trained, tmp_path):
     checkpoint = trained / "checkpoints/last.ckpt"
     task = ModalityAwareMutualLearningTask.load_from_checkpoint(checkpoint).eval()

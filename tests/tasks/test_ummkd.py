@@ -156,6 +156,7 @@ def trained(tiny_manifest, tmp_path_factory):
     return runs / "ummkd/tiny"
 
 
+@pytest.mark.slow
 def test_the_baseline_is_a_layer_of_experiment_and_model_alone(trained):
     assert set(yaml.safe_load((EXPERIMENTS / "baselines/ummkd.yaml").read_text())) == {
         "experiment",
@@ -168,6 +169,7 @@ def test_the_baseline_is_a_layer_of_experiment_and_model_alone(trained):
     assert not {"teacher", "alignment", "lambda_ifv"} & set(arguments)
 
 
+@pytest.mark.slow
 def test_curves_hold_every_term(trained):
     curves = pd.read_csv(trained / "metrics.csv").groupby("epoch").first()
     terms = [curves[f"train_loss_{name}"] for name in ("student", "teacher", "kd")]

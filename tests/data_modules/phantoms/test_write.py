@@ -74,6 +74,7 @@ def test_modalities_are_unpaired(both):
     assert (truth[0]["lacunae_per_mm3"] != truth[1]["lacunae_per_mm3"]).all()
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bytes_in_any_order(both, tmp_path):
     make(tmp_path / "again", "histology", *SMALL)
     make(tmp_path / "again", "sr_microct", *SMALL)
