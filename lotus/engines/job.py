@@ -17,7 +17,7 @@ class Job(Protocol):
 
     @property
     def name(self) -> str:
-        """Name of the run."""
+        """What tells the job from the others that run with it."""
 
     @property
     def folder(self) -> Path:
@@ -48,24 +48,29 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """`lotus fit`, then `lotus test`, in a run folder ``<runs>/<experiment>/<name>``.
+    """`lotus fit`, then `lotus test`, in a run folder ``<runs>/<experiment>/<run>``.
 
     Attributes:
         runs: Folder of all runs.
         experiment: Name of the experiment.
-        name: Name of the run.
+        run: Name of the run.
         arguments: Further arguments of `lotus fit`.
     """
 
     runs: Path
     experiment: str
-    name: str
+    run: str
     arguments: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Experiment and run, as the folds of several methods run together."""
+        return f"{self.experiment}/{self.run}"
 
     @property
     def folder(self) -> Path:
         """The run folder."""
-        return self.runs / self.experiment / self.name
+        return self.runs / self.experiment / self.run
 
     @property
     def is_finished(self) -> bool:
@@ -80,24 +85,24 @@ class TrainingJob:
         """
         if self.is_finished:
             return []
-        fit = fit_command(self.runs, self.experiment, self.name, self.arguments)
+        fit = fit_command(self.runs, self.experiment, self.run, self.arguments)
         return [fit, ["test", "--config", str(self.folder / "config.yaml")]]
 
 
-def fit_command(runs: Path, experiment: str, name: str, arguments: Sequence[str]) -> list[str]:
-    """`lotus fit` in ``<runs>/<experiment>/<name>``, from its last checkpoint where it has one.
+def fit_command(runs: Path, experiment: str, run: str, arguments: Sequence[str]) -> list[str]:
+    """`lotus fit` in ``<runs>/<experiment>/<run>``, from its last checkpoint where it has one.
 
     Args:
         runs: Folder of all runs.
         experiment: Name of the experiment.
-        name: Name of the run.
+        run: Name of the run.
         arguments: Further arguments of `lotus fit`.
 
     Returns:
         Arguments of `lotus`.
     """
-    fit = ["fit", *arguments, "--runs", str(runs), "--experiment", experiment, "--run", name]
-    if (runs / experiment / name / "checkpoints" / "last.ckpt").is_file():
+    fit = ["fit", *arguments, "--runs", str(runs), "--experiment", experiment, "--run", run]
+    if (runs / experiment / run / "checkpoints" / "last.ckpt").is_file():
         fit += ["--ckpt_path", "last"]
     return fit
 

@@ -127,7 +127,7 @@ def test_a_job_that_loses_its_machine_ends_elsewhere_as_if_it_had_not(
 
     again: list[str] = []
     RayEngine("no cluster is needed").run(jobs[:2], again.append)
-    assert again == ["one: finished earlier", "two: finished earlier"]
+    assert again == [f"engines/{name}: finished earlier" for name in ("one", "two")]
 
 
 DRIVER = """
