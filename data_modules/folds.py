@@ -60,18 +60,20 @@ def make_folds(
         The folds.
 
     Raises:
-        ValueError: With fewer than two folds, or a modality with fewer patients than folds.
+        ValueError: With fewer than two folds, or a modality with fewer annotated patients than
+            folds.
     """
     if n_folds < 2:
         raise ValueError(f"found {n_folds} fold(s); a cross-validation has at least 2")
-    per_modality = Counter(modality for modality, _ in {(r.modality, r.patient) for r in records})
-    for modality, count in sorted(per_modality.items()):
-        if count < n_folds:
+    traits = patient_traits(records)
+    for modality in sorted({record.modality for record in records}):
+        able = sum(modality in {name for name, _ in pairs} for pairs in traits.values())
+        if able < n_folds:
             raise ValueError(
-                f"{n_folds} folds need as many patients with {modality} images; found "
-                f"{count}: give fewer folds"
+                f"{n_folds} folds need as many patients with annotated {modality} images; found "
+                f"{able}: give fewer folds"
             )
-    test = _deal(patient_traits(records), n_folds, seed)
+    test = _deal(traits, n_folds, seed)
     manifest_hash = records_hash(records)
     splits = []
     for fold in range(n_folds):

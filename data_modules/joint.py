@@ -76,9 +76,25 @@ class JointDataModule(LightningDataModule, ABC):
         self._split_file = path
         self._joint = None
 
-    def test_records(self, splits: Splits) -> list[Record]:
-        """The annotated student images that a split tests, without taking it on."""
-        return self.student.test_records(splits)
+    def check_splits(self, splits: Splits) -> None:
+        """Make sure that a training could train, validate and test, without taking a split on.
+
+        No image is read.
+
+        Args:
+            splits: A split of both manifests.
+
+        Raises:
+            ValueError: If a part has no image, or too few, or a student image has no partner.
+        """
+        self.student.check_splits(splits)
+        self.check_partners(
+            self.student.select("train", splits), self.teacher.select("train", splits)
+        )
+
+    def select(self, split: str, of: Splits | None = None) -> list[Record]:
+        """The student's records that a split uses; see :class:`SegmentationDataModule`."""
+        return self.student.select(split, of)
 
     def setup(self, stage: str) -> None:
         """Split both modalities jointly and prepare the images of a stage.
@@ -93,6 +109,18 @@ class JointDataModule(LightningDataModule, ABC):
         self.student.setup(stage)
         if stage == "fit":
             self.training_pairs()
+
+    @abstractmethod
+    def check_partners(self, student: Sequence[Record], teacher: Sequence[Record]) -> None:
+        """Make sure that every training image of the student has a partner.
+
+        Args:
+            student: Training records of the student.
+            teacher: Training records of the teacher.
+
+        Raises:
+            ValueError: If one has none.
+        """
 
     @abstractmethod
     def training_pairs(self) -> Dataset[Sample]:

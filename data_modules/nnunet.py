@@ -59,7 +59,7 @@ def export_dataset(
     Args:
         folder: Gets `nnUNet_raw` and `nnUNet_preprocessed`.
         dataset: A name of :func:`dataset_name`.
-        data: The data; takes on the splits.
+        data: The data.
         folds: The split of each fold.
 
     Returns:
@@ -74,16 +74,11 @@ def export_dataset(
             f"{dataset} exists already in {folder}; give another --number or --name, or remove it"
         )
     records = [r for r in data.records if r.modality == data.modality and r.mask is not None]
-    tested = [sorted(record.name for record in data.test_records(split)) for split in folds]
-    if not all(tested):
-        raise ValueError(
-            f"fold {tested.index([])} tests no annotated {data.modality} image; give fewer folds"
-        )
     splits = [
-        {"train": _training_cases(data, split), "val": names}
-        for split, names in zip(folds, tested, strict=True)
+        {"train": _names(data.select("train", split)), "val": _names(data.select("test", split))}
+        for split in folds
     ]
-    fold_of = {name: fold for fold, names in enumerate(tested) for name in names}
+    fold_of = {name: fold for fold, split in enumerate(splits) for name in split["val"]}
     raw.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=raw, prefix=".") as temporary:
         written = Path(temporary) / dataset
@@ -104,9 +99,8 @@ def export_dataset(
     return raw / dataset
 
 
-def _training_cases(data: SegmentationDataModule, split: Splits) -> list[str]:
-    data.use_splits(split, data.groups)
-    return sorted(record.name for record in data.select("train"))
+def _names(records: Sequence[Record]) -> list[str]:
+    return sorted(record.name for record in records)
 
 
 def _write_images(folder: Path, records: list[Record], data: SegmentationDataModule) -> int:

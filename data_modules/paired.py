@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from data_modules.dataset import Pixels, Sample, SegmentationDataset, augmented
 from data_modules.joint import JointDataModule
+from data_modules.manifest import Record
 from data_modules.sampler import SampleIndex
 from data_modules.segmentation import SegmentationDataModule
 
@@ -44,17 +45,8 @@ class PairedDataset(Dataset[Sample]):
         self.student = student
         self.teacher = teacher
         self._augment = Compose(list(augmentation)) if augmentation else None
-        index_of = {record.field: index for index, record in enumerate(teacher.source.records)}
         records = student.source.records
-        alone = [record for record in records if record.field not in index_of]
-        if alone:
-            more = f" (and {len(alone) - 1} more)" if alone[1:] else ""
-            modality = teacher.source.records[0].modality
-            raise ValueError(
-                f"no {modality} training image is the partner of {alone[0].image}{more}: expected "
-                f"an annotated one named '{alone[0].name}' of patient '{alone[0].patient}'"
-            )
-        self._partners = [index_of[record.field] for record in records]
+        self._partners = partners_by_field(records, teacher.source.records)
         for own, other in enumerate(self._partners):
             sizes = [
                 source.prepared(index).image.shape[1:]
@@ -125,6 +117,10 @@ class PairedDataModule(JointDataModule):
                 "augmentation of PairedDataModule, which moves both"
             )
 
+    def check_partners(self, student: Sequence[Record], teacher: Sequence[Record]) -> None:
+        """Every student image has its partner; see :func:`partners_by_field`."""
+        partners_by_field(student, teacher)
+
     def training_pairs(self) -> PairedDataset:
         """Student crops, each with the teacher's crop of the same pixels.
 
@@ -134,6 +130,30 @@ class PairedDataModule(JointDataModule):
         return PairedDataset(
             self.student.training_dataset(), self.teacher.training_dataset(), self.augmentation
         )
+
+
+def partners_by_field(student: Sequence[Record], teacher: Sequence[Record]) -> list[int]:
+    """The teacher image of the same patient and file name, for every student image.
+
+    Args:
+        student: Training records of the student.
+        teacher: Training records of the teacher.
+
+    Returns:
+        An index into ``teacher`` per student record.
+
+    Raises:
+        ValueError: If student images have no partner; names the first.
+    """
+    index_of = {record.field: index for index, record in enumerate(teacher)}
+    alone = [record for record in student if record.field not in index_of]
+    if alone:
+        more = f" (and {len(alone) - 1} more)" if alone[1:] else ""
+        raise ValueError(
+            f"no {teacher[0].modality} training image is the partner of {alone[0].image}{more}: "
+            f"expected an annotated one named '{alone[0].name}' of patient '{alone[0].patient}'"
+        )
+    return [index_of[record.field] for record in student]
 
 
 def _moved_together(

@@ -157,16 +157,27 @@ class SegmentationDataModule(LightningDataModule):
         self.groups = list(groups)
         self._sources.clear()
 
-    def test_records(self, splits: Splits) -> list[Record]:
-        """The annotated images of this modality that a split tests, without taking it on."""
-        return self._annotated(splits, "test")
+    def check_splits(self, splits: Splits) -> None:
+        """Make sure that a training could train, validate and test, without taking a split on.
 
-    def select(self, split: str) -> list[Record]:
+        No image is read.
+
+        Args:
+            splits: A split of the manifest.
+
+        Raises:
+            ValueError: If a part has no image, or too few.
+        """
+        for name in SPLIT_NAMES:
+            self.select(name, splits)
+
+    def select(self, split: str, of: Splits | None = None) -> list[Record]:
         """The records of this modality that a split uses.
 
         Args:
             split: ``train``, ``val`` or ``test`` (annotated images), or ``predict`` (all
                 images of the test patients, annotated or not).
+            of: Another split of the manifest; None: the module's own.
 
         Returns:
             The records, at least one.
@@ -174,12 +185,12 @@ class SegmentationDataModule(LightningDataModule):
         Raises:
             ValueError: If there is none, or fewer than ``training_images``.
         """
-        if split == "predict":
-            found = self._own(self.splits, "test")
-        else:
-            found = self._annotated(self.splits, split)
+        splits = self.splits if of is None else of
+        members = splits.select(self.records, "test" if split == "predict" else split)
+        own = [record for record in members if record.modality == self.modality]
+        found = [record for record in own if record.mask is not None or split == "predict"]
         if not found:
-            counts = ", ".join(f"{name} {len(getattr(self.splits, name))}" for name in SPLIT_NAMES)
+            counts = ", ".join(f"{name} {len(getattr(splits, name))}" for name in SPLIT_NAMES)
             raise ValueError(
                 f"{self.manifest}: split {split} has no annotated {self.modality} image "
                 f"(patients: {counts}); give more patients, a split column or split_fractions"
@@ -267,13 +278,6 @@ class SegmentationDataModule(LightningDataModule):
             "training_images": len(self.select("train")),
             "splits": per_split,
         }
-
-    def _own(self, splits: Splits, name: str) -> list[Record]:
-        members = splits.select(self.records, name)
-        return [record for record in members if record.modality == self.modality]
-
-    def _annotated(self, splits: Splits, name: str) -> list[Record]:
-        return [record for record in self._own(splits, name) if record.mask is not None]
 
     def _source(self, name: str) -> ImageSource:
         """Prepared images of a split; prepared on the first call."""

@@ -16,6 +16,7 @@ from data_modules.manifest import SPLIT_NAMES, Record
 from lotus.imaging.atomic import atomic_path
 
 DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
+UNANNOTATED = "unannotated "
 
 
 @dataclass(frozen=True)
@@ -254,11 +255,23 @@ def _prescribed(records: Sequence[Record]) -> dict[str, str]:
 
 
 def patient_traits(records: Sequence[Record]) -> dict[str, frozenset[tuple[str, str]]]:
-    """The (modality, group) pairs of every patient."""
-    pairs: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    """The (modality, group) pairs of every patient.
+
+    A modality without any mask is one of its own: who has only such images can neither train nor
+    validate nor test, and is not to be drawn in place of somebody who can.
+    """
+    annotated: dict[str, dict[tuple[str, str], bool]] = defaultdict(dict)
     for record in records:
-        pairs[record.patient].add((record.modality, record.group))
-    return {patient: frozenset(pairs[patient]) for patient in sorted(pairs)}
+        pair = (record.modality, record.group)
+        known = annotated[record.patient].get(pair, False)
+        annotated[record.patient][pair] = known or record.mask is not None
+    return {
+        patient: frozenset(
+            (modality if annotated[patient][modality, group] else UNANNOTATED + modality, group)
+            for modality, group in annotated[patient]
+        )
+        for patient in sorted(annotated)
+    }
 
 
 def _draw(

@@ -14,7 +14,7 @@ from data_modules.folds import make_folds
 from data_modules.manifest import read_manifest
 from data_modules.splits import make_splits, write_splits
 from lotus.cli import main
-from lotus.commands.training import data_module
+from lotus.commands.training import read_configuration
 from lotus.imaging.raster import read_image, read_label_map, write_image, write_label_map
 from tests.conftest import STUDENT, TINY
 from tests.data_modules.strips import draw_release
@@ -154,10 +154,10 @@ def test_distillation_over_both_phases(recipe):
 
 @pytest.mark.slow
 def test_cross_validation_and_leaks_of_the_recipe(recipe, tmp_path, capsys):
-    data = data_module(recipe.arguments("distill"))
+    data = read_configuration(recipe.arguments("distill")).data
     assert isinstance(data, PairedDataModule)
     folds = make_folds(data.records, 2)
-    tested = [record for split in folds.splits for record in data.test_records(split)]
+    tested = [record for split in folds.splits for record in data.select("test", split)]
     assert {record.modality for record in tested} == {"fluorescence"}
     assert len(tested) == len(data.records) // 2
     # The teacher was trained on the regions that this split tests.
@@ -172,7 +172,7 @@ def test_cross_validation_and_leaks_of_the_recipe(recipe, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_pairs_of_the_recipe_show_one_field(recipe):
-    data = data_module(recipe.arguments("distill"))
+    data = read_configuration(recipe.arguments("distill")).data
     data.setup("fit")
     for batch in data.train_dataloader():
         student, teacher = batch["student"], batch["teacher"]

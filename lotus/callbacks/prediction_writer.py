@@ -11,8 +11,13 @@ import torch.distributed
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from numpy.typing import NDArray
 
-from lotus.evaluation.folders import add_patients, evaluate_folders, write_scores
-from lotus.imaging.raster import read_image, write_image, write_label_map
+from lotus.evaluation.folders import (
+    add_patients,
+    common_pixel_size,
+    evaluate_folders,
+    write_scores,
+)
+from lotus.imaging.raster import write_image, write_label_map
 
 PREDICT_FOLDER = "predict"
 
@@ -133,7 +138,7 @@ def score_run(folder: Path, patients: Mapping[str, str]) -> Path | None:
         folder / "predictions",
         folder / "targets",
         kind="instances",
-        pixel_size_um=_common_pixel_size(folder / "targets"),
+        pixel_size_um=common_pixel_size(folder / "targets"),
     )
     path = folder / "scores.csv"
     write_scores(add_patients(frame, patients), path)
@@ -147,15 +152,6 @@ def _of_all_processes(patients: dict[str, str]) -> dict[str, str]:
     shares: list[dict[str, str]] = [{}] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(shares, patients)
     return {name: patient for share in shares for name, patient in share.items()}
-
-
-def _common_pixel_size(folder: Path) -> float | None:
-    sizes = {read_image(path).spacing_um for path in folder.glob("*.tif")}
-    known = {size for size in sizes if size is not None}
-    if len(sizes) != 1 or not known:
-        return None
-    height, width = known.pop()
-    return height if np.isclose(height, width, rtol=1e-3) else None
 
 
 def _clear(trainer: pl.Trainer, folder: Path) -> None:

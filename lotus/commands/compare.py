@@ -36,8 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--published",
-        choices=("lotus2024",),
-        help="a second block with the figures of a paper, on other data",
+        metavar="PAPER",
+        help="a second block with the figures of a paper, on other data: lotus2024",
+    )
+    parser.add_argument(
+        "--apart",
+        nargs="+",
+        default=[],
+        metavar="[NAME=]RUN",
+        help="runs that were scored on other images, such as a teacher's: shown, not tested",
     )
     parser.add_argument("--output", type=Path, help=OUTPUTS)
 
@@ -53,7 +60,8 @@ def run(arguments: argparse.Namespace) -> None:
         ValueError: Runs that cannot be compared; says why.
     """
     runs = dict(_named(text) for text in arguments.runs)
-    if len(runs) < len(arguments.runs):
+    apart = dict(_named(text) for text in arguments.apart)
+    if len(runs | apart) < len(arguments.runs) + len(arguments.apart):
         raise ValueError("two runs have the same name; call them NAME=RUN")
     compare_runs(
         runs,
@@ -61,6 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.scores,
         unit=arguments.unit,
         published=arguments.published,
+        apart=apart,
         output=arguments.output,
     )
 
@@ -73,6 +82,7 @@ def compare_runs(
     unit: str = "patient",
     published: str | None = None,
     notes: Mapping[str, str] | None = None,
+    apart: Mapping[str, Path] | None = None,
     output: Path | None = None,
 ) -> None:
     """Print the table of runs, and write it and what belongs to it.
@@ -84,6 +94,7 @@ def compare_runs(
         unit: ``patient`` or ``image``.
         published: Name of a paper whose figures make a second block.
         notes: What a reader of a method's row has to know.
+        apart: Runs that were scored on other images.
         output: Folder of the files; None writes none.
 
     Raises:
@@ -94,18 +105,19 @@ def compare_runs(
     from lotus.imaging.atomic import atomic_path
     from lotus.reports.comparison import to_frame, to_latex, to_markdown
     from lotus.reports.comparison_figure import write_comparison_figure
-    from lotus.reports.published import PUBLISHED
+    from lotus.reports.published import published_table
 
+    second = published_table(published) if published else None
     methods = {name: read_scores(folder) for name, folder in runs.items()}
-    comparison = compare_methods(methods, reference, scores, unit, notes or {})
-    rows = PUBLISHED[published] if published else ()
-    table = to_markdown(comparison, rows)
+    others = {name: read_scores(folder) for name, folder in (apart or {}).items()}
+    comparison = compare_methods(methods, reference, scores, unit, notes or {}, others)
+    table = to_markdown(comparison, second)
     print(table, end="")
     if output is None:
         return
     texts = {
         "comparison.md": table,
-        "comparison.tex": to_latex(comparison, rows),
+        "comparison.tex": to_latex(comparison, second),
         "comparison.csv": to_frame(comparison).to_csv(index=False, float_format="%.10g"),
         "per_image.csv": per_image(methods, scores).to_csv(
             index=False, float_format="%.10g", na_rep="nan"
@@ -119,4 +131,6 @@ def compare_runs(
 
 def _named(text: str) -> tuple[str, Path]:
     name, separator, folder = text.partition("=")
-    return (name, Path(folder)) if separator else (Path(text).name, Path(text))
+    if separator and not Path(text).is_dir():  # A folder's own name may have the sign.
+        return name, Path(folder)
+    return Path(text).name, Path(text)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lotus.commands.engine_arguments import add_engine_arguments, engine_of
+from lotus.commands.same_configuration import refuse_another_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.epilog = USAGE
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs")
-    parser.add_argument("--experiment", default="crossval", help="its name (%(default)s)")
+    parser.add_argument("--experiment", help="its name (default: that of the configuration)")
     parser.add_argument("--run", required=True, help="its name; the folds are folders inside")
     add_fold_arguments(parser)
 
@@ -56,7 +57,8 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
         ValueError: The configuration, the folds or a fold's run cannot be used, or a fold failed.
     """
     engine = engine_of(arguments)
-    folder = arguments.runs / arguments.experiment / arguments.run
+    experiment = arguments.experiment or _experiment_of(fit_arguments)
+    folder = arguments.runs / experiment / arguments.run
     folds = CrossValidation.plan(folder, fit_arguments, arguments.folds, arguments.fold_seed)
     engine.run(folds.jobs)
     images = folds.score()
@@ -90,20 +92,27 @@ class CrossValidation:
             n_folds: Number of folds.
             fold_seed: Seed of the folds.
 
+        Nothing is trained and no image is read, but all folds are known to have what they need.
+
         Raises:
-            ValueError: The configuration cannot be used, or other folds are there.
+            ValueError: The configuration cannot be used, other folds are there or folds of another
+                configuration, or a fold could not train, validate or test.
         """
-        from lotus.commands.training import data_module
+        from lotus.commands.training import read_configuration
         from lotus.engines import TrainingJob
 
-        data: Any = data_module(_of_fold(fit_arguments, 0))
+        data: Any = read_configuration(_of_fold(fit_arguments, 0)).data
         folds = _folds(folder / "splits.json", data.records, n_folds, fold_seed)
+        _check_folds(data, folds)
         jobs = []
         for number in range(n_folds):
             splits = ("--splits", str(_split_file(folder, folds, number)))
             arguments = (*_of_fold(fit_arguments, number), *splits)
             jobs.append(TrainingJob(folder.parent, folder.name, f"fold{number}", arguments))
-        tested = tuple(tuple(data.test_records(split)) for split in folds.splits)
+        # All folds come from one command, so that one that was begun tells of all.
+        begun = next((job for job in jobs if (job.folder / "config.yaml").is_file()), jobs[0])
+        refuse_another_configuration(begun.folder, begun.arguments)
+        tested = tuple(tuple(data.select("test", split)) for split in folds.splits)
         return cls(folder, tuple(jobs), tested)
 
     def score(self) -> int:
@@ -130,6 +139,25 @@ class CrossValidation:
 
 def _of_fold(arguments: Sequence[str], number: int) -> list[str]:
     return [argument.replace("{fold}", str(number)) for argument in arguments]
+
+
+def _experiment_of(arguments: Sequence[str]) -> str:
+    from lotus.commands.training import read_configuration
+
+    return str(read_configuration(_of_fold(arguments, 0)).keys["experiment"])
+
+
+def _check_folds(data: Any, folds: Folds) -> None:
+    """Say at once what would stop folds, rather than when they are reached."""
+    problems = []
+    for number, split in enumerate(folds.splits):
+        try:
+            data.check_splits(split)
+        except ValueError as error:
+            problems.append(f"fold {number}: {error}")
+    if problems:
+        more = f" ({len(problems) - 1} more folds cannot be used)" if problems[1:] else ""
+        raise ValueError(problems[0] + more)
 
 
 def _folds(path: Path, records: Any, n_folds: int, seed: int) -> Folds:

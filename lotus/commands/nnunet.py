@@ -66,10 +66,10 @@ def _export(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
     from data_modules.folds import load_folds
     from data_modules.nnunet import dataset_name, export_dataset
     from data_modules.segmentation import SegmentationDataModule
-    from lotus.commands.training import data_module
+    from lotus.commands.training import read_configuration
 
     dataset = dataset_name(arguments.number, arguments.name)
-    data = data_module(fit_arguments)
+    data = read_configuration(fit_arguments).data
     if not isinstance(data, SegmentationDataModule):
         raise ValueError(
             f"nnU-Net takes one modality; the configuration has {type(data).__name__}, expected "

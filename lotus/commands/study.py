@@ -41,12 +41,16 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
         fit_arguments: Of `lotus fit`, the same for every fold of every method.
 
     Raises:
-        ValueError: The study, a configuration or a fold cannot be used, or a fold failed.
+        ValueError: The study, a configuration or a fold cannot be used, or a fold failed. Nothing
+            has been trained if a configuration or a fold cannot be used.
     """
     from lotus.commands.compare import compare_runs
     from lotus.evaluation.study import read_study
+    from lotus.reports.published import published_table
 
     study = read_study(arguments.study, dict(_variable(text) for text in arguments.set))
+    if study.published:
+        published_table(study.published)
     levels = study.levels()
     folder = arguments.runs / study.name / arguments.run
     # All configurations are read before anything trains.
@@ -65,12 +69,13 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
         engine.run([job for method in level for job in planned[method.name].jobs])
         for method in level:
             planned[method.name].score()
-    rows = {name: method for name, method in study.methods.items() if method.compared}
+    methods = study.methods
     compare_runs(
-        {name: planned[name].folder for name in rows},
+        {name: planned[name].folder for name in methods if methods[name].compared},
         study.reference,
         published=study.published,
-        notes={name: method.note for name, method in rows.items() if method.note},
+        notes={name: method.note for name, method in methods.items() if method.note},
+        apart={name: planned[name].folder for name in methods if not methods[name].compared},
         output=folder,
     )
 
@@ -81,4 +86,7 @@ def _variable(text: str) -> tuple[str, Any]:
     name, separator, value = text.partition("=")
     if not separator:
         raise ValueError(f"--set has {text!r}; expected NAME=VALUE")
-    return name, yaml.safe_load(value)
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError(f"--set has {text!r}, whose value is not YAML") from error

@@ -77,17 +77,17 @@ def check_keys(sweep: Sweep, fit_arguments: list[str]) -> None:
     Raises:
         ValueError: The configuration itself cannot be used, or a key or value does not fit it.
     """
-    from lotus.commands.training import data_module
+    from lotus.commands.training import read_configuration
     from lotus.sweeps.trial import as_arguments
 
-    data_module(fit_arguments)
+    read_configuration(fit_arguments)
     random = np.random.default_rng(0)
     first: dict[str, Any] = {}
     for key, distribution in sweep.parameters.items():
         values = distribution.of.get("values") or [distribution.draw(random)]
         for value in reversed(values):
             try:
-                data_module([*fit_arguments, *as_arguments({**first, key: value})])
+                read_configuration([*fit_arguments, *as_arguments({**first, key: value})])
             except ValueError as error:
                 raise ValueError(f"sweep parameter {key}, {value}: {error}") from error
         first[key] = value

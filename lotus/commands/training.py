@@ -6,11 +6,13 @@ import signal
 import warnings
 from argparse import ArgumentError
 from collections.abc import Hashable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import yaml
 from jsonargparse import Namespace
 from jsonargparse.typing import register_type
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -194,6 +196,19 @@ def run(arguments: list[str]) -> None:
         raise SystemExit(TERMINATED) from error
 
 
+@dataclass(frozen=True)
+class Configuration:
+    """What `lotus fit` would train with.
+
+    Attributes:
+        data: The data module, not set up.
+        keys: All keys and their values, as in the ``config.yaml`` of a run.
+    """
+
+    data: pl.LightningDataModule
+    keys: dict[str, Any]
+
+
 class _DataOnly(LotusCLI):
     """Reads a whole configuration and builds its data module alone."""
 
@@ -207,8 +222,8 @@ class _DataOnly(LotusCLI):
         self.datamodule = self.parser.instantiate_classes(Namespace(data=self.config.data)).data  # type: ignore[no-untyped-call]
 
 
-def data_module(arguments: list[str]) -> pl.LightningDataModule:
-    """The data module of a configuration, not set up.
+def read_configuration(arguments: list[str]) -> Configuration:
+    """Read a configuration, and build nothing but its data module.
 
     Args:
         arguments: of `lotus fit`, without ``fit``.
@@ -216,8 +231,9 @@ def data_module(arguments: list[str]) -> pl.LightningDataModule:
     Raises:
         ValueError: the configuration cannot be used.
     """
-    data: pl.LightningDataModule = _cli(_DataOnly, arguments, run=False).datamodule
-    return data
+    cli = _cli(_DataOnly, arguments, run=False)
+    keys = yaml.safe_load(cli.parser.dump(cli.config, skip_none=False))
+    return Configuration(cli.datamodule, keys)
 
 
 def _cli(cli: type[LotusCLI], arguments: list[str], run: bool = True) -> LotusCLI:

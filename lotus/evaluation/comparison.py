@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -54,6 +54,9 @@ class Comparison:
         unit: ``patient`` or ``image``.
         units: By method, the scores of every unit: one row per patient or image, in one order.
         notes: By method, what a reader of its row has to know; may be empty.
+        apart: Like ``cells``, of methods that were scored on other images, such as a teacher: they
+            are neither tested nor the best of anything.
+        n_apart: Number of units of each of those.
     """
 
     cells: Mapping[str, Mapping[str, Cell]]
@@ -61,6 +64,8 @@ class Comparison:
     unit: str
     units: Mapping[str, pd.DataFrame]
     notes: Mapping[str, str]
+    apart: Mapping[str, Mapping[str, Cell]]
+    n_apart: Mapping[str, int]
 
     @property
     def n(self) -> int:
@@ -97,6 +102,7 @@ def compare_methods(
     scores: Sequence[str],
     unit: str = "patient",
     notes: Mapping[str, str] = MappingProxyType({}),
+    apart: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> Comparison:
     """Compare methods that were scored on the same images.
 
@@ -106,23 +112,40 @@ def compare_methods(
         scores: Columns to compare.
         unit: ``patient`` (the mean over a patient's images counts once) or ``image``.
         notes: By method, what a reader of its row has to know.
+        apart: Tables of methods that were scored on other images.
 
     Returns:
         The comparison.
 
     Raises:
-        ValueError: Unlike images or truths, a score or the patients are missing, or an unknown
-            reference or unit.
+        ValueError: Unlike images, truths or patients, a score or the patients are missing, or an
+            unknown reference or unit.
     """
     if reference not in methods:
         raise ValueError(f"no method is called {reference!r}; found {', '.join(methods)}")
     if unit not in UNITS:
         raise ValueError(f"unit is {unit!r}; expected one of {', '.join(UNITS)}")
     _check_same_images(methods)
+    if unit == "patient":
+        for name, table in {**methods, **apart}.items():
+            _check_patients_known(name, table)
+        _check_same_patients(methods)
     units = {name: _by_unit(name, table, scores, unit) for name, table in methods.items()}
     columns = {score: _column(methods, units, reference, score) for score in scores}
     cells = {name: {score: columns[score][name] for score in scores} for name in methods}
-    return Comparison(cells, reference, unit, units, notes)
+    others = {name: _by_unit(name, table, scores, unit) for name, table in apart.items()}
+    return Comparison(
+        cells,
+        reference,
+        unit,
+        units,
+        notes,
+        {
+            name: {score: _summary(table, others[name], score) for score in scores}
+            for name, table in apart.items()
+        },
+        {name: len(table) for name, table in others.items()},
+    )
 
 
 def per_image(methods: Mapping[str, pd.DataFrame], scores: Sequence[str]) -> pd.DataFrame:
@@ -158,14 +181,29 @@ def _check_same_images(methods: Mapping[str, pd.DataFrame]) -> None:
                 )
 
 
+def _check_patients_known(name: str, table: pd.DataFrame) -> None:
+    if "patient" not in table or table["patient"].eq("").any():
+        raise ValueError(f"the patients of {name} are not in its scores.csv; use --unit image")
+
+
+def _check_same_patients(methods: Mapping[str, pd.DataFrame]) -> None:
+    """Tests pair patients: an image that is of two patients would pair one with another."""
+    (first, expected), *others = methods.items()
+    for name, table in others:
+        theirs = table["patient"].reindex(expected.index)
+        for image in expected.index[theirs != expected["patient"]]:
+            raise ValueError(
+                f"image {image} is of patient {expected.loc[image, 'patient']} for {first} and of "
+                f"{theirs[image]} for {name}: score both with one manifest, or use --unit image"
+            )
+
+
 def _by_unit(name: str, table: pd.DataFrame, scores: Sequence[str], unit: str) -> pd.DataFrame:
     missing = [score for score in scores if score not in table]
     if missing:
         raise ValueError(f"{name} has no score {missing[0]!r}; found {', '.join(table.columns)}")
     if unit == "image":
         return table[list(scores)].sort_index()
-    if "patient" not in table or table["patient"].eq("").any():
-        raise ValueError(f"the patients of {name} are not in its scores.csv; use --unit image")
     return table.groupby("patient")[list(scores)].mean().sort_index()
 
 
@@ -176,10 +214,9 @@ def _column(
     score: str,
 ) -> dict[str, Cell]:
     values = {name: table[score].to_numpy(np.float64) for name, table in units.items()}
-    defined = {name: column[np.isfinite(column)] for name, column in values.items()}
-    means = {name: column.mean() if len(column) else np.nan for name, column in defined.items()}
+    summaries = {name: _summary(images[name], table, score) for name, table in units.items()}
     sign = 1.0 if score in LESS_IS_BETTER else -1.0
-    best = np.nanmin([sign * mean for mean in means.values()] + [np.inf])
+    best = np.nanmin([sign * summary.mean for summary in summaries.values()] + [np.inf])
     tests = {
         name: paired_test(column, values[reference])
         for name, column in values.items()
@@ -187,19 +224,31 @@ def _column(
     }
     corrected = dict(zip(tests, holm([test.p_t for test in tests.values()]), strict=True))
     return {
-        name: Cell(
-            mean=float(means[name]),
-            sd=float(defined[name].std(ddof=1)) if len(defined[name]) > 1 else np.nan,
-            undefined=len(column) - len(defined[name]),
-            undefined_images=int(images[name][score].isna().sum()),
-            replaced_images=_replaced(images[name], score),
+        name: replace(
+            summary,
             # Equal scores whose means differ by the rounding of the sum are equal.
-            is_best=math.isclose(sign * means[name], best, rel_tol=1e-9),
+            is_best=math.isclose(sign * summary.mean, best, rel_tol=1e-9),
             test=tests.get(name),
             p_holm=float(corrected.get(name, np.nan)),
         )
-        for name, column in values.items()
+        for name, summary in summaries.items()
     }
+
+
+def _summary(images: pd.DataFrame, units: pd.DataFrame, score: str) -> Cell:
+    """A score of one method on its own."""
+    values = units[score].to_numpy(np.float64)
+    defined = values[np.isfinite(values)]
+    return Cell(
+        mean=float(defined.mean()) if len(defined) else np.nan,
+        sd=float(defined.std(ddof=1)) if len(defined) > 1 else np.nan,
+        undefined=len(values) - len(defined),
+        undefined_images=int(images[score].isna().sum()),
+        replaced_images=_replaced(images, score),
+        is_best=False,
+        test=None,
+        p_holm=np.nan,
+    )
 
 
 def _replaced(images: pd.DataFrame, score: str) -> int:

@@ -9,11 +9,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from lotus.evaluation.folders import MEAN, add_patients, evaluate_folders, write_scores
+from lotus.evaluation.folders import (
+    MEAN,
+    add_patients,
+    common_pixel_size,
+    evaluate_folders,
+    write_scores,
+)
 from lotus.imaging.atomic import atomic_path
 from lotus.imaging.raster import read_label_map
 
 FOLDERS = ("predictions", "targets", "images")
+CLASSES = "classes"
+"""Class maps, which a network of several classes has in every fold."""
 
 
 def gather_folds(folds: Mapping[Path, set[str]], output: Path) -> dict[str, int]:
@@ -21,7 +29,8 @@ def gather_folds(folds: Mapping[Path, set[str]], output: Path) -> dict[str, int]
 
     Args:
         folds: The run folder of each fold, in order, and the names of the images it tests.
-        output: Gets ``predictions``, ``targets`` and ``images``; what is there is replaced.
+        output: Gets ``predictions``, ``targets`` and ``images``, and ``classes`` where all folds
+            have them; what is there is replaced.
 
     Returns:
         The number of the fold that predicted each image.
@@ -36,7 +45,8 @@ def gather_folds(folds: Mapping[Path, set[str]], output: Path) -> dict[str, int]
         for name in sorted(expected & fold_of.keys()):
             raise ValueError(f"{name} is tested by fold {fold_of[name]} and by fold {number}")
         fold_of |= dict.fromkeys(sorted(expected), number)
-    for kind in FOLDERS:
+    has_classes = all((folder / CLASSES).is_dir() for folder in folds)
+    for kind in (*FOLDERS, CLASSES) if has_classes else FOLDERS:
         (output / kind).mkdir(parents=True, exist_ok=True)
         for path in (output / kind).iterdir():
             path.unlink()
@@ -62,7 +72,11 @@ def score_folds(
         processes: Score in up to this many processes, where there are enough images.
     """
     scores = evaluate_folders(
-        output / "predictions", output / "targets", kind="instances", processes=processes
+        output / "predictions",
+        output / "targets",
+        kind="instances",
+        pixel_size_um=common_pixel_size(output / "targets"),
+        processes=processes,
     )
     scores["fold"] = scores["name"].map(fold_of).astype("Int64")
     scores = add_patients(scores, patients)

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from lotus.evaluation.processes import map_in_processes
 from lotus.imaging.atomic import atomic_path
-from lotus.imaging.raster import read_label_map
+from lotus.imaging.raster import read_image, read_label_map
 from lotus.metrics.functional import PanopticQuality, connected_components, pool_panoptic_quality
 from lotus.metrics.image_scores import score_image
 
@@ -108,6 +108,23 @@ def pooled_panoptic_quality(scores: pd.DataFrame) -> PanopticQuality:
         for n_true, n_pred, precision, sq in counts
         for tp in [round(precision * n_pred)]
     )
+
+
+def common_pixel_size(folder: Path) -> float | None:
+    """The size of the square pixels that all label maps of a folder have, in µm.
+
+    Args:
+        folder: With label maps, ``<name>.tif``.
+
+    Returns:
+        The size; None where one has none, or another one, or pixels are not square.
+    """
+    sizes = {read_image(path).spacing_um for path in folder.glob("*.tif")}
+    known = {size for size in sizes if size is not None}
+    if len(sizes) != 1 or not known:
+        return None
+    height, width = known.pop()
+    return height if np.isclose(height, width, rtol=1e-3) else None
 
 
 def add_patients(scores: pd.DataFrame, patients: Mapping[str, str]) -> pd.DataFrame:

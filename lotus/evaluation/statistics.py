@@ -56,8 +56,10 @@ def paired_test(method: ArrayLike, reference: ArrayLike) -> PairedTest:
         return PairedTest(n, float(difference.mean()) if n else np.nan, np.nan, np.nan)
     if not difference.any():
         return PairedTest(n, 0.0, 1.0, 1.0)
-    # A constant difference has no variance to test against.
-    p_t = float(stats.ttest_1samp(difference, 0.0).pvalue) if np.ptp(difference) else 0.0
+    # A constant difference has no variance to test against, one that is constant but for the
+    # rounding of its scores has next to none.
+    spread = np.ptp(difference) > 1e-12 * np.abs(difference).max()
+    p_t = float(stats.ttest_1samp(difference, 0.0).pvalue) if spread else 0.0
     return PairedTest(n, float(difference.mean()), p_t, float(stats.wilcoxon(difference).pvalue))
 
 

@@ -25,7 +25,8 @@ class Method:
         name: What the table calls it.
         configs: Configuration files, each laid over the one before.
         arguments: Further keys and their values.
-        compared: Whether it is a row; a teacher, tested on other images, is not.
+        compared: Whether it is tested against the reference; a teacher, which is scored on other
+            images, stands apart.
         note: What a reader of its row has to know.
     """
 
@@ -159,11 +160,11 @@ def read_study(path: Path, variables: Mapping[str, Any]) -> Study:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         methods = {
-            name: Method(name, **{**entry, "configs": tuple(entry["configs"])})
+            str(name): Method(str(name), **_checked(entry))
             for name, entry in content["methods"].items()
         }
-        reference, own = content["reference"], content.get("variables") or {}
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        reference, own = str(content["reference"]), dict(content.get("variables") or {})
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         detail = " ".join(str(error).split())
         raise ValueError(
             f"{path}: not a study ({type(error).__name__}: {detail}); expected the keys reference, "
@@ -182,3 +183,13 @@ def read_study(path: Path, variables: Mapping[str, Any]) -> Study:
                 f"{method.folder}; call one otherwise"
             )
     return Study(path.stem, reference, {**own, **variables}, methods, content.get("published"))
+
+
+def _checked(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a :class:`Method`, of the types that YAML lets slip."""
+    configs, arguments = entry["configs"], entry.get("arguments", {})
+    if not isinstance(configs, list):
+        raise TypeError(f"configs is {configs!r}, expected a list")
+    if not isinstance(arguments, Mapping):
+        raise TypeError(f"arguments is {arguments!r}, expected keys with values")
+    return {**entry, "configs": tuple(map(str, configs)), "arguments": arguments}

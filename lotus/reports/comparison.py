@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -54,12 +53,25 @@ class PublishedRow:
     values: dict[str, tuple[float, float]]
 
 
+@dataclass(frozen=True)
+class PublishedTable:
+    """What a paper's table says, for a second block.
+
+    Attributes:
+        rows: Its methods.
+        note: Where its scores are not what the columns are called.
+    """
+
+    rows: tuple[PublishedRow, ...]
+    note: str
+
+
 def stars(p: float) -> str:
     """``**`` below 0.001, ``*`` below 0.05, nothing otherwise or without a p-value."""
     return next((mark for limit, mark in STARS if p < limit), "")
 
 
-def caption(comparison: Comparison) -> str:
+def caption(comparison: Comparison, published: PublishedTable | None = None) -> str:
     """What the numbers are, on how many units, and what the marks mean; then what is undefined."""
     text = (
         f"Mean ± SD over {comparison.n} {comparison.unit}s. Best in bold. * p < 0.05, ** p < 0.001 "
@@ -67,11 +79,12 @@ def caption(comparison: Comparison) -> str:
         "after Holm's correction over the methods of a score."
     )
     undefined, replaced = [], []
-    for method, cells in comparison.cells.items():
+    for method, cells in {**comparison.apart, **comparison.cells}.items():
         for score, cell in cells.items():
             name = f"{method} {LABELS.get(score, score)} in"
             if cell.undefined_images:
-                left = f" (n = {comparison.n - cell.undefined})" if cell.undefined else ""
+                n = comparison.n_apart.get(method, comparison.n) - cell.undefined
+                left = f" (n = {n})" if cell.undefined else ""
                 undefined.append(f"{name} {_images(cell.undefined_images)}{left}")
             if cell.replaced_images:
                 replaced.append(f"{name} {_images(cell.replaced_images)}")
@@ -79,35 +92,39 @@ def caption(comparison: Comparison) -> str:
         text += f" Undefined and left out: {', '.join(undefined)}."
     if replaced:
         text += f" Image diagonal, as one of the masks is empty: {', '.join(replaced)}."
-    return " ".join([text, *(f"{method}: {note}." for method, note in comparison.notes.items())])
+    for method, n in comparison.n_apart.items():
+        text += f" {method}: other images, n = {n} {comparison.unit}s, not tested."
+    notes = [f"{method}: {note}." for method, note in comparison.notes.items()]
+    return " ".join([text, *notes, *([f"Published: {published.note}."] if published else [])])
 
 
-def to_markdown(comparison: Comparison, published: Sequence[PublishedRow] = ()) -> str:
+def to_markdown(comparison: Comparison, published: PublishedTable | None = None) -> str:
     """The table in Markdown with its caption below.
 
     Args:
         comparison: What to show.
-        published: Rows of a paper for a second block, marked as figures on other data.
+        published: A paper's table for a second block, marked as figures on other data.
     """
     scores = list(next(iter(comparison.cells.values())))
     lines = [["method", *(LABELS.get(score, score) for score in scores)]]
     lines.append(["---"] * len(lines[0]))
-    for method, cells in comparison.cells.items():
-        lines.append([method, *(_markdown_cell(score, cells[score]) for score in scores)])
-    for row in published:
+    for method, cells in {**comparison.apart, **comparison.cells}.items():
+        name = method.replace("|", r"\|")
+        lines.append([name, *(_markdown_cell(score, cells[score]) for score in scores)])
+    for row in published.rows if published else ():
         values = [row.values.get(score, (math.nan, math.nan)) for score in scores]
         lines.append([f"{row.method} (published, other data)", *(_numbers(*v) for v in values)])
     body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{body}\n\n{caption(comparison)}\n"
+    return f"{body}\n\n{caption(comparison, published)}\n"
 
 
-def to_latex(comparison: Comparison, published: Sequence[PublishedRow] = ()) -> str:
+def to_latex(comparison: Comparison, published: PublishedTable | None = None) -> str:
     """The table as a LaTeX ``table`` with ``booktabs`` rules; arguments as for Markdown."""
     scores = list(next(iter(comparison.cells.values())))
     head = " & ".join(["Method", *(_latex_text(LABELS.get(score, score)) for score in scores)])
     rows = [
         " & ".join([_latex_text(method), *(_latex_cell(score, cells[score]) for score in scores)])
-        for method, cells in comparison.cells.items()
+        for method, cells in {**comparison.apart, **comparison.cells}.items()
     ]
     second = [
         " & ".join(
@@ -116,12 +133,12 @@ def to_latex(comparison: Comparison, published: Sequence[PublishedRow] = ()) -> 
                 *(_numbers(*row.values.get(s, (math.nan, math.nan)), r" $\pm$ ") for s in scores),
             ]
         )
-        for row in published
+        for row in (published.rows if published else ())
     ]
     block = [r"\midrule", rf"\multicolumn{{{len(scores) + 1}}}{{l}}{{Published, on other data}} \\"]
     lines = [
         r"\begin{table}",
-        rf"\caption{{{_latex_text(caption(comparison))}}}",
+        rf"\caption{{{_latex_text(caption(comparison, published))}}}",
         rf"\begin{{tabular}}{{l{'c' * len(scores)}}}",
         r"\toprule",
         rf"{head} \\",
@@ -139,7 +156,7 @@ def to_latex(comparison: Comparison, published: Sequence[PublishedRow] = ()) -> 
 def to_frame(comparison: Comparison) -> pd.DataFrame:
     """One row per method and score with everything that is known, in the scores' own units."""
     rows = []
-    for method, cells in comparison.cells.items():
+    for method, cells in {**comparison.apart, **comparison.cells}.items():
         for score, cell in cells.items():
             test = cell.test
             rows.append(
@@ -147,13 +164,13 @@ def to_frame(comparison: Comparison) -> pd.DataFrame:
                     "method": method,
                     "score": score,
                     "unit": comparison.unit,
-                    "n": comparison.n,
+                    "n": comparison.n_apart.get(method, comparison.n),
                     "undefined": cell.undefined,
                     "undefined_images": cell.undefined_images,
                     "replaced_images": cell.replaced_images,
                     "mean": cell.mean,
                     "sd": cell.sd,
-                    "reference": comparison.reference,
+                    "reference": "" if method in comparison.apart else comparison.reference,
                     "pairs": test.n if test else math.nan,
                     "difference": test.difference if test else math.nan,
                     "p_t": test.p_t if test else math.nan,

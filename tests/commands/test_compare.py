@@ -69,6 +69,7 @@ def test_files(runs, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert (out / "comparison.md").read_text() == printed
     assert "| LOTUS (published, other data) | 61.59 ± 7.87 |" in printed
+    assert "HD is their HD95 and AJI their IoU of the foregrounds." in printed
     frame = pd.read_csv(out / "comparison.csv").set_index(["method", "score"])
     assert frame.loc[("lotus", "dice"), "mean"] == pytest.approx(4.81 / 6)
     assert frame.loc[("student", "dice"), "pairs"] == 6
@@ -107,6 +108,7 @@ def test_box_plots(runs, tmp_path, capsys):
     [
         (["--reference", "teacher"], "no method is called 'teacher'; found student, other, lotus"),
         (["--scores", "dice", "auc"], "student has no score 'auc'"),
+        (["--published", "lotus2023"], "no published table 'lotus2023'; expected lotus2024"),
     ],
 )
 def test_bad_arguments(runs, arguments, message, capsys):
@@ -117,6 +119,20 @@ def test_bad_arguments(runs, arguments, message, capsys):
 def test_two_runs_of_one_name(runs, tmp_path, capsys):
     assert main(["compare", str(tmp_path / "lotus"), str(tmp_path / "student/../lotus")]) == 2
     assert "two runs have the same name" in capsys.readouterr().err
+
+
+def test_a_run_on_other_images_is_shown_and_not_tested(runs, tmp_path, capsys):
+    path = tmp_path / "A|B=1"
+    path.mkdir()
+    scores = load(tmp_path / "lotus/scores.csv")
+    save(scores.assign(name=list("abcdef"), dice=1.0), path / "scores.csv")
+    assert main(["compare", *runs, "--apart", str(path), "--output", str(tmp_path / "out")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith(r"| A\|B=1 | 100.00 ± 0.00 |")
+    assert r"A|B=1: other images, n = 4 patients, not tested." in lines[-1]
+    frame = pd.read_csv(tmp_path / "out/comparison.csv").set_index(["method", "score"])
+    assert pd.isna(frame.loc[("A|B=1", "dice"), "reference"])
+    assert r"A|B=1 & 100.00 $\pm$ 0.00" in (tmp_path / "out/comparison.tex").read_text()
 
 
 def test_runs_that_were_scored_on_other_images(runs, tmp_path, capsys):

@@ -34,7 +34,7 @@ def finished(tiny_manifest, tmp_path_factory):
     runs = tmp_path_factory.mktemp("crossval")
     arguments = crossval_arguments("student", tiny_manifest, runs)
     assert main(arguments) == 0
-    return arguments, runs / "crossval/cv"
+    return arguments, runs / "student/cv"
 
 
 @pytest.mark.slow
@@ -185,10 +185,35 @@ def test_fewer_patients_than_folds(tiny_manifest, tmp_path, capsys):
     arguments[arguments.index("--folds") + 1] = "11"
     assert main(arguments) == 2
     assert capsys.readouterr().err == (
-        "lotus crossval: 11 folds need as many patients with histology images; found 10: give "
-        "fewer folds\n"
+        "lotus crossval: 11 folds need as many patients with annotated histology images; found 10: "
+        "give fewer folds\n"
     )
     assert contents(tmp_path) == {}
+
+
+@pytest.mark.slow
+def test_folds_of_another_configuration_are_not_taken_for_those_asked_for(copied, capsys):
+    arguments, folder = copied
+    before = contents(folder)
+    assert main([*arguments, "--model.init_args.optimizer.init_args.lr", "0.5"]) == 2
+    said = capsys.readouterr().err
+    assert f"{folder}/fold0 was begun with model.init_args.optimizer.init_args.lr = " in said
+    assert "and now it would be 0.5; give the configuration as it was, or another --run" in said
+    assert contents(folder) == before
+
+
+def test_a_teacher_with_one_patient_of_a_group(tiny_manifest, tmp_path):
+    """The fold that tests this patient has nobody to teach the group: said before any trains."""
+    rare = {("sr_microct", "P1"), ("sr_microct", "P2"), ("histology", "P6")}
+    records = [
+        replace(entry, group="rare" if (entry.modality, entry.patient) in rare else entry.group)
+        for entry in read_manifest(tiny_manifest)
+    ]
+    assert {r.modality for r in records if r.group == "rare"} == {"sr_microct", "histology"}
+    write_manifest(tmp_path / "manifest.csv", records)
+    arguments = tiny_arguments("distill", tmp_path / "manifest.csv", tmp_path / "runs")[1:]
+    with pytest.raises(ValueError, match=r"^fold \d: no histology training image of group rare"):
+        CrossValidation.plan(tmp_path / "cv", arguments, 5, 0)
 
 
 def test_a_group_with_one_patient(tiny_manifest, tmp_path):

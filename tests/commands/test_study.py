@@ -60,6 +60,8 @@ def test_methods_share_folds_and_come_into_one_table(tiny_manifest, tmp_path, ca
     arguments += ["--model.init_args.network.init_args.filters", TINY_UNET["filters"]]
     assert main([*arguments, "--model.init_args.no_such_key", "1"]) == 2
     assert "no_such_key" in capsys.readouterr().err
+    assert main([*arguments, "--set", "rate={0.1"]) == 2
+    assert "--set has 'rate={0.1', whose value is not YAML" in capsys.readouterr().err
     assert not list(tmp_path.glob("small/a/*/fold*"))
 
     assert main(arguments) == 0
@@ -68,7 +70,8 @@ def test_methods_share_folds_and_come_into_one_table(tiny_manifest, tmp_path, ca
     assert (folder / "comparison.md").read_text() in shown
     assert "Distilled: small" in shown
     table = pd.read_csv(folder / "comparison.csv")
-    assert list(table["method"].unique()) == ["Distilled", "Student"]
+    assert list(table["method"].unique()) == ["Teacher", "Distilled", "Student"]
+    assert "Teacher: other images, n = " in shown
     for fold in range(2):
         splits = [
             read_splits(folder / method / f"fold{fold}/splits.json")

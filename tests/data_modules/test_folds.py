@@ -13,7 +13,7 @@ from data_modules.manifest import Record
 
 def record(number, patient, modality="ct", group="healthy"):
     image = Path(f"/data/{modality}/{number}.png")
-    return Record(image, None, "binary", modality, patient, group, None)
+    return Record(image, image.with_suffix(".tif"), "binary", modality, patient, group, None)
 
 
 def cohort(n, modality="ct", groups=("healthy",)):
@@ -64,6 +64,21 @@ def test_folds_hold_equal_shares_of_every_group(n, groups):
     assert all(len(s.val) == pytest.approx(len(s.train) / 7, abs=1.5) for s in folds.splits)
 
 
+def test_who_has_no_mask_takes_nobodys_place():
+    records = [
+        replace(entry, mask=entry.mask if i % 3 == 0 else None)
+        for i, entry in enumerate(cohort(30))
+    ]
+    folds = make_folds(records, 5)
+    for split in folds.splits:
+        parts = [split.select(records, name) for name in ("train", "val", "test")]
+        able = [sum(entry.mask is not None for entry in part) for part in parts]
+        assert able[2] == 2, "of ten annotated patients"
+        assert min(able[:2]) >= 1
+    with pytest.raises(ValueError, match="annotated ct images; found 10"):
+        make_folds(records, 11)
+
+
 def test_prescribed_splits_do_not_bind_a_cross_validation():
     records = [replace(entry, split="test") for entry in cohort(10)]
     folds = make_folds(records, 5)
@@ -78,7 +93,10 @@ def test_the_seed_decides_and_the_order_does_not():
 
 @pytest.mark.parametrize(
     ("n", "n_folds", "message"),
-    [(4, 5, "5 folds need as many patients with ct images; found 4"), (9, 1, "at least 2")],
+    [
+        (4, 5, "5 folds need as many patients with annotated ct images; found 4"),
+        (9, 1, "at least 2"),
+    ],
 )
 def test_too_few(n, n_folds, message):
     with pytest.raises(ValueError, match=message):

@@ -219,7 +219,7 @@ def test_patch_sizes_must_agree(draw_pairs):
 def test_folds_of_a_cross_validation(draw_pairs, tmp_path):
     data = join(draw_pairs())
     folds = make_folds(data.records, 3)
-    tested = [record.name for split in folds.splits for record in data.test_records(split)]
+    tested = [record.name for split in folds.splits for record in data.select("test", split)]
     assert sorted(tested) == [f"i{number:03d}" for number in range(9)]
     for number, split in enumerate(folds.splits):
         path = tmp_path / f"fold{number}.json"

@@ -103,11 +103,24 @@ def test_holm_goes_over_the_methods_of_a_score():
         (table([0.1] * 4, n_true=[3, 3, 4, 3]), "image b1 has 3 true objects for LOTUS and 4 for"),
         (table([0.1] * 4).drop(columns="dice"), "other has no score 'dice'"),
         (table([0.1] * 4).drop(columns="patient"), "patients of other are not in its scores.csv"),
+        (
+            table([0.1] * 4).assign(patient=["a", "b", "a", "c"]),
+            "image a2 is of patient a for LOTUS and of b for other",
+        ),
     ],
 )
 def test_what_cannot_be_compared(other, message):
     with pytest.raises(ValueError, match=message):
         compare_methods({"LOTUS": METHODS["LOTUS"], "other": other}, "LOTUS", ["dice"])
+
+
+def test_a_method_on_other_images_stands_apart():
+    perfect = table([1.0] * 4, names=["e1", "e2", "f1", "g1"]).iloc[:3]
+    found = compare_methods(METHODS, "LOTUS", ["dice"], apart={"teacher": perfect})
+    assert [*found.cells] == [*METHODS]
+    cell = found.apart["teacher"]["dice"]
+    assert (cell.mean, cell.is_best, cell.test, found.n_apart) == (1.0, False, None, {"teacher": 2})
+    assert [name for name in METHODS if found.cells[name]["dice"].is_best] == ["LOTUS"]
 
 
 def test_unknown_reference_and_unit():

@@ -80,6 +80,17 @@ def test_a_placeholder_alone_keeps_the_type_of_its_value():
         ([], {}, "not a study"),
         (changed(methods={"ours": {}}), {}, "not a study .*'configs'"),
         (changed(methods={"ours": {"configs": [], "colour": 1}}), {}, "not a study .*colour"),
+        (
+            changed(methods={"ours": {"configs": "a.yaml"}}),
+            {},
+            "configs is 'a.yaml', expected a list",
+        ),
+        (
+            changed(methods={"ours": {"configs": [], "arguments": None}}),
+            {},
+            "arguments is None, expected keys",
+        ),
+        (changed(variables=["data"]), {}, "not a study"),
         (changed(reference="theirs"), {}, "reference 'theirs' is none"),
         (changed(reference="teacher"), {}, "reference 'teacher' is none"),
         (CONTENT, {"shot": 3}, "no variable 'shot'; found data, shots, range"),

@@ -1,0 +1,60 @@
+"""Trainings that go on in a folder go on with the configuration they were begun with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+PLACE = ("runs", "experiment", "run", "splits")
+"""Keys that say where a run and its split lie, and not what is trained."""
+
+
+def refuse_another_configuration(folder: Path, arguments: Sequence[str]) -> None:
+    """Compare a configuration to that of an earlier training in the same folder.
+
+    Without this a finished run would be taken for what is asked for now, and an interrupted one
+    would go on as something else halfway. Keys that only one of the two has are not compared: they
+    belong to another version, or to a class that differs itself.
+
+    Args:
+        folder: A run folder; one without ``config.yaml`` has not begun.
+        arguments: Of `lotus fit`.
+
+    Raises:
+        ValueError: A key differs, or the older configuration cannot be read.
+    """
+    import yaml
+
+    from lotus.commands.training import read_configuration
+
+    path = folder / "config.yaml"
+    if not path.is_file():
+        return
+    try:
+        there = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        there = None
+    if not isinstance(there, dict):
+        raise ValueError(f"{path}: not a configuration; remove {folder} to run it again")
+    here = read_configuration(list(arguments)).keys
+    for key, old, new in differences(there, here):
+        if key not in PLACE:
+            raise ValueError(
+                f"{folder} was begun with {key} = {old}, and now it would be {new}; give the "
+                "configuration as it was, or another --run"
+            )
+
+
+def differences(
+    there: Mapping[str, Any], here: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """The keys, with dots, that two configurations have with different values, and the values."""
+    for key in there:
+        if key not in here:
+            continue
+        old, new = there[key], here[key]
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            yield f"{prefix}{key}", old, new
