@@ -156,7 +156,9 @@ def read_study(path: Path, variables: Mapping[str, Any]) -> Study:
         ValueError: The file cannot be used; says what is wrong.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"no study at {path}")
+        raise FileNotFoundError(
+            f"no study at {path}; its file comes first, before arguments of `lotus fit`"
+        )
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         methods = {
