@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("startup", "metrics", "scoring", "training_step", "segment", "enhancement")
+BENCHMARKS = ("startup", "metrics", "scoring", "training_step", "segment", "enhancement", "engines")
 
 
 def main() -> int:

@@ -1,30 +1,34 @@
 """What an engine costs per job, and what Ray gains with two workers.
 
 ``python -m benchmarks.engines``: (a) the wall time of a job that does next to nothing, less that of
-the same command by itself; (b) four one-core jobs, in turn and on Ray with two workers, against the
-ideal of two.
+the same command by itself; (b) four folds of a cross-validation of phantoms, each training and
+testing on one core, in turn and on Ray with two workers, against the ideal of two.
 """
 
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lotus.engines import Engine, LocalEngine, RayEngine
+from lotus.commands.crossval import CrossValidation
+from lotus.engines import Engine, Job, LocalEngine, RayEngine
 from lotus.engines.cluster import connected
 
+LOTUS = (sys.executable, "-m", "lotus.cli")
 TRIVIAL = ("--version",)
-# Some seconds on one core.
-WORK = ("phantom", "histology", "--output", "{folder}/data", "--patients", "8", "--slices", "4")
+PHANTOMS = ("phantom", "sr_microct", "--patients", "12", "--slices", "2", "--size", "256")
+TRAINING = ("experiments/student.yaml", "experiments/brief/student.yaml")
 JOBS = 4
 
 
 @dataclass(frozen=True)
 class Command:
-    """A job of one command, in which {folder} stands for its own."""
+    """A job of one command."""
 
     folder: Path
     arguments: tuple[str, ...]
@@ -37,11 +41,22 @@ class Command:
 
     def commands(self) -> list[list[str]]:
         """The command."""
-        return [[text.replace("{folder}", str(self.folder)) for text in self.arguments]]
+        return [[*self.arguments]]
 
 
-def seconds(engine: Engine, folder: Path, arguments: tuple[str, ...], number: int) -> float:
-    jobs = [Command(folder / f"{time.monotonic_ns()}", arguments) for _ in range(number)]
+def trivial(folder: Path, number: int) -> list[Job]:
+    return [Command(folder / f"{time.monotonic_ns()}", TRIVIAL) for _ in range(number)]
+
+
+def folds(folder: Path, data: Path) -> Sequence[Job]:
+    arguments = [f"--config={config}" for config in TRAINING]
+    arguments += [f"--data.init_args.manifest={data}/manifest.csv"]
+    # Every run makes its own cache.
+    arguments += [f"--data.init_args.cache={folder}/cache", "--trainer.max_epochs=16"]
+    return CrossValidation.plan(folder / "cv", arguments, JOBS, 0).jobs
+
+
+def seconds(engine: Engine, jobs: Sequence[Job]) -> float:
     begun = time.perf_counter()
     engine.run(jobs, lambda line: None)
     return time.perf_counter() - begun
@@ -49,8 +64,7 @@ def seconds(engine: Engine, folder: Path, arguments: tuple[str, ...], number: in
 
 def bare() -> float:
     begun = time.perf_counter()
-    command = [sys.executable, "-m", "lotus.cli", *TRIVIAL]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run([*LOTUS, *TRIVIAL], check=True, capture_output=True)
     return time.perf_counter() - begun
 
 
@@ -61,20 +75,27 @@ def main() -> None:
         alone = statistics.median(bare() for _ in range(JOBS))
         print(f"lotus --version by itself: {alone:.2f} s")
         local, ray = LocalEngine(), RayEngine()
-        print(f"local: {seconds(local, folder, TRIVIAL, JOBS) / JOBS - alone:.2f} s more per job")
+        each = seconds(local, trivial(folder, JOBS)) / JOBS - alone
+        print(f"local: {each:.2f} s more per job")
         begun = time.perf_counter()
         with connected(None):
             print(f"ray: {time.perf_counter() - begun:.1f} s once to start a cluster")
-            first = seconds(ray, folder, TRIVIAL, 1) - alone
+            first = seconds(ray, trivial(folder, 1)) - alone
             print(f"ray: {first:.2f} s more for the first job of a worker")
-            again = seconds(RayEngine(cpus_per_job=2), folder, TRIVIAL, JOBS) / JOBS - alone
+            in_turn = RayEngine(cpus_per_job=2)
+            again = seconds(in_turn, trivial(folder, JOBS)) / JOBS - alone
             print(f"ray: {again:.2f} s more per further job")
-            in_turn = seconds(local, folder, WORK, JOBS)
-            together = seconds(ray, folder, WORK, JOBS)
-            print(
-                f"{JOBS} one-core jobs: local {in_turn:.1f} s in turn, ray {together:.1f} s with "
-                f"two workers: {in_turn / together:.2f} times faster, ideal 2"
-            )
+            data = folder / "data"
+            subprocess.run([*LOTUS, *PHANTOMS, "--output", str(data)], check=True)
+            together = seconds(ray, folds(folder / "ray", data))
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(cores)})  # The jobs inherit it.
+        one_by_one = seconds(local, folds(folder / "local", data))
+        os.sched_setaffinity(0, cores)
+        print(
+            f"{JOBS} folds of one core each: local {one_by_one:.1f} s in turn, ray {together:.1f} "
+            f"s with two workers: {one_by_one / together:.2f} times faster, ideal 2"
+        )
 
 
 if __name__ == "__main__":
