@@ -232,8 +232,8 @@ def test_a_teacher_of_another_fold_is_refused(tiny_manifest, tmp_path, capsys):
     """It was trained with the patients that the other folds test."""
     arguments = crossval_arguments("distill", tiny_manifest, tmp_path)
     arguments += ["--model.init_args.teacher", str(tmp_path / "fold0.ckpt")]
-    at = arguments.index("--runs")
-    CrossValidation.plan(tmp_path / "crossval/cv", arguments[at:], FOLDS, 0)
+    of_fit = arguments[arguments.index("--config") :]
+    CrossValidation.plan(tmp_path / "crossval/cv", of_fit, FOLDS, 0)
     split = tmp_path / "crossval/cv/splits/fold0.json"
     teacher = tiny_arguments("teacher", tiny_manifest, tmp_path / "teacher")
     assert main([*teacher, "--splits", str(split)]) == 0
