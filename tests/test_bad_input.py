@@ -240,11 +240,48 @@ def test_a_checkpoint_that_knows_the_test_patients_is_refused(
     ]
     prefix = "--data.init_args" + (".student.init_args" if experiment == "distill" else "")
     line = refusal(*arguments, f"{prefix}.seed", seed)
-    assert re.search(r"best.ckpt was trained with patient P\d, whom this training tests on", line)
+    known = r"was trained with patient P\d( and \d more)?, whom this training tests on"
+    assert re.search(f"best.ckpt {known}", line)
     assert contents(tmp_path) == {}
-    # Out of its run folder a checkpoint tells nothing of its patients.
+    # Out of its run folder a checkpoint is known by its own record of patients.
     moved = shutil.copy(tiny_teacher, tmp_path / "weights.ckpt")
-    assert main([*map(str, [*arguments[:-1], moved, f"{prefix}.seed", seed])]) == 0
+    arguments = [*arguments[:-1], moved, f"{prefix}.seed", seed]
+    assert re.search(f"weights.ckpt {known}", refusal(*arguments))
+    assert list(contents(tmp_path)) == [str(moved)]
+    # Weights from elsewhere have none.
+    content = torch.load(moved, weights_only=True)
+    del content["patients"]
+    torch.save(content, moved)
+    with pytest.warns(UserWarning, match=r"weights.ckpt does not say .* cannot be ruled out"):
+        assert main([*map(str, arguments)]) == 0
+
+
+@pytest.mark.slow
+def test_a_patient_of_the_teacher_of_a_student_is_refused(
+    tiny_manifest, tiny_teacher, tmp_path, refusal
+):
+    """The distillation itself never saw the patient; what it exports knows them all the same."""
+    split = json.loads((tiny_teacher.parents[1] / "splits.json").read_text())
+    lost, records = split["train"][0], read_manifest(tiny_manifest)
+    # The teacher's split, without one of its training patients.
+    given = {name: kind for kind in ("train", "val", "test") for name in split[kind]}
+    left = [replace(r, split=given[r.patient]) for r in records if r.patient != lost]
+    write_manifest(tmp_path / "left.csv", left)
+    arguments = tiny_arguments("distill", tmp_path / "left.csv", tmp_path / "runs")
+    assert main([*arguments, "--model.init_args.teacher", str(tiny_teacher)]) == 0
+    folder = tmp_path / "runs/distill/tiny"
+    assert lost not in (folder / "splits.json").read_text()
+
+    student = shutil.copy(folder / "checkpoints/student.ckpt", tmp_path / "weights.ckpt")
+    own = [replace(r, split="test" if r.patient == lost else given[r.patient]) for r in records]
+    write_manifest(tmp_path / "all.csv", own)
+    arguments = tiny_arguments("student", tmp_path / "all.csv", tmp_path / "other")
+    line = refusal(*arguments, "--model.init_args.initial_weights", student)
+    assert f"{student} was trained with patient {lost}, whom this training tests on" in line
+    arguments = tiny_arguments("distill", tmp_path / "all.csv", tmp_path / "runs")
+    arguments += ["--model.init_args.teacher", student, "--ckpt_path", "last"]
+    assert f"was trained with patient {lost}, whom" in refusal(*arguments)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.slow

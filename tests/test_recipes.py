@@ -223,6 +223,10 @@ def test_a_teacher_starts_from_weights_pretrained_on_nuinsseg(nuinsseg, tiny_man
     for name, weight in pretrained.items():
         assert torch.equal(started[name], weight)
     assert main(["test", "--config", str(tmp_path / "runs/teacher/tiny/config.yaml")]) == 0
+    # Organs and bone patients are different people, whatever they are called.
+    last = tmp_path / "runs/teacher/tiny/checkpoints/last.ckpt"
+    cohorts = [torch.load(path, weights_only=True)["patients"]["cohorts"] for path in (best, last)]
+    assert [{*found} for found in cohorts] == [{"nuinsseg"}, {"nuinsseg", "default"}]
 
 
 def network_weights(checkpoint):

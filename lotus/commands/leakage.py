@@ -1,31 +1,86 @@
-"""No network that a training starts from may know the patients it will be tested on."""
+"""No network that a training starts from may know the patients it will be tested on.
 
+The checkpoint itself says whom its weights know, under ``patients``::
+
+    {"cohorts": {cohort: [patient, ...]}, "unrecorded": [file name, ...]}
+
+These are the patients it was trained or chosen on, together with those of every checkpoint that it
+started from, resumed or learnt from, however far back: weights that were taught by a network which
+saw a patient know that patient. ``unrecorded`` names those among the ancestors that do not say.
+
+Two patients are the same person if name and cohort are equal. One cohort, ``default``, is the rule:
+manifests of two modalities name the same people, and whether two manifests do cannot be read from
+them, as their hashes differ also where one is a part of the other or the same images exported
+again. Who pre-trains on other people whose names may coincide by chance, such as ``1``, says so
+with ``--cohort``; without it a coincidence is refused, not overlooked.
+"""
+
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from data_modules.splits import Splits, read_splits
+from lotus.tasks.checkpoint import read_checkpoint
+
+COHORT = "default"
+"""Whose patients a training sees, unless it says otherwise."""
 
 
-def refuse_leakage(checkpoint: Path, splits: Splits) -> None:
-    """Compare the patients a checkpoint was made with to the test patients of a training.
+def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> dict[str, Any]:
+    """Refuse checkpoints that know a test patient; say whom a training's weights will know.
 
-    A checkpoint in a run folder has the split of its training beside it. One that was moved
-    elsewhere is not judged.
+    A checkpoint without the record, of an older version or from elsewhere, is judged by the split
+    of the run folder that it lies in. Without that either it is used, with a warning.
 
     Args:
-        checkpoint: ``<run>/checkpoints/<name>.ckpt``.
-        splits: the split of the training that starts from it.
+        checkpoints: whatever the training starts from, resumes or learns from.
+        splits: the split of the training.
+        cohort: whose patients the split names.
+
+    Returns:
+        The record for the checkpoints of the training: plain data.
 
     Raises:
-        ValueError: the checkpoint was trained or chosen on a test patient.
+        ValueError: a checkpoint, or one that it came from, was trained or chosen on a test patient.
     """
+    cohorts = {cohort: {*splits.train, *splits.val}}
+    unrecorded: set[str] = set()
+    for checkpoint in checkpoints:
+        record = _record_of(checkpoint, cohort)
+        _refuse(checkpoint, {*record["cohorts"].get(cohort, [])}.intersection(splits.test))
+        for name, patients in record["cohorts"].items():
+            cohorts.setdefault(name, set()).update(patients)
+        unrecorded.update(record["unrecorded"])
+    if unrecorded:
+        rank_zero_warn(
+            f"{', '.join(sorted(unrecorded))} does not say which patients it was trained with: "
+            "leakage of test patients cannot be ruled out"
+        )
+    return {
+        "cohorts": {name: sorted(patients) for name, patients in cohorts.items()},
+        "unrecorded": sorted(unrecorded),
+    }
+
+
+def _record_of(checkpoint: Path, cohort: str) -> dict[str, Any]:
+    """Whom a checkpoint knows, by its own word or by the split of its run folder."""
+    record = read_checkpoint(checkpoint).get("patients")
+    if isinstance(record, dict) and {"cohorts", "unrecorded"} <= record.keys():
+        return record
     path = checkpoint.resolve().parents[1] / "splits.json"
-    if not path.is_file():
-        return
+    if checkpoint.resolve().parent.name != "checkpoints" or not path.is_file():
+        return {"cohorts": {}, "unrecorded": [checkpoint.name]}
     made_with = read_splits(path)
-    leaked = sorted({*made_with.train, *made_with.val}.intersection(splits.test))
+    return {"cohorts": {cohort: [*made_with.train, *made_with.val]}, "unrecorded": []}
+
+
+def _refuse(checkpoint: Path, leaked: set[str]) -> None:
     if leaked:
-        more = f" and {len(leaked) - 1} more" if leaked[1:] else ""
+        more = f" and {len(leaked) - 1} more" if len(leaked) > 1 else ""
         raise ValueError(
-            f"{checkpoint} was trained with patient {leaked[0]}{more}, whom this training tests "
-            "on: train it with the same manifest and seed, or with the same split file"
+            f"{checkpoint} was trained with patient {min(leaked)}{more}, whom this training tests "
+            "on, or came from one that was: train both with the same manifest and seed, or with "
+            "the same split file; other people of the same name need another --cohort"
         )

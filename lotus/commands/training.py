@@ -25,7 +25,7 @@ from lotus.callbacks import EpochSeed, OverlayImages, PredictionWriter, RunRecor
 from lotus.callbacks.checkpoint_io import AtomicCheckpointIO
 from lotus.callbacks.run_loggers import run_loggers
 from lotus.commands.config_errors import shortened, without_dump
-from lotus.commands.leakage import refuse_leakage
+from lotus.commands.leakage import COHORT, known_patients
 from lotus.imaging.atomic import atomic_path
 from lotus.tasks.checkpoint import check_architecture
 from lotus.tasks.distillation import DistillationTask
@@ -62,6 +62,12 @@ class LotusCLI(LightningCLI):
             type=Path | None,
             default=None,
             help="file that says which patients train, validate and test; made if it is missing",
+        )
+        parser.add_argument(
+            "--cohort",
+            type=str,
+            default=COHORT,
+            help="whose patients these are: equal names in two cohorts are different people",
         )
         parser.add_argument(
             "--monitor", type=str, default="val_dice", help="score of the best checkpoint"
@@ -147,7 +153,7 @@ class LotusCLI(LightningCLI):
             self.datamodule.use_split_file(Path(splits))
         self.datamodule.setup(subcommand)
         if subcommand == "fit":
-            self._refuse_leakage()
+            self.model.patients = self._known_patients()
         self.model.setup(subcommand)
         checkpoint = self.config[subcommand].ckpt_path
         if checkpoint is not None:
@@ -161,11 +167,12 @@ class LotusCLI(LightningCLI):
             signal.signal(signal.SIGINT, signal.default_int_handler)
             raise KeyboardInterrupt(self._how_to_go_on(subcommand)) from None
 
-    def _refuse_leakage(self) -> None:
-        given = self.config["fit"].model.init_args
-        for name in ("teacher", "initial_weights"):
-            if given.get(name) is not None:
-                refuse_leakage(Path(given[name]), self.datamodule.splits)
+    def _known_patients(self) -> dict[str, Any]:
+        """Whom the checkpoints of this training will know; refused if it tests one of them."""
+        config = self.config["fit"]
+        given = [config.model.init_args.get(name) for name in ("teacher", "initial_weights")]
+        origins = [Path(path) for path in (*given, config.ckpt_path) if path is not None]
+        return known_patients(origins, self.datamodule.splits, config.cohort)
 
     def _how_to_go_on(self, subcommand: str) -> str:
         if subcommand != "fit":

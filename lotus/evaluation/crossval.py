@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
 from lotus.evaluation.folders import (
     MEAN,
@@ -19,9 +20,10 @@ from lotus.evaluation.folders import (
 from lotus.imaging.atomic import atomic_path
 from lotus.imaging.raster import read_label_map
 
-FOLDERS = ("predictions", "targets", "images")
+FOLDERS = {"predictions": "*.tif", "targets": "*.tif", "images": "*.png"}
 CLASSES = "classes"
 """Class maps, which a network of several classes has in every fold."""
+RECORDS = ("config.yaml", "splits.json")
 
 
 def gather_folds(folds: Mapping[Path, set[str]], output: Path) -> dict[str, int]:
@@ -36,8 +38,8 @@ def gather_folds(folds: Mapping[Path, set[str]], output: Path) -> dict[str, int]
         The number of the fold that predicted each image.
 
     Raises:
-        ValueError: A fold did not predict all its images, or others, one of its files cannot be
-            read, or an image is in two folds.
+        ValueError: A fold did not predict all its images, or others, one of its files is missing
+            or cannot be read, or an image is in two folds.
     """
     fold_of: dict[str, int] = {}
     for number, (folder, expected) in enumerate(folds.items()):
@@ -93,18 +95,32 @@ def score_folds(
 
 
 def _check_fold(folder: Path, expected: set[str]) -> None:
-    """Make sure that a fold has the readable predictions and targets of its test images."""
+    """Make sure that a fold has the files of its test images, and says how it was trained."""
     remedy = "remove the folder to run the fold again"
-    for kind, absent in (("predictions", "was not predicted"), ("targets", "has no target")):
-        files = {path.stem: path for path in (folder / kind).glob("*.tif")}
+    absent = {"predictions": "was not predicted", "targets": "has no target"}
+    for kind, pattern in FOLDERS.items():
+        files = {path.stem: path for path in (folder / kind).glob(pattern)}
         for name in sorted(files.keys() ^ expected):
-            state = absent if name in expected else "is not one of its test images"
+            state = absent.get(kind, f"is not in {kind}")
+            state = state if name in expected else "is not one of its test images"
             raise ValueError(f"{folder}: {name} {state}; {remedy}")
-        for path in files.values():
+        for path in files.values() if pattern == "*.tif" else ():
             try:
                 read_label_map(path)
             except ValueError as error:
                 raise ValueError(f"{folder}: {error}; {remedy}") from error
+    # Folds that nnU-Net trained have neither.
+    for path in (folder / name for name in RECORDS if (folder / name).exists()):
+        if not _is_mapping(path):
+            raise ValueError(f"{folder}: {path.name} is damaged; {remedy}")
+
+
+def _is_mapping(path: Path) -> bool:
+    """Whether a YAML or JSON file can be read, as far as a file that was cut can be told."""
+    try:
+        return isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)
+    except (yaml.YAMLError, ValueError):
+        return False
 
 
 def _link(source: Path, target: Path) -> None:

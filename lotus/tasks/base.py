@@ -22,6 +22,9 @@ class BaseTask(pl.LightningModule, ABC):
         in_channels: channels of the images.
         optimizer: from parameters to an optimizer.
         lr_scheduler: from an optimizer to a scheduler that steps every epoch.
+
+    Attributes:
+        patients: whom the weights know, as plain data for the checkpoints; None if nobody said.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class BaseTask(pl.LightningModule, ABC):
         self.in_channels = in_channels
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
+        self.patients: dict[str, Any] | None = None
         self.val_scores, self.test_scores = InstanceScores(), InstanceScores()
 
     @abstractmethod
@@ -65,8 +69,10 @@ class BaseTask(pl.LightningModule, ABC):
         return [optimizer], [self.lr_scheduler(optimizer)]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what segmenting needs besides weights: preprocessing, classes, pixel size."""
+        """Add what segmenting needs besides weights, and whom the weights know."""
         checkpoint["segmenter"] = segmenter_record(self)
+        if self.patients is not None:
+            checkpoint["patients"] = self.patients
 
     def _log_training_loss(self, loss: Tensor, batch_size: int) -> None:
         self.log(

@@ -35,5 +35,7 @@ def export_student(checkpoint: Path, output: Path) -> None:
         "hyper_parameters": {**hyper_parameters, "_class_path": class_path},
         "segmenter": segmenter_of(contents, checkpoint),
     }
+    if "patients" in contents:
+        student["patients"] = contents["patients"]
     with atomic_path(output) as path:
         torch.save(student, path)

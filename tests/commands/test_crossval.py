@@ -1,19 +1,26 @@
 """A cross-validation through the command line."""
 
 import json
+import re
 import shutil
+import signal
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
+import pytorch_lightning as pl
+import torch
 
 from data_modules.manifest import read_manifest, write_manifest
-from data_modules.splits import load_splits
+from data_modules.splits import load_splits, read_splits
 from lotus.cli import main
 from lotus.commands.crossval import CrossValidation
 from lotus.evaluation.folders import evaluate_folders
 from tests.conftest import tiny_arguments
 from tests.test_bad_input import contents, full_disk, truncate
+from tests.test_interruption import PATIENCE_S, same_weights, start, statuses, wait_for
 
 FOLDS = 2
 
@@ -137,6 +144,110 @@ def test_a_damaged_file_of_a_fold_is_named_with_the_remedy(kind, copied, capsys)
     assert said.endswith("; remove the folder to run the fold again\n")
     assert said.count("\n") == 1
     assert (folder / "scores.csv").read_bytes() == scores
+
+
+def lose_images(fold):
+    shutil.rmtree(fold / "images")
+
+
+def cut(name):
+    def damage(fold):
+        content = (fold / name).read_bytes()
+        (fold / name).write_bytes(content[: content.rindex(b":")] + b": [")
+
+    return damage
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lose_images, "sr_microct_[0-9] is not in images"),
+        (cut("config.yaml"), "config.yaml is damaged"),
+        (cut("splits.json"), "splits.json is damaged"),
+    ],
+    ids=["images", "config", "splits"],
+)
+def test_a_finished_fold_that_lost_a_part_is_named_with_the_remedy(damage, said, copied, capsys):
+    arguments, folder = copied
+    damage(folder / "fold1")
+    before = contents(folder)
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    remedy = "remove the folder to run the fold again"
+    assert re.fullmatch(f"lotus crossval: {folder / 'fold1'}: {said}; {remedy}", line), line
+    assert contents(folder) == before
+
+
+@pytest.mark.slow
+def test_damaged_folds_are_named(copied, capsys):
+    arguments, folder = copied
+    cut("splits.json")(folder)
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"lotus crossval: {folder / 'splits.json'}: not a file of folds (")
+
+
+class HoldInSecondEpoch(pl.Callback):
+    """Hold a training in its second epoch, so that a signal always comes in the midst of it."""
+
+    file = "holding"
+
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.current_epoch == 1:
+            (Path(trainer.default_root_dir) / self.file).touch()
+            time.sleep(PATIENCE_S)
+
+
+@pytest.mark.slow
+def test_a_fold_stopped_in_its_midst_ends_as_if_it_had_not_been(finished, tmp_path):
+    arguments, undisturbed = finished
+    at = arguments.index("--runs") + 1
+    arguments = [*arguments[:at], str(tmp_path), *arguments[at + 1 :]]
+    folder = tmp_path / "crossval/cv"
+    hold = "tests.commands.test_crossval.HoldInSecondEpoch"
+    process = start([*arguments, "--trainer.callbacks+", hold])
+    wait_for(folder / "fold0" / HoldInSecondEpoch.file, process)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130, output + errors
+    last = folder / "fold0/checkpoints/last.ckpt"
+    assert torch.load(last, weights_only=True)["epoch"] == 0
+    assert not (folder / "fold0/scores.csv").exists()
+    assert not (folder / "fold1").exists()
+
+    assert main(arguments) == 0
+    assert statuses(folder / "fold0") == ["interrupted", "finished", "finished"]  # fit, fit, test
+    for fold in range(FOLDS):
+        for name in ("best", "last"):
+            file = f"fold{fold}/checkpoints/{name}.ckpt"
+            same_weights(folder / file, undisturbed / file)
+    for name in ("scores.csv", "fold_scores.csv"):
+        found, expected = pd.read_csv(folder / name), pd.read_csv(undisturbed / name)
+        pd.testing.assert_frame_equal(found, expected)
+
+
+@pytest.mark.slow
+def test_a_teacher_of_another_fold_is_refused(tiny_manifest, tmp_path, capsys):
+    """It was trained with the patients that the other folds test."""
+    arguments = crossval_arguments("distill", tiny_manifest, tmp_path)
+    arguments += ["--model.init_args.teacher", str(tmp_path / "fold0.ckpt")]
+    of_fit = arguments[arguments.index("--config") :]
+    CrossValidation.plan(tmp_path / "crossval/cv", of_fit, FOLDS, 0)
+    split = tmp_path / "crossval/cv/splits/fold0.json"
+    teacher = tiny_arguments("teacher", tiny_manifest, tmp_path / "teacher")
+    assert main([*teacher, "--splits", str(split)]) == 0
+    shutil.copy(tmp_path / "teacher/teacher/tiny/checkpoints/best.ckpt", tmp_path / "fold0.ckpt")
+    capsys.readouterr()
+
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    fold1 = tmp_path / "crossval/cv/fold1"
+    assert line.startswith(f"lotus crossval: 1 of 2 jobs failed: {fold1}: lotus fit: {tmp_path}")
+    tested = "|".join(read_splits(split.with_name("fold1.json")).test)
+    assert re.search(rf"fold0.ckpt was trained with patient ({tested}) and \d more, whom", line)
+    assert not (fold1 / "checkpoints").exists()
+    assert not (tmp_path / "crossval/cv/scores.csv").exists()
 
 
 @pytest.mark.slow

@@ -8,9 +8,12 @@ import yaml
 
 from data_modules.splits import read_splits
 from lotus.cli import main
+from lotus.commands.training import data_module
+from lotus.evaluation.study import read_study
 from tests.conftest import STUDENT, TINY, TINY_UNET
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+STUDIES = sorted((EXPERIMENTS / "studies").glob("*.yaml"))
 
 
 def tiny_data(prefix, modality):
@@ -84,3 +87,20 @@ def test_methods_share_folds_and_come_into_one_table(tiny_manifest, tmp_path, ca
     assert main(arguments) == 0
     assert capsys.readouterr().out.count("finished earlier") == 6
     assert trained == {file: file.stat().st_mtime_ns for file in trained}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_the_command_takes_every_key_of_a_shipped_study(path, tiny_manifest, monkeypatch):
+    """Every method is parsed as for its first fold, and its data are split; nothing is trained."""
+    monkeypatch.chdir(EXPERIMENTS.parent)
+    variables = {"data": str(tiny_manifest), "student": "sr_microct", "preset": "quick"}
+    study = read_study(path, variables)
+    for method in study.methods.values():
+        arguments = study.fit_arguments(method, Path("runs"))
+        data = data_module([text.replace("{fold}", "0") for text in arguments])
+        own = "sr_microct" if method.compared else "histology"
+        tested = data.test_records(data.splits)
+        assert {record.modality for record in tested} == {own}, method.name
+    with pytest.raises(ValueError, match="no_such_key"):
+        data_module([*arguments, "--model.init_args.no_such_key=1"])
