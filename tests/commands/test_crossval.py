@@ -95,7 +95,7 @@ def test_finished_folds_are_left_alone_and_a_lost_one_is_run_again(finished, cap
 @pytest.mark.slow
 def test_what_cannot_be_a_cross_validation_is_refused(finished, tmp_path, capsys):
     arguments, folder = finished
-    copy = tmp_path / "crossval/cv"
+    copy = tmp_path / "student/cv"
     shutil.copytree(folder, copy)
     at = arguments.index("--runs") + 1
     moved = [*arguments[:at], str(tmp_path), *arguments[at + 1 :]]
@@ -122,9 +122,9 @@ def test_what_cannot_be_a_cross_validation_is_refused(finished, tmp_path, capsys
 def copied(finished, tmp_path):
     """A copy of the finished cross-validation, to be damaged, and what runs it again."""
     arguments, folder = finished
-    shutil.copytree(folder, tmp_path / "crossval/cv")
+    shutil.copytree(folder, tmp_path / "student/cv")
     at = arguments.index("--runs") + 1
-    return [*arguments[:at], str(tmp_path), *arguments[at + 1 :]], tmp_path / "crossval/cv"
+    return [*arguments[:at], str(tmp_path), *arguments[at + 1 :]], tmp_path / "student/cv"
 
 
 @pytest.mark.slow
@@ -194,8 +194,9 @@ class HoldInSecondEpoch(pl.Callback):
     file = "holding"
 
     def on_train_batch_start(self, trainer, *_):
-        if trainer.current_epoch == 1:
-            (Path(trainer.default_root_dir) / self.file).touch()
+        mark = Path(trainer.default_root_dir) / self.file
+        if trainer.current_epoch == 1 and not mark.exists():
+            mark.touch()
             time.sleep(PATIENCE_S)
 
 
@@ -203,10 +204,10 @@ class HoldInSecondEpoch(pl.Callback):
 def test_a_fold_stopped_in_its_midst_ends_as_if_it_had_not_been(finished, tmp_path):
     arguments, undisturbed = finished
     at = arguments.index("--runs") + 1
-    arguments = [*arguments[:at], str(tmp_path), *arguments[at + 1 :]]
-    folder = tmp_path / "crossval/cv"
-    hold = "tests.commands.test_crossval.HoldInSecondEpoch"
-    process = start([*arguments, "--trainer.callbacks+", hold])
+    arguments = [*arguments[:at], str(tmp_path), *arguments[at + 1 :], "--trainer.callbacks+"]
+    arguments.append("tests.commands.test_crossval.HoldInSecondEpoch")
+    folder = tmp_path / "student/cv"
+    process = start(arguments)
     wait_for(folder / "fold0" / HoldInSecondEpoch.file, process)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=PATIENCE_S)
@@ -233,8 +234,8 @@ def test_a_teacher_of_another_fold_is_refused(tiny_manifest, tmp_path, capsys):
     arguments = crossval_arguments("distill", tiny_manifest, tmp_path)
     arguments += ["--model.init_args.teacher", str(tmp_path / "fold0.ckpt")]
     of_fit = arguments[arguments.index("--config") :]
-    CrossValidation.plan(tmp_path / "crossval/cv", of_fit, FOLDS, 0)
-    split = tmp_path / "crossval/cv/splits/fold0.json"
+    CrossValidation.plan(tmp_path / "distill/cv", of_fit, FOLDS, 0)
+    split = tmp_path / "distill/cv/splits/fold0.json"
     teacher = tiny_arguments("teacher", tiny_manifest, tmp_path / "teacher")
     assert main([*teacher, "--splits", str(split)]) == 0
     shutil.copy(tmp_path / "teacher/teacher/tiny/checkpoints/best.ckpt", tmp_path / "fold0.ckpt")
@@ -242,12 +243,12 @@ def test_a_teacher_of_another_fold_is_refused(tiny_manifest, tmp_path, capsys):
 
     assert main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    fold1 = tmp_path / "crossval/cv/fold1"
+    fold1 = tmp_path / "distill/cv/fold1"
     assert line.startswith(f"lotus crossval: 1 of 2 jobs failed: {fold1}: lotus fit: {tmp_path}")
     tested = "|".join(read_splits(split.with_name("fold1.json")).test)
     assert re.search(rf"fold0.ckpt was trained with patient ({tested}) and \d more, whom", line)
     assert not (fold1 / "checkpoints").exists()
-    assert not (tmp_path / "crossval/cv/scores.csv").exists()
+    assert not (tmp_path / "distill/cv/scores.csv").exists()
 
 
 @pytest.mark.slow
