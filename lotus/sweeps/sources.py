@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from lotus.engines.packages import need
 from lotus.sweeps.distributions import Distribution
 from lotus.sweeps.schema import Sweep
 from lotus.sweeps.trial import RECORD, Trial
@@ -98,17 +99,18 @@ class BayesTrials:
         seed: Of the suggestions.
 
     Raises:
-        ValueError: No number of trials, or a distribution that Optuna does not have.
+        ValueError: No number of trials, no Optuna, or a distribution that it does not have.
     """
 
     def __init__(
         self, sweep: Sweep, folder: Path, arguments: Sequence[str], count: int | None, seed: int
     ) -> None:
         """See the class."""
-        import optuna
-
         if count is None:
             raise ValueError(_ENDLESS)
+        need("optuna", extra="cluster")
+        import optuna
+
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space = {key: _optuna(key, of) for key, of in sweep.parameters.items()}
         self.trials = _trials_in(folder, arguments)
