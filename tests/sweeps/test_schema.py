@@ -116,7 +116,11 @@ def test_a_sweep_is_read(tmp_path):
         ("{min: 1,", "{distribution: [x], min: 1,", r"model.a has the distribution \['x'\]; exp"),
         ("{min: 1,", "{distribution: q_uniform, q: x, min: 1,", "model.a has q x; expected a n"),
         ("{min: 1,", "{distribution: q_uniform, q: 0, min: 1,", "model.a has q 0; expected more"),
-        ("{min: 1, max: 3}", "{distribution: normal, sigma: -1}", "model.a has sigma -1.*more than"),
+        (
+            "{min: 1, max: 3}",
+            "{distribution: normal, sigma: -1}",
+            "model.a has sigma -1.*more than",
+        ),
         ("[x, y]", "[x, y], probabilities: [1]", r"model.b has probabilities \[1\]; .* the 2 val"),
         ("[x, y]", "[x, y], probabilities: [0.5, 0.6]", "probabilities .*1 together"),
         ("[x, y]", "[x, y], probabilities: [a, b]", "model.b has probabilities"),
