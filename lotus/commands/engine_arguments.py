@@ -41,7 +41,8 @@ def engine_of(arguments: argparse.Namespace) -> Engine:
         arguments: Of :func:`add_engine_arguments`.
 
     Raises:
-        ValueError: A number of processes, cores, GPUs or retries that cannot be.
+        ValueError: A number of processes, cores, GPUs or retries that cannot be, or no package
+            of the engine.
     """
     return ENGINES[arguments.engine](arguments)
 
@@ -54,7 +55,9 @@ def _local(arguments: argparse.Namespace) -> Engine:
 
 def _ray(arguments: argparse.Namespace) -> Engine:
     from lotus.engines import RayEngine
+    from lotus.engines.packages import need
 
+    need("ray", extra="cluster")
     return RayEngine(
         arguments.address, arguments.cpus_per_job, arguments.gpus_per_job, arguments.retries
     )

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lotus.commands.engine_arguments import add_engine_arguments, engine_of
+from lotus.commands.same_configuration import refuse_another_configuration
 
 if TYPE_CHECKING:
     from lotus.sweeps import Sweep
     from lotus.sweeps.sources import TrialSource
 
+_OF_THE_SWEEP = {"runs", "experiment", "run"}
 USAGE = """Further arguments are those of `lotus fit`. Trials are judged on validation images; test
 images are not looked at. method: bayes and early_terminate need --engine ray."""
 
@@ -47,16 +49,18 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
     """
     from lotus.sweeps import read_sweep
     from lotus.sweeps.results import write_results
+    from lotus.sweeps.running import runner_of
 
-    engine = engine_of(arguments)
+    if arguments.count is not None and arguments.count < 1:
+        raise ValueError(f"found --count {arguments.count}; expected at least 1")
     sweep = read_sweep(arguments.sweep)
-    if sweep.method == "bayes" and arguments.engine == "local":
-        raise ValueError("method: bayes needs --engine ray; grid and random run here")
+    run_trials = runner_of(sweep, engine_of(arguments))
     check_keys(sweep, fit_arguments)
     folder = arguments.runs / arguments.experiment / arguments.run
+    _refuse_other_trials(folder, fit_arguments)
     source = _source(sweep, folder, fit_arguments, arguments.count, arguments.seed)
     try:
-        RUNNERS[arguments.engine](sweep, source, folder, engine)
+        run_trials(source, folder)
     finally:
         best = write_results(sweep, source.trials, folder / "sweep.csv") if source.trials else None
     if best is None:
@@ -80,6 +84,8 @@ def check_keys(sweep: Sweep, fit_arguments: list[str]) -> None:
     from lotus.commands.training import read_configuration
     from lotus.sweeps.trial import as_arguments
 
+    for key in sorted(_OF_THE_SWEEP & sweep.parameters.keys()):
+        raise ValueError(f"sweep parameter {key}: the sweep itself names the folders of its trials")
     read_configuration(fit_arguments)
     random = np.random.default_rng(0)
     first: dict[str, Any] = {}
@@ -93,6 +99,14 @@ def check_keys(sweep: Sweep, fit_arguments: list[str]) -> None:
         first[key] = value
 
 
+def _refuse_other_trials(folder: Path, fit_arguments: list[str]) -> None:
+    """Trials of one sweep differ in its parameters alone, so that the first one tells."""
+    from lotus.sweeps.sources import trials_in
+
+    for trial in trials_in(folder, fit_arguments)[:1]:
+        refuse_another_configuration(trial.folder, trial.fit_arguments)
+
+
 def _source(
     sweep: Sweep, folder: Path, fit_arguments: list[str], count: int | None, seed: int
 ) -> TrialSource:
@@ -100,18 +114,3 @@ def _source(
 
     source = BayesTrials if sweep.method == "bayes" else ListedTrials
     return source(sweep, folder, fit_arguments, count or sweep.run_cap, seed)
-
-
-def _on_this_machine(sweep: Sweep, source: TrialSource, folder: Path, engine: Any) -> None:
-    if sweep.early_terminate is not None:
-        print("early_terminate needs --engine ray: every trial is trained to its end")
-    engine.run(source.trials)
-
-
-def _on_ray(sweep: Sweep, source: TrialSource, folder: Path, engine: Any) -> None:
-    from lotus.sweeps.tune import run_with_tune
-
-    run_with_tune(sweep, source, folder, engine)
-
-
-RUNNERS = {"local": _on_this_machine, "ray": _on_ray}

@@ -56,7 +56,12 @@ class LotusCLI(LightningCLI):
         """Where the run goes, and which score picks its best checkpoint."""
         parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs")
         parser.add_argument("--experiment", type=str, default="experiment", help="its name")
-        parser.add_argument("--run", type=str, default=None, help="its name; a time by default")
+        parser.add_argument(
+            "--run",
+            type=str,
+            default=None,
+            help="its name; a time by default, or that of W&B's agent",
+        )
         parser.add_argument(
             "--splits",
             type=Path | None,
@@ -82,7 +87,7 @@ class LotusCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Make the run folder, its loggers and its checkpoints."""
         config = self.config[self.subcommand]
-        config.run = config.run or _time_of_start()
+        config.run = config.run or default_run_name()
         self.folder = Path(config.runs) / config.experiment / config.run
         checkpoints = self.folder / "checkpoints"
         if self.subcommand == "fit":
@@ -270,8 +275,15 @@ def _cli(cli: type[LotusCLI], arguments: list[str], run: bool = True) -> LotusCL
         raise ValueError(without_dump(str(error))) from error
 
 
-def _time_of_start() -> str:
-    """The name of a run without one, the same for all processes that Lightning starts for it."""
+def default_run_name() -> str:
+    """The name of a run without one, the same for all processes that Lightning starts for it.
+
+    Returns:
+        The time of the start; for an agent of W&B, which may start several runs in one second, the
+        name that W&B gave the run.
+    """
+    if of_the_agent := os.environ.get("WANDB_RUN_ID"):
+        return of_the_agent
     if "LOCAL_RANK" not in os.environ or "LOTUS_RUN" not in os.environ:
         os.environ["LOTUS_RUN"] = datetime.now().strftime("%Y%m%d-%H%M%S")
     return os.environ["LOTUS_RUN"]

@@ -34,12 +34,19 @@ class Job(Protocol):
 class Engine(Protocol):
     """Where jobs run."""
 
-    def run(self, jobs: Sequence[Job], notify: Callable[[str], None] = print) -> None:
+    def run(
+        self,
+        jobs: Sequence[Job],
+        notify: Callable[[str], None] = print,
+        on_end: Callable[[Job], None] = lambda job: None,
+    ) -> None:
         """Bring every job to its end; finished ones are not run again.
 
         Args:
             jobs: What to run.
             notify: Gets a line when a job starts, goes on and ends.
+            on_end: Gets every job that came to its end, now or earlier. What it raises stops the
+                others, as Ctrl-C would.
 
         Raises:
             JobFailed: After all others were run, if jobs failed; names each and its reason.

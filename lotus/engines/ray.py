@@ -48,7 +48,12 @@ class RayEngine:
         self.gpus_per_job = gpus_per_job
         self.retries = retries
 
-    def run(self, jobs: Sequence[Job], notify: Callable[[str], None] = print) -> None:
+    def run(
+        self,
+        jobs: Sequence[Job],
+        notify: Callable[[str], None] = print,
+        on_end: Callable[[Job], None] = lambda job: None,
+    ) -> None:
         """Bring every job to its end; see :class:`lotus.engines.job.Engine`.
 
         Raises:
@@ -59,6 +64,7 @@ class RayEngine:
         for job in jobs:
             if job not in left:
                 notify(f"{job.name}: finished earlier")
+                on_end(job)
         if not left:
             return
         folders = [job.folder for job in left]
@@ -67,7 +73,7 @@ class RayEngine:
             workplace(folders, self.cpus_per_job, self.gpus_per_job) as place,
         ):
             self.look_for_room(notify)
-            reasons = self._run_all(left, place, notify)
+            reasons = self._run_all(left, place, notify, on_end)
         refuse_failures(jobs, [reasons.get(job.folder) for job in jobs])
 
     def look_for_room(self, notify: Callable[[str], None]) -> None:
@@ -88,7 +94,11 @@ class RayEngine:
             )
 
     def _run_all(
-        self, jobs: Sequence[Job], place: Workplace, notify: Callable[[str], None]
+        self,
+        jobs: Sequence[Job],
+        place: Workplace,
+        notify: Callable[[str], None],
+        on_end: Callable[[Job], None],
     ) -> dict[Any, str]:
         """Why jobs failed, by their folders."""
         import ray
@@ -110,7 +120,7 @@ class RayEngine:
                     notify(ray.get(next(stream)))
                     running[stream] = job
                 except StopIteration:
-                    pass
+                    on_end(job)
                 except RayTaskError as error:
                     reasons[job.folder] = str(error.cause)
                     notify(f"{job.name}: failed: {error.cause}")

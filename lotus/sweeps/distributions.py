@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.random import Generator
 
+_NUMBERS = frozenset({"min", "max", "q", "mu", "sigma"})
 # What each distribution is described by, and how it is drawn from.
 _DRAW: dict[str, tuple[frozenset[str], Callable[[dict[str, Any], Generator], Any]]] = {
     "constant": (frozenset({"value"}), lambda of, _: of["value"]),
@@ -98,7 +100,7 @@ def distribution_of(key: str, content: Any) -> Distribution:
         raise ValueError(f"{key} holds parameters; expected keys with dots instead")
     of = {name: value for name, value in content.items() if name != "distribution"}
     name = content.get("distribution") or _default(of)
-    if name not in _DRAW:
+    if not isinstance(name, str) or name not in _DRAW:
         raise ValueError(f"{key} has the distribution {name}; expected one of {', '.join(_DRAW)}")
     expected = _DRAW[name][0]
     if name in ("normal", "log_normal"):
@@ -109,20 +111,61 @@ def distribution_of(key: str, content: Any) -> Distribution:
         raise ValueError(
             f"{key} has {', '.join(of) or 'nothing'}; {name} expects {', '.join(sorted(expected))}"
         )
+    of = {part: _number(key, part, v) if part in _NUMBERS else v for part, v in of.items()}
+    _check_values(key, of)
     _check_range(key, name, of)
     return Distribution(name, of)
 
 
+def _number(key: str, part: str, found: Any) -> float | int:
+    """A finite number; YAML reads 1e-4 as a text."""
+    number = found
+    if isinstance(found, str):
+        with suppress(ValueError):
+            number = float(found)
+    if not is_finite_number(number):
+        raise ValueError(f"{key} has {part} {found}; expected a number")
+    return cast("float | int", number)
+
+
+def is_finite_number(found: Any) -> bool:
+    """Whether something from a YAML file is a number, and neither infinite nor undefined.
+
+    Args:
+        found: Of any type.
+    """
+    return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
+
+
+def _check_values(key: str, of: dict[str, Any]) -> None:
+    if "values" not in of:
+        return
+    values, chances = of["values"], of.get("probabilities")
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"{key} has values {values}; expected a list of at least one")
+    if "probabilities" in of and (
+        not isinstance(chances, list)
+        or len(chances) != len(values)
+        or not all(is_finite_number(chance) and chance >= 0 for chance in chances)
+        or not math.isclose(sum(chances), 1, abs_tol=1e-6)
+    ):
+        raise ValueError(
+            f"{key} has probabilities {chances}; expected one of each of the {len(values)} values, "
+            "1 together"
+        )
+
+
 def _check_range(key: str, name: str, of: dict[str, Any]) -> None:
-    if "values" in of and (not isinstance(of["values"], list) or not of["values"]):
-        raise ValueError(f"{key} has values {of['values']}; expected a list of at least one")
-    if "min" in of:
-        # YAML reads 1e-4 as a text.
-        for end in ("min", "max"):
-            of[end] = float(of[end]) if isinstance(of[end], str) else of[end]
-        if not of["min"] <= of["max"] or ("log" in name and of["min"] <= 0):
-            order = "0 < min <= max" if "log" in name else "min <= max"
-            raise ValueError(f"{key} has min {of['min']}, max {of['max']}; expected {order}")
+    for part in ("q", "sigma"):
+        if part in of and of[part] <= 0:
+            raise ValueError(f"{key} has {part} {of[part]}; expected more than 0")
+    if "min" not in of:
+        return
+    found = f"{key} has min {of['min']}, max {of['max']}"
+    if name == "int_uniform" and not all(isinstance(of[end], int) for end in ("min", "max")):
+        raise ValueError(f"{found}; {name} expects whole numbers")
+    if not of["min"] <= of["max"] or ("log" in name and of["min"] <= 0):
+        raise ValueError(f"{found}; expected {'0 < min <= max' if 'log' in name else 'min <= max'}")
 
 
 def _default(of: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from lotus.sweeps.distributions import Distribution, distribution_of
+from lotus.sweeps.distributions import Distribution, distribution_of, is_finite_number
 
 METHODS = ("grid", "random", "bayes")
 # For the agent of W&B alone.
@@ -19,6 +19,9 @@ _KEYS = {"method", "metric", "parameters", "early_terminate", "run_cap"}
 @dataclass(frozen=True)
 class EarlyTerminate:
     """Successive halving: of the trials that come to a rung, the best 1/eta go on.
+
+    As in W&B, an iteration is one value of the metric, which is one validation, however many
+    epochs lie between two.
 
     Attributes:
         min_iter: Validations before the first rung; further ones are at min_iter·eta^k.
@@ -72,7 +75,7 @@ def read_sweep(path: Path) -> Sweep:
 def _sweep(content: Any) -> Sweep:
     if not isinstance(content, dict) or not {"method", "metric", "parameters"} <= content.keys():
         raise ValueError("expected method, metric and parameters")
-    for key in sorted(content.keys() - _KEYS - _OF_THE_AGENT):
+    for key in sorted(content.keys() - _KEYS - _OF_THE_AGENT, key=str):
         raise ValueError(f"unknown key {key}; expected some of {', '.join(sorted(_KEYS))}")
     if content["method"] not in METHODS:
         raise ValueError(f"method is {content['method']}; expected {', '.join(METHODS)}")
@@ -87,6 +90,9 @@ def _sweep(content: Any) -> Sweep:
         raise ValueError(f"goal is {goal}; expected minimize or maximize")
     if not isinstance(content["parameters"], dict) or not content["parameters"]:
         raise ValueError("parameters is empty; expected keys of `lotus fit`")
+    run_cap = content.get("run_cap")
+    if run_cap is not None:
+        run_cap = _count("run_cap", run_cap)
     return Sweep(
         method=content["method"],
         metric=metric["name"],
@@ -95,7 +101,7 @@ def _sweep(content: Any) -> Sweep:
             key: distribution_of(str(key), value) for key, value in content["parameters"].items()
         },
         early_terminate=_early_terminate(content.get("early_terminate")),
-        run_cap=content.get("run_cap"),
+        run_cap=run_cap,
     )
 
 
@@ -113,6 +119,15 @@ def _early_terminate(content: Any) -> EarlyTerminate | None:
             "max_iter and s, and eta"
         )
     eta = content.get("eta", 3)
+    if not is_finite_number(eta) or eta <= 1:
+        raise ValueError(f"early_terminate has eta {eta}; expected a number above 1")
     if "min_iter" in keys:
-        return EarlyTerminate(max(int(content["min_iter"]), 1), eta)
-    return EarlyTerminate(max(int(content["max_iter"] / eta ** content["s"]), 1), eta)
+        return EarlyTerminate(_count("min_iter", content["min_iter"]), eta)
+    max_iter, brackets = (_count(name, content[name]) for name in ("max_iter", "s"))
+    return EarlyTerminate(max(int(max_iter / eta**brackets), 1), eta)
+
+
+def _count(name: str, found: Any) -> int:
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise ValueError(f"{name} is {found}; expected a whole number of at least 1")
+    return found

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from lotus.engines.packages import need
 from lotus.sweeps.distributions import Distribution
 from lotus.sweeps.schema import Sweep
 from lotus.sweeps.trial import RECORD, Trial
@@ -98,20 +99,21 @@ class BayesTrials:
         seed: Of the suggestions.
 
     Raises:
-        ValueError: No number of trials, or a distribution that Optuna does not have.
+        ValueError: No number of trials, no Optuna, or a distribution that it does not have.
     """
 
     def __init__(
         self, sweep: Sweep, folder: Path, arguments: Sequence[str], count: int | None, seed: int
     ) -> None:
         """See the class."""
-        import optuna
-
         if count is None:
             raise ValueError(_ENDLESS)
+        need("optuna", extra="cluster")
+        import optuna
+
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space = {key: _optuna(key, of) for key, of in sweep.parameters.items()}
-        self.trials = _trials_in(folder, arguments)
+        self.trials = trials_in(folder, arguments)
         finished = [trial for trial in self.trials if trial.is_finished]
         self._folder, self._arguments, self._count = folder, tuple(arguments), count
         self._again = [trial for trial in self.trials if not trial.is_finished]
@@ -152,8 +154,13 @@ class BayesTrials:
         self._study.tell(self._asked.pop(trial.number), value, state)
 
 
-def _trials_in(folder: Path, arguments: Sequence[str]) -> list[Trial]:
-    """The trials that were begun, in order."""
+def trials_in(folder: Path, arguments: Sequence[str]) -> list[Trial]:
+    """The trials of a sweep that were begun, in order.
+
+    Args:
+        folder: Of the sweep.
+        arguments: Of `lotus fit`, the same for every trial.
+    """
     trials: list[Trial] = []
     while (path := folder / f"trial{len(trials):03d}" / RECORD).is_file():
         parameters = json.loads(path.read_text(encoding="utf-8"))["parameters"]

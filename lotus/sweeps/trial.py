@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,12 +100,37 @@ class Trial:
         epoch = (max if sweep.maximize else min)(curve, key=curve.__getitem__)
         return epoch, curve[epoch]
 
+    def refuse_without(self, metric: str) -> None:
+        """Refuse a metric that a whole training did not log: no other trial will.
+
+        Args:
+            metric: Name of a validation score.
+
+        Raises:
+            ValueError: It came to its end without one; names those that it has.
+        """
+        logged = _columns(self.folder / "metrics.csv")
+        if self.state == "finished" and metric not in logged:
+            scores = ", ".join(sorted(name for name in logged if name.startswith("val_")))
+            raise ValueError(
+                f"{self.folder} finished without a {metric}; its validations have: "
+                f"{scores or 'nothing, as there was none'}"
+            )
+
     def _read(self, name: str) -> dict[str, Any]:
         try:
             content: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return content
+
+
+def _columns(path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return next(csv.reader(file), [])
+    except OSError:
+        return []
 
 
 def as_arguments(parameters: Mapping[str, Any]) -> list[str]:

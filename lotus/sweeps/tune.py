@@ -9,36 +9,43 @@ from pathlib import Path
 from typing import Any
 
 from lotus.engines import JobFailed, RayEngine
-from lotus.engines.cluster import Workplace, connected, workplace
+from lotus.engines.cluster import Lifeline, Workplace, connected, workplace
 from lotus.engines.process import read_curve, run_job
 from lotus.sweeps.schema import Sweep
 from lotus.sweeps.sources import TrialSource
 from lotus.sweeps.trial import Trial
 
 NEVER = 10**9
-EPOCHS = "validated_epochs"
+VALIDATIONS = "validations"
+
+
+class _Left(BaseException):
+    """Tune is left at once; on an `Exception` it would first wait for machines that are gone."""
 
 
 def run_with_tune(
     sweep: Sweep,
+    engine: RayEngine,
     source: TrialSource,
     folder: Path,
-    engine: RayEngine,
     notify: Callable[[str], None] = print,
 ) -> None:
     """Run the trials of a source; `early_terminate` is asynchronous successive halving (ASHA).
 
     Args:
         sweep: Metric, and which trials end early.
+        engine: Where trials run, and what they need.
         source: Of trials.
         folder: Of the sweep; all machines must see it.
-        engine: Where trials run, and what they need.
         notify: Gets a line when a trial starts and ends.
 
     Raises:
         JobFailed: After all others were run, if trials failed; names each and its reason.
-        ConnectionError: There is no cluster at the engine's address.
+        ValueError: A trial came to its end without the metric; the others are stopped.
+        ConnectionError: There is no cluster at the engine's address, or its head is lost.
     """
+    # Tune's own handler of Ctrl-C ends as if all trials had come to their end.
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     # A trial that fails before its first validation has no score.
     os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
@@ -64,10 +71,13 @@ def run_with_tune(
                 storage_path=str(storage),
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=engine.retries),
+                callbacks=[_watch(search)],
             ),
         )
         try:
             tuner.fit()
+        except _Left as left:
+            raise search.obstacle from left
         finally:
             shutil.rmtree(storage, ignore_errors=True)
     if search.failed:
@@ -79,14 +89,13 @@ def _work(config: dict[str, Any], sweep: Sweep, place: Workplace) -> None:
     from ray import tune
 
     trial: Trial = config["trial"]
-    reported = -1
+    reported = 0
 
     def report() -> None:
         nonlocal reported
-        for epoch, value in sorted(read_curve(trial.folder / "metrics.csv", sweep.metric).items()):
-            if epoch > reported:
-                reported = epoch
-                tune.report({sweep.metric: value, EPOCHS: epoch + 1})
+        for number, value in validations(trial.folder, sweep.metric)[reported:]:
+            reported = number
+            tune.report({sweep.metric: value, VALIDATIONS: number})
 
     try:
         for _ in run_job(trial, place.enter(), report):
@@ -96,13 +105,44 @@ def _work(config: dict[str, Any], sweep: Sweep, place: Workplace) -> None:
         tune.report({"failure": str(failure)})
 
 
+def validations(folder: Path, metric: str) -> list[tuple[int, float]]:
+    """The validations of a run in their order, numbered from 1, with their values.
+
+    Args:
+        folder: The run folder.
+        metric: Name of a validation score.
+    """
+    curve = read_curve(folder / "metrics.csv", metric)
+    return list(enumerate((curve[epoch] for epoch in sorted(curve)), start=1))
+
+
+def _watch(search: Any) -> Any:
+    """What looks, several times a second, whether there is a reason not to go on."""
+    from ray import tune
+
+    lifeline = Lifeline()
+
+    class Watch(tune.Callback):  # type: ignore[misc]
+        """Tune's interface to what happens between its steps."""
+
+        def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+            try:
+                lifeline.look()
+            except ConnectionError as lost:
+                search.obstacle = lost
+            if search.obstacle is not None:
+                raise _Left
+
+    return Watch()
+
+
 def _scheduler(sweep: Sweep) -> Any:
     from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
     if sweep.early_terminate is None:
         return FIFOScheduler()
     return ASHAScheduler(
-        time_attr=EPOCHS,
+        time_attr=VALIDATIONS,
         grace_period=sweep.early_terminate.min_iter,
         reduction_factor=sweep.early_terminate.eta,
         max_t=NEVER,
@@ -120,6 +160,7 @@ def _search(sweep: Sweep, source: TrialSource, notify: Callable[[str], None]) ->
             super().__init__(metric=sweep.metric, mode="max" if sweep.maximize else "min")
             self.trials: dict[str, Trial] = {}
             self.failed: list[str] = []
+            self.obstacle: Exception | None = None
 
         def suggest(self, trial_id: str) -> Any:
             trial = source.next()
@@ -141,6 +182,10 @@ def _search(sweep: Sweep, source: TrialSource, notify: Callable[[str], None]) ->
                 self.failed.append(f"{trial.folder}: {failure}")
             best = trial.best(sweep)
             source.tell(trial, None if failure or best is None else best[1])
+            try:
+                trial.refuse_without(sweep.metric)
+            except ValueError as unknown:
+                self.obstacle = unknown
             score = "" if best is None else f", {sweep.metric} {best[1]:.4g} at epoch {best[0]}"
             notify(f"{trial.name}: {f'failed: {failure}' if failure else trial.state}{score}")
 

@@ -8,7 +8,7 @@ import yaml
 
 from data_modules.splits import read_splits
 from lotus.cli import main
-from lotus.commands.training import data_module
+from lotus.commands.training import read_configuration
 from lotus.evaluation.study import read_study
 from tests.conftest import STUDENT, TINY, TINY_UNET
 
@@ -98,9 +98,9 @@ def test_the_command_takes_every_key_of_a_shipped_study(path, tiny_manifest, mon
     study = read_study(path, variables)
     for method in study.methods.values():
         arguments = study.fit_arguments(method, Path("runs"))
-        data = data_module([text.replace("{fold}", "0") for text in arguments])
+        data = read_configuration([text.replace("{fold}", "0") for text in arguments]).data
         own = "sr_microct" if method.compared else "histology"
-        tested = data.test_records(data.splits)
+        tested = data.select("test", data.splits)
         assert {record.modality for record in tested} == {own}, method.name
     with pytest.raises(ValueError, match="no_such_key"):
-        data_module([*arguments, "--model.init_args.no_such_key=1"])
+        read_configuration([*arguments, "--model.init_args.no_such_key=1"])

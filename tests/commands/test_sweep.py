@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from lotus.cli import main
 from lotus.engines.process import available_cores, read_curve
 from tests.conftest import tiny_arguments
 from tests.engines.commands import PATIENCE_S
+from tests.test_interruption import WaitForSignal, start, wait_for
 
 RATE = "model.init_args.optimizer.init_args.lr"
 GRID = {
@@ -62,12 +64,17 @@ def test_a_grid_is_searched_on_validation_images_and_goes_on(tiny_manifest, tmp_
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.ckpt")}
     assert main(arguments) == 0
     assert capsys.readouterr().out.count("finished earlier") == 2
+    assert main([*arguments, "--model.init_args.class_names", "[pore]"]) == 2
+    assert "trial000 was begun with model.init_args.class_names = " in capsys.readouterr().err
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*.ckpt")}
 
 
 @pytest.mark.parametrize(
     ("key", "content", "message"),
     [
+        ("run", {"values": ["a", "b"]}, "sweep parameter run: the sweep itself names the folders"),
+        ("experiment", {"value": "mine"}, "sweep parameter experiment: the sweep itself names"),
+        ("runs", {"value": "elsewhere"}, "sweep parameter runs: the sweep itself names"),
         ("model.init_args.lambda_x", {"value": 1}, "sweep parameter model.init_args.lambda_x, 1: "),
         ("trainer.max_epochs", {"values": [2, "many"]}, "sweep parameter trainer.max_epochs, many"),
     ],
@@ -87,6 +94,11 @@ def test_bayes_on_this_machine_alone_is_refused(tiny_manifest, tmp_path, capsys)
     assert main(sweep_arguments(tiny_manifest, tmp_path, bayes)) == 2
     assert "method: bayes needs --engine ray" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_number_of_trials_that_cannot_be_is_refused(tiny_manifest, tmp_path, capsys):
+    assert main(sweep_arguments(tiny_manifest, tmp_path, GRID, "--count", "0")) == 2
+    assert "found --count 0; expected at least 1" in capsys.readouterr().err
 
 
 class HoldBadTrial(pl.Callback):
@@ -126,6 +138,40 @@ def test_on_ray_a_bad_trial_is_stopped_early(tiny_manifest, tmp_path, monkeypatc
 
     assert main(arguments) == 0  # nothing is left to run
     pd.testing.assert_frame_equal(pd.read_csv(folder / "sweep.csv"), table)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_metric_that_nothing_logs_ends_with_the_first_trial(
+    engine, tiny_manifest, tmp_path, monkeypatch, capsys
+):
+    content = {**GRID, "metric": {"name": "val_dise", "goal": "maximize"}}
+    options = on_ray(monkeypatch) if engine == "ray" else []
+    arguments = sweep_arguments(tiny_manifest, tmp_path, content, *options)
+    assert main([*arguments, "--trainer.max_epochs", "1"]) == 2
+    folder = tmp_path / "runs/sweep/search"
+    line = capsys.readouterr().err.splitlines()[-1]
+    expected = f"{folder / 'trial000'} finished without a val_dise; its validations have: "
+    assert line.startswith(f"lotus sweep: {expected}")
+    assert {"val_dice", "val_loss"} <= set(line.removesuffix(",").replace(",", "").split())
+    assert list(pd.read_csv(folder / "sweep.csv")["state"]) == ["finished", "unfinished"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_on_ray_ends_as_elsewhere(tiny_manifest, tmp_path, monkeypatch):
+    arguments = sweep_arguments(tiny_manifest, tmp_path, GRID, *on_ray(monkeypatch))
+    arguments += ["--trainer.max_epochs", "6"]
+    arguments += ["--trainer.callbacks+", "tests.test_interruption.WaitForSignal"]
+    folder = tmp_path / "runs/sweep/search"
+    process = start(arguments)
+    wait_for(folder / "trial000" / WaitForSignal.file, process)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130, output + errors
+    assert errors.splitlines()[-1] == "lotus sweep: interrupted"
+    assert "best:" not in output
+    assert list(pd.read_csv(folder / "sweep.csv")["state"]) == ["unfinished"] * 2
+    assert not list(folder.glob(".*"))
 
 
 @pytest.mark.slow

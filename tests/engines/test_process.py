@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
 from lotus.engines import JobFailed, LocalEngine
+from lotus.engines.local import deal_devices
 from lotus.engines.process import job_environment, read_curve, run_job
 from tests.engines.commands import PATIENCE_S, Command, wait_until
 
@@ -57,6 +59,92 @@ def test_a_failure_is_reported_with_its_last_line_and_the_others_run(tmp_path):
     assert "(exit status 2)" in str(failed.value)
     assert f"{tmp_path / 'file'}: File exists" in str(failed.value)
     assert any(line.startswith("right: finished") for line in lines)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_objection_to_a_job_that_ended_stops_the_others(processes, tmp_path):
+    def object_to(job):
+        raise ValueError(f"{job.name} is not as it should be")
+
+    jobs = [Command(tmp_path / name) for name in ("first", "second", "third", "fourth")]
+    with pytest.raises(ValueError, match="is not as it should be"):
+        LocalEngine(processes).run(jobs, lambda line: None, object_to)
+    assert not (tmp_path / "fourth").exists()
+    assert (tmp_path / "second").exists() == (processes == 2)
+
+
+@pytest.mark.parametrize(
+    ("devices", "slots", "dealt"),
+    [
+        ([], 2, [[], []]),
+        (["7"], 3, [["7"], ["7"], ["7"]]),
+        (["5", "7"], 2, [["5"], ["7"]]),
+        (["5", "7"], 3, [["5"], ["7"], ["5"]]),
+        (["0", "1", "2", "3"], 2, [["0", "1"], ["2", "3"]]),
+        (["0", "1", "2"], 2, [["0"], ["1"]]),  # as many for each
+    ],
+)
+def test_devices_are_dealt_evenly(devices, slots, dealt):
+    assert deal_devices(devices, slots) == dealt
+
+
+@pytest.mark.parametrize(
+    ("visible", "processes", "seen"),
+    [
+        ("5,7", 1, ["5,7", "5,7"]),
+        ("5,7", 2, ["5", "7"]),
+        ("", 2, ["", ""]),
+        ("-1", 2, ["-1", "-1"]),
+    ],
+)
+def test_jobs_see_the_devices_of_their_slot(visible, processes, seen, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os; print('devices', os.environ['CUDA_VISIBLE_DEVICES'], flush=True)"
+    )
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path.cwd()), *sys.path]))
+    jobs = [Command(tmp_path / name) for name in ("one", "two")]
+    LocalEngine(processes).run(jobs, lambda line: None)
+    logs = [(job.folder / "log.txt").read_text().splitlines() for job in jobs]
+    assert sorted(log[0].removeprefix("devices ") for log in logs) == seen
+
+
+SMALL_DISK = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
+MOUNT = 'mount -t tmpfs -o size=64k tmpfs "$1"'
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not shutil.which("unshare")
+    or subprocess.run([*SMALL_DISK, MOUNT, "sh", "/mnt"], capture_output=True).returncode != 0,
+    reason="a disk of its own size needs a user namespace of Linux",
+)
+def test_a_full_disk_under_one_job_is_named_and_the_others_finish(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys; from pathlib import Path; from lotus.engines import JobFailed, LocalEngine\n"
+        "from tests.engines.commands import Command\n"
+        "full, right = Path(sys.argv[1]), Path(sys.argv[2])\n"
+        "size = ('--patients', '2', '--slices', '1', '--size', '256')\n"
+        "phantom = ('phantom', 'histology', '--output', str(full / 'data'), *size)\n"
+        "try:\n"
+        "    LocalEngine(2).run([Command(full, phantom), Command(right)])\n"
+        "except JobFailed as failed:\n"
+        "    print(failed)\n"
+    )
+    full, right = tmp_path / "full", tmp_path / "right"
+    full.mkdir()
+    command = (*SMALL_DISK, f'{MOUNT} && exec "$2" "$3" "$1" "$4"', "sh", full)
+    done = subprocess.run(
+        [*command, sys.executable, script, right],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path])},
+    )
+    *lines, last = done.stdout.splitlines()
+    assert any(line.startswith("right: finished") for line in lines), done.stderr
+    assert last.startswith(f"1 of 2 jobs failed: {full}: ")
+    assert "No space left on device" in last
 
 
 def test_a_finished_job_is_left_alone(tmp_path):

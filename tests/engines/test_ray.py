@@ -15,6 +15,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from lotus.cli import main
 from lotus.commands.engine_arguments import add_engine_arguments, engine_of
 from lotus.engines import JobFailed, LocalEngine, RayEngine, TrainingJob
 from lotus.engines.cluster import Workplace
@@ -23,7 +24,7 @@ from tests.conftest import tiny_arguments
 from tests.engines.commands import PATIENCE_S, Command, wait_until
 
 
-def start_cluster(machines: int):
+def start_cluster(machines: int, **head):
     """As many raylets with one core each, and nothing of Ray that is not needed."""
     # Half a minute, as it is by default, is too short for Ray to start on a busy machine.
     os.environ.update(RAY_raylet_start_wait_time_s="300")
@@ -33,7 +34,7 @@ def start_cluster(machines: int):
         **{"num_cpus": 1, "object_store_memory": 80 * 2**20},
         **{"include_dashboard": False, "include_log_monitor": False, "no_monitor": True},
     }
-    cluster = Cluster(initialize_head=True, head_node_args=options)
+    cluster = Cluster(initialize_head=True, head_node_args={**options, **head})
     return cluster, [cluster.add_node(**options) for _ in range(machines - 1)]
 
 
@@ -130,7 +131,7 @@ def test_a_job_that_loses_its_machine_ends_elsewhere_as_if_it_had_not(
     assert again == [f"engines/{name}: finished earlier" for name in ("one", "two")]
 
 
-DRIVER = """
+JOBS = """
 import sys
 from pathlib import Path
 from lotus.engines import RayEngine, cluster
@@ -142,31 +143,78 @@ try:
 except ConnectionError as error:
     print(error, flush=True)
 """
+TRIALS = """
+import sys
+from pathlib import Path
+from lotus.engines import RayEngine, cluster
+from lotus.sweeps import Sweep
+from lotus.sweeps.distributions import distribution_of
+from lotus.sweeps.sources import ListedTrials
+from lotus.sweeps.tune import run_with_tune
+cluster.PATIENCE_S = 1
+folder = Path(sys.argv[2]).parent
+sweep = Sweep("grid", "val_dice", True, {"a": distribution_of("a", {"value": 1})}, None, None)
+source = ListedTrials(sweep, folder, [], None, 0)
+try:
+    run_with_tune(sweep, RayEngine(sys.argv[1]), source, folder)
+except ConnectionError as error:
+    print(source.trials[0].state, error, flush=True)
+"""
+
+
+def start_driver(script: str, address: str, folder: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", script, address, str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path])},
+    )
+
+
+def opened(path: Path) -> int:
+    """How many processes have a file open."""
+    return sum(str(path) in open_files(process) for process in psutil.process_iter())
+
+
+def open_files(process: psutil.Process) -> list[str]:
+    try:
+        return [file.path for file in process.open_files()]
+    except psutil.Error:
+        return []
 
 
 @pytest.mark.slow
-def test_a_lost_head_is_said_in_one_line(tmp_path):
-    (tmp_path / "job").mkdir()
+@pytest.mark.parametrize(
+    ("script", "name", "said_before"), [(JOBS, "job", ""), (TRIALS, "trial000", "unfinished ")]
+)
+def test_a_lost_head_is_said_in_one_line_and_a_new_one_finishes_the_jobs(
+    script, name, said_before, tmp_path
+):
+    folder = tmp_path / name
+    folder.mkdir()
     cluster, _ = start_cluster(1)
     address = cluster.address
     try:
-        with (tmp_path / "job/log.txt").open("a+b") as log:
+        with (folder / "log.txt").open("a+b") as log:
             fcntl.flock(log, fcntl.LOCK_EX)  # so that the job waits, and is running until the end
-            driver = subprocess.Popen(
-                [sys.executable, "-c", DRIVER, address, str(tmp_path / "job")],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path])},
-            )
-            assert driver.stdout is not None
-            assert "job: waits" in driver.stdout.readline()
+            driver = start_driver(script, address, folder)
+            wait_until(lambda: opened(folder / "log.txt") == 2)
             cluster.head_node.kill_gcs_server()
             said = driver.communicate(timeout=PATIENCE_S)[0]
     finally:
         cluster.shutdown()
-    expected = f"the head of the cluster at {address} is lost; once it is back, the same "
-    assert said.splitlines()[-1] == f"{expected}command goes on where it stopped"
+    expected = f"{said_before}the head of the cluster at {address} is lost; once it is back, the "
+    assert said.splitlines()[-1] == f"{expected}same command goes on where it stopped"
+
+    if script is JOBS:
+        cluster, _ = start_cluster(1, gcs_server_port=int(address.rpartition(":")[2]))
+        try:
+            assert cluster.address == address
+            said = start_driver(script, address, folder).communicate(timeout=PATIENCE_S)[0]
+        finally:
+            cluster.shutdown()
+        assert said.splitlines()[-1].startswith("job: finished in ")
 
 
 def test_a_machine_without_the_shared_folder_is_named(tmp_path, monkeypatch):
@@ -200,6 +248,13 @@ def test_where_jobs_run_is_said_on_the_command_line():
     }
     with pytest.raises(ValueError, match="more than 0"):
         engine_of(parser.parse_args(["--engine", "ray", "--cpus-per-job", "0"]))
+
+
+def test_a_missing_package_is_named_with_what_installs_it(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["crossval", "--runs", str(tmp_path), "--run", "cv", "--engine", "ray"]) == 2
+    expected = "lotus crossval: found no package ray; install 'lotus-bone[cluster]'\n"
+    assert capsys.readouterr().err == expected
 
 
 @pytest.mark.parametrize(

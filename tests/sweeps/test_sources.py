@@ -1,6 +1,7 @@
 """Trials: which come, which come again, and what is remembered of them."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from lotus.sweeps import Sweep, Trial
 from lotus.sweeps.distributions import distribution_of
 from lotus.sweeps.results import write_results
 from lotus.sweeps.sources import BayesTrials, ListedTrials
+from lotus.sweeps.tune import validations
 
 
 def sweep_of(method, parameters, run_cap=None):
@@ -63,6 +65,34 @@ def test_done_trials_do_not_come_again_and_others_must_be_the_same(tmp_path):
     assert everything_from(again) == [third]
     with pytest.raises(ValueError, match=r"trial000 tried .* give the sweep and --seed as they"):
         ListedTrials(sweep, tmp_path, [], 3, 1)
+
+
+def test_a_metric_that_no_validation_logs_is_refused_after_the_first_training(tmp_path):
+    trials = ListedTrials(sweep_of("random", SPACE), tmp_path, [], 2, 0).trials
+    trials[0].refuse_without("val_dise")  # not yet trained
+    finish(trials[0], float("nan"))
+    trials[0].refuse_without("val_dice")  # undefined is not unknown
+    message = "trial000 finished without a val_dise; its validations have: val_dice$"
+    with pytest.raises(ValueError, match=message):
+        trials[0].refuse_without("val_dise")
+    finish(trials[1])
+    (trials[1].folder / "metrics.csv").write_text("epoch,train_loss\n0,1\n")
+    with pytest.raises(ValueError, match="nothing, as there was none"):
+        trials[1].refuse_without("val_dice")
+
+
+def test_iterations_are_validations_not_epochs(tmp_path):
+    # Validated every third epoch, with one epoch that ran twice and one row of the training.
+    rows = "2,0.5\n3,\n5,0.25\n5,0.75\n8,0.625\n"
+    (tmp_path / "metrics.csv").write_text(f"epoch,val_dice\n{rows}")
+    assert validations(tmp_path, "val_dice") == [(1, 0.5), (2, 0.75), (3, 0.625)]
+
+
+def test_a_bayes_search_without_optuna_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    message = r"^found no package optuna; install 'lotus-bone\[cluster\]'$"
+    with pytest.raises(ValueError, match=message):
+        BayesTrials(sweep_of("bayes", SPACE), tmp_path, [], 3, 0)
 
 
 def test_parameters_become_arguments_of_fit(tmp_path):

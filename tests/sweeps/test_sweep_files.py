@@ -25,6 +25,18 @@ def test_there_is_one_for_lotus_and_one_per_baseline():
     assert {path.stem for path in SWEEPS} == {"lotus", "student", *baselines - {"u2net_small"}}
 
 
+def test_the_teacher_of_lotus_is_the_one_that_its_head_trains():
+    path = REPOSITORY / "experiments/sweeps/lotus.yaml"
+    arguments = fit_arguments(path)
+    teacher = Path(arguments[arguments.index("--model.init_args.teacher") + 1])
+    runs, experiment, run, *checkpoint = teacher.parts
+    assert (runs, checkpoint) == ("runs", ["checkpoints", "best.ckpt"])
+    train = f"lotus fit --config experiments/{experiment}.yaml --run {run}"
+    assert train in path.read_text()
+    recipe = yaml.safe_load((REPOSITORY / f"experiments/{experiment}.yaml").read_text())
+    assert recipe["experiment"] == experiment
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_keys_and_values_fit_the_configuration(path, tiny_manifest, monkeypatch):
@@ -33,8 +45,6 @@ def test_keys_and_values_fit_the_configuration(path, tiny_manifest, monkeypatch)
     prefixes = ["--data.init_args"]
     if "experiments/distill.yaml" in arguments:
         prefixes = [f"--data.init_args.{part}.init_args" for part in ("student", "teacher")]
-    if path.stem == "lotus":
-        arguments += ["--model.init_args.teacher", "teacher.ckpt"]
     for prefix in prefixes:
         arguments += [f"{prefix}.manifest", str(tiny_manifest)]
     sweep = read_sweep(path)
