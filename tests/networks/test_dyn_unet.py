@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -51,6 +53,16 @@ def test_gradient_reaches_every_weight():
     for name, weight in network.named_parameters():
         assert weight.grad is not None, name
         assert weight.grad.isfinite().all(), name
+
+
+def test_a_network_can_be_copied_after_a_step():
+    network = DynUNet(patch_size=64, filters=2)
+    image = torch.rand(2, 3, 64, 64)
+    sum(output.square().mean() for output in network(image)).backward()
+    copied = deepcopy(network)
+    assert all(head.numel() == 0 for head in network.network.heads), "no graph is kept"
+    for output, expected in zip(copied(image), network(image), strict=True):
+        torch.testing.assert_close(output, expected)
 
 
 def test_a_patch_too_small_for_deep_supervision_is_refused():

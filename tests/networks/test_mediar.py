@@ -21,6 +21,14 @@ def test_output_is_two_flows_and_a_foreground():
     torch.testing.assert_close(difference[:, 2], torch.ones(1, 32, 64))
 
 
+@pytest.mark.parametrize("size", [(48, 70), (33, 20), (1, 1)])
+@pytest.mark.parametrize("training", [True, False])
+def test_any_size_gives_an_output_of_that_size(size, training):
+    output = tiny_network().train(training)(torch.rand(2, 3, *size))
+    assert output.shape == (2, 3, *size)
+    assert output.isfinite().all()
+
+
 def test_no_relu_is_left():
     kinds = [type(module) for module in tiny_network().modules()]
     assert nn.ReLU not in kinds
