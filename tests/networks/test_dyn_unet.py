@@ -20,6 +20,13 @@ def test_filters_double_up_to_512():
     assert filters == [32, 64, 128, 256, 512, 512, 512, 512]
 
 
+@pytest.mark.parametrize(("patch_size", "expected"), [(512, 46_311_494), (96, 7_762_755)])
+def test_numbers_of_parameters_are_those_of_the_docs(patch_size, expected):
+    with torch.device("meta"):
+        network = DynUNet(patch_size=patch_size)
+    assert sum(weight.numel() for weight in network.parameters()) == expected
+
+
 def test_outputs_come_finest_first_at_their_own_resolution():
     network = DynUNet(out_channels=2, patch_size=128, filters=2)
     outputs = network(torch.rand(2, 3, 128, 64))
