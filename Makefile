@@ -66,12 +66,9 @@ distill: $(TEACHER_CHECKPOINT) ## teacher, distilled student, predictions, score
 	$(BIN)/lotus test --config runs/distill/$(RUN)/config.yaml
 	$(BIN)/lotus report runs/distill/$(RUN)
 
-TABLE1_quick := patch_size=96 epochs=12
-TABLE1_paper := patch_size=512 epochs=300
-
 table1 ablation: | $(READY) $(DATA)/manifest.csv
 	$(BIN)/lotus study experiments/studies/$@.yaml --run $(RUN) --set data=$(DATA)/manifest.csv \
-		student=$(STUDENT) teacher=$(TEACHER) preset=$(PRESET) $(if $(filter table1,$@),$(TABLE1_$(PRESET))) $(ARGS)
+		student=$(STUDENT) teacher=$(TEACHER) preset=$(PRESET) $(ARGS)
 
 table1: ## the methods of the paper's Table 1, cross-validated on the same five folds, as a table
 ablation: ## the six rows of the paper's Table 2, likewise
