@@ -1,5 +1,6 @@
 """Every shipped sweep file fits the configuration that it names."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 
 from lotus.commands.sweep import check_keys
 from lotus.sweeps import read_sweep
+from tests.conftest import parsed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SWEEPS = sorted((REPOSITORY / "experiments/sweeps").glob("*.yaml"))
@@ -23,6 +25,20 @@ def fit_arguments(path: Path) -> list[str]:
 def test_there_is_one_for_lotus_and_one_per_baseline():
     baselines = {path.stem for path in (REPOSITORY / "experiments/baselines").glob("*.yaml")}
     assert {path.stem for path in SWEEPS} == {"lotus", "student", *baselines - {"u2net_small"}}
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_a_trial_has_an_end_and_the_head_says_what_the_command_says(path, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    arguments = fit_arguments(path)
+    files = [name for flag, name in pairwise(arguments) if flag == "--config"]
+    head = path.read_text().partition("method:")[0]
+    assert [name for flag, name in pairwise(head.split()) if flag == "--config"] == files
+    if path.stem == "lotus":
+        arguments += ["--model.init_args.teacher", "teacher.ckpt"]
+    config, _ = parsed(arguments)
+    # Without a preset it would be Lightning's 1000.
+    assert config.trainer.max_epochs is not None
 
 
 @pytest.mark.slow
