@@ -54,6 +54,8 @@ class UnpairedDataset(Dataset[Sample]):
 class UnpairedDataModule(JointDataModule):
     """Trains with teacher images of the same group as the student's, whoever they are of."""
 
+    paired = False
+
     def training_pairs(self) -> UnpairedDataset:
         """Student crops, each with a teacher crop of the same group.
 
