@@ -93,3 +93,43 @@ def test_dynunet_is_planned_for_the_crops_and_epochs_of_the_preset(preset):
     # nnU-Net's PolyLRScheduler: the last epoch still learns.
     assert rates == pytest.approx([0.01 * (1 - epoch / epochs) ** 0.9 for epoch in range(epochs)])
     assert rates[-1] > 0
+
+
+SEVERAL = [
+    "--model.init_args.class_names=[a, b]",
+    "--model.init_args.network.init_args.out_channels=3",
+]
+# As docs/baselines.md has it for the layers with a loss of their own.
+SOFTMAX = [
+    *(
+        "--model.init_args.loss.init_args.sigmoid=false",
+        "--model.init_args.loss.init_args.softmax=true",
+    ),
+    "--model.init_args.loss.init_args.to_onehot_y=true",
+    "--model.init_args.loss.init_args.include_background=false",
+]
+USUAL = {
+    "unetplusplus": {"filters": "[4, 4, 4, 4, 4]"},
+    "swin_unetr": {"filters": "12"},
+    "dynunet": {"patch_size": "32", "filters": "2"},
+}
+OWN = {"u2net": TINY_U2NET, "u2net_small": TINY_U2NET, "swin_unet": TINY_SWIN}
+
+
+def several_classes(name, *more):
+    network = (USUAL | OWN)[name]
+    layers = ("student", "quick/student", f"baselines/{name}")
+    return task_of([*fit_arguments(*layers, network=network), *SEVERAL, *more])
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_several_classes_need_outputs_alone_where_the_loss_is_the_usual_one(name):
+    several_classes(name).setup("fit")
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_several_classes_need_a_softmax_where_a_layer_has_its_own_loss(name):
+    with pytest.raises(ValueError, match=r"DiceCELoss .* does not take 3 output\(s\) for 2 class"):
+        several_classes(name).setup("fit")
+    several_classes(name, *SOFTMAX).setup("fit")
+    several_classes(name, "--model.init_args.loss=null").setup("fit")
