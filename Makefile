@@ -26,7 +26,7 @@ export MALLOC_TOP_PAD_ := 500000000
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*##/\1|/' | column -t -s '|'
-	@echo "variables: PRESET=quick|paper  DATA=folder with a manifest.csv  STUDENT, TEACHER=its modalities"
+	@echo "variables: PRESET=quick|brief|paper  DATA=folder with a manifest.csv  STUDENT, TEACHER=its modalities"
 	@echo "           RUN=name  ARGS, TEACHER_ARGS='--KEY VALUE ...' for \`lotus fit\`"
 
 setup: $(READY) ## the environment in .venv, without doing anything with it
@@ -39,6 +39,7 @@ $(READY): pyproject.toml
 		$$UV pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[dev,cluster,cellpose]' && touch $@
 
 PHANTOMS_quick := --patients 12 --slices 3 --size 384
+PHANTOMS_brief := $(PHANTOMS_quick)
 PHANTOMS_paper := --patients 40 --slices 10 --size 1024
 
 ifeq ($(origin DATA),file)
@@ -99,4 +100,4 @@ bench: $(READY) ## what is fast, side by side with peers
 	$(BIN)/python -m benchmarks
 
 clean: ## remove the environment, caches and phantoms; runs stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist data/phantoms-quick data/phantoms-paper .cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist data/phantoms-quick data/phantoms-brief data/phantoms-paper .cache
