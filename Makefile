@@ -26,7 +26,7 @@ export MALLOC_TOP_PAD_ := 500000000
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*##/\1|/' | column -t -s '|'
-	@echo "variables: PRESET=quick|paper  DATA=folder with a manifest.csv  STUDENT, TEACHER=its modalities"
+	@echo "variables: PRESET=quick|brief|paper  DATA=folder with a manifest.csv  STUDENT, TEACHER=its modalities"
 	@echo "           RUN=name  ARGS, TEACHER_ARGS='--KEY VALUE ...' for \`lotus fit\`"
 
 setup: $(READY) ## the environment in .venv, without doing anything with it
@@ -39,6 +39,7 @@ $(READY): pyproject.toml
 		$$UV pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[dev,cluster,cellpose]' && touch $@
 
 PHANTOMS_quick := --patients 12 --slices 3 --size 384
+PHANTOMS_brief := $(PHANTOMS_quick)
 PHANTOMS_paper := --patients 40 --slices 10 --size 1024
 
 ifeq ($(origin DATA),file)
@@ -66,12 +67,9 @@ distill: $(TEACHER_CHECKPOINT) ## teacher, distilled student, predictions, score
 	$(BIN)/lotus test --config runs/distill/$(RUN)/config.yaml
 	$(BIN)/lotus report runs/distill/$(RUN)
 
-TABLE1_quick := patch_size=96 epochs=12
-TABLE1_paper := patch_size=512 epochs=300
-
 table1 ablation: | $(READY) $(DATA)/manifest.csv
 	$(BIN)/lotus study experiments/studies/$@.yaml --run $(RUN) --set data=$(DATA)/manifest.csv \
-		student=$(STUDENT) teacher=$(TEACHER) preset=$(PRESET) $(if $(filter table1,$@),$(TABLE1_$(PRESET))) $(ARGS)
+		student=$(STUDENT) teacher=$(TEACHER) preset=$(PRESET) $(ARGS)
 
 table1: ## the methods of the paper's Table 1, cross-validated on the same five folds, as a table
 ablation: ## the six rows of the paper's Table 2, likewise
@@ -102,4 +100,4 @@ bench: $(READY) ## what is fast, side by side with peers
 	$(BIN)/python -m benchmarks
 
 clean: ## remove the environment, caches and phantoms; runs stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist data/phantoms-quick data/phantoms-paper .cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist data/phantoms-quick data/phantoms-brief data/phantoms-paper .cache

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
@@ -23,7 +23,12 @@ class JointDataModule(LightningDataModule, ABC):
     are ``{"student": batch, "teacher": batch}``; which teacher image goes with which student image
     is what the classes below differ in. Batch size, order and length of an epoch are the
     student's. Validation, test and prediction batches are the student's.
+
+    Attributes:
+        paired: Whether a student image and its teacher image show the same field, pixel by pixel.
     """
+
+    paired: ClassVar[bool]
 
     def __init__(self, student: SegmentationDataModule, teacher: SegmentationDataModule) -> None:
         """Join two data modules.
@@ -171,9 +176,10 @@ class JointDataModule(LightningDataModule, ABC):
         self.student.write_splits(path)
 
     def summary(self) -> dict[str, Any]:
-        """Summaries of both modalities, for the report."""
+        """Whether the images are pairs, and summaries of both modalities; for the report."""
         self.join()
-        return {"student": self.student.summary(), "teacher": self.teacher.summary()}
+        parts = {"student": self.student.summary(), "teacher": self.teacher.summary()}
+        return {"paired": self.paired, **parts}
 
 
 def joint_records(first: Sequence[Record], second: Sequence[Record]) -> list[Record]:

@@ -81,6 +81,8 @@ class PairedDataset(Dataset[Sample]):
 class PairedDataModule(JointDataModule):
     """Trains with the teacher's image of the very field that the student sees."""
 
+    paired = True
+
     def __init__(
         self,
         student: SegmentationDataModule,

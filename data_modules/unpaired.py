@@ -44,6 +44,8 @@ class UnpairedDataset(Dataset[Sample]):
 class UnpairedDataModule(JointDataModule):
     """Trains with teacher images of the same group as the student's, whoever they are of."""
 
+    paired = False
+
     def check_partners(self, student: Sequence[Record], teacher: Sequence[Record]) -> None:
         """Every group of the student has a teacher image; see :func:`partners_by_group`."""
         partners_by_group(student, teacher)

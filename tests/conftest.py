@@ -1,10 +1,16 @@
 """Fixtures shared by all tests."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningModule
 
 os.environ.setdefault("WANDB_MODE", "disabled")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -104,6 +110,23 @@ def tiny_arguments(
         ),
         *data,
     ]
+
+
+def parsed(arguments: Sequence[str]) -> tuple[Any, Any]:
+    """The configuration that `lotus fit` makes of its arguments, and its parser."""
+    from lotus.commands.training import _cli, _DataOnly
+
+    cli = _cli(_DataOnly, list(arguments), run=False)
+    return cli.config, cli.parser
+
+
+def task_of(arguments: Sequence[str]) -> LightningModule:
+    """The task that `lotus fit` would train."""
+    from jsonargparse import Namespace
+
+    config, parser = parsed(arguments)
+    task: LightningModule = parser.instantiate_classes(Namespace(model=config.model)).model
+    return task
 
 
 @pytest.fixture(scope="session")

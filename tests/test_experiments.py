@@ -17,11 +17,12 @@ from tests.conftest import STUDENT, TINY_UNET, tiny_arguments
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
+PRESET_NAMES = ("quick", "paper", "brief")
 # Each base with each preset on top.
 PRESETS = [
     (base, EXPERIMENTS / preset / f"{base}.yaml")
     for base in ("teacher", "student", "distill")
-    for preset in ("quick", "paper", "brief")
+    for preset in PRESET_NAMES
 ]
 
 # Layers over the student, and what makes their networks small.
@@ -36,6 +37,14 @@ STUDENT_BASELINES = {
     "u2net_small": {},
     "unetplusplus": {"filters": "[4, 4, 4, 4, 4]"},
 }
+
+# With the preset of each; one with a layer of its own per preset comes with all of them.
+STUDENT_LAYERS = [
+    (name, preset)
+    for name in STUDENT_BASELINES
+    for preset in PRESET_NAMES
+    if preset == "quick" or (EXPERIMENTS / preset / f"{name}.yaml").is_file()
+]
 
 # Files that other tests try, and where.
 ELSEWHERE = {
@@ -53,6 +62,21 @@ ELSEWHERE = {
 
 def baseline(name: str) -> Path:
     return EXPERIMENTS / "baselines" / f"{name}.yaml"
+
+
+def layers_over_the_student(name: str, preset: str) -> list[Path]:
+    """The preset, the baseline, and what the preset says about the baseline if it does."""
+    own = EXPERIMENTS / preset / f"{name}.yaml"
+    layers = [EXPERIMENTS / preset / "student.yaml", baseline(name)]
+    return [*layers, own] if own.is_file() else layers
+
+
+def is_named(path: Path, text: str) -> bool:
+    """Whether a test names a configuration, alone or by folder and name, or takes its folder."""
+    folder = path.parent.relative_to(EXPERIMENTS).as_posix()
+    whole = (f'{folder}/{path.stem}"', f'{folder}/{path.name}"', f'{folder}").glob("*.yaml")')
+    by_parts = f'"{folder}"' in text and f'"{path.stem}"' in text
+    return by_parts or any(name in text for name in whole)
 
 
 def small_arguments(
@@ -97,11 +121,13 @@ def fit_test_predict(arguments: list[str], folder: Path) -> None:
 def test_every_yaml_file_is_tried():
     tried = {EXPERIMENTS / f"{base}.yaml" for base, _ in PRESETS}
     tried |= {preset for _, preset in PRESETS}
-    tried |= {baseline(name) for name in STUDENT_BASELINES}
+    for layer in STUDENT_LAYERS:
+        tried |= set(layers_over_the_student(*layer))
     for pattern, test in ELSEWHERE.items():
         text = (Path(__file__).parent / test).read_text()
-        assert all(word in text for word in Path(pattern).parts[:-1] or [Path(pattern).stem])
-        tried |= set(EXPERIMENTS.glob(pattern))
+        files = set(EXPERIMENTS.glob(pattern))
+        assert [path for path in files if not is_named(path, text)] == [], test
+        tried |= files
     assert tried == set(EXPERIMENTS.rglob("*.yaml"))
 
 
@@ -121,9 +147,9 @@ def test_presets(base, preset, tiny_manifest, tiny_teacher, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", STUDENT_BASELINES)
-def test_baselines_over_the_student(name, tiny_manifest, tmp_path):
-    layers = [EXPERIMENTS / "quick/student.yaml", baseline(name)]
+@pytest.mark.parametrize(("name", "preset"), STUDENT_LAYERS)
+def test_baselines_over_the_student(name, preset, tiny_manifest, tmp_path):
+    layers = layers_over_the_student(name, preset)
     network = STUDENT_BASELINES[name]
     arguments = small_arguments("student", layers, tiny_manifest, tmp_path, network)
     arguments += ["--model.init_args.inferer", "monai.inferers.SlidingWindowInferer"]

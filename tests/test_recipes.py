@@ -1,5 +1,7 @@
 """Recipes of public data sets, from their own layout to predictions through the command line."""
 
+import json
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -181,6 +183,17 @@ def test_pairs_of_the_recipe_show_one_field(recipe):
         assert torch.equal(student["instances"], teacher["instances"])
         assert torch.equal(student["image"][:, 0], student["image"][:, 2])
         assert not torch.equal(teacher["image"][:, 0], teacher["image"][:, 2])
+
+
+@pytest.mark.slow
+def test_mutual_learning_on_true_pairs_does_not_warn(prepared, tmp_path):
+    arguments = [*layers("distill", "deepliif/distill", "baselines/maml"), "--run", "tiny", *TINY]
+    arguments += ["--runs", str(tmp_path), *small(prepared / "manifest.csv", STUDENT, TEACHER)]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert main(["fit", *arguments]) == 0
+    assert not [warning for warning in said if "pseudo-paired" in str(warning.message)]
+    assert json.loads((tmp_path / "maml/tiny/data.json").read_text())["paired"] is True
 
 
 @pytest.fixture

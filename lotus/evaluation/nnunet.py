@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +20,8 @@ from lotus.metrics.functional import connected_components
 def import_predictions(dataset: Path, results: Path, output: Path, minimum_size: int = 0) -> int:
     """Read what nnU-Net predicted for the images it held out of each fold, and score it.
 
-    The objects are the 8-connected components of the predicted foreground.
+    The objects are the 8-connected components of the predicted foreground, all classes together.
+    Where there are several, the fold's `classes/<name>.tif` say which pixel is of which.
 
     Args:
         dataset: The data set in `nnUNet_raw` that `lotus nnunet export` wrote.
@@ -38,6 +40,7 @@ def import_predictions(dataset: Path, results: Path, output: Path, minimum_size:
     if output.exists():
         raise ValueError(f"{output} exists already; give another --run, or remove it")
     patients, folds = _read_cases(dataset / "lotus" / "cases.csv")
+    has_classes = _count_classes(dataset / "dataset.json") > 1
     validations = {
         fold: _check_fold(results / f"fold_{fold}", names) for fold, names in folds.items()
     }
@@ -48,7 +51,7 @@ def import_predictions(dataset: Path, results: Path, output: Path, minimum_size:
         for fold, names in folds.items():
             for name in sorted(names):
                 prediction = validations[fold] / f"{name}.tif"
-                _import_case(dataset, prediction, run / f"fold{fold}", minimum_size)
+                _import_case(dataset, prediction, run / f"fold{fold}", minimum_size, has_classes)
                 progress.update()
         progress.close()
         expected = {run / f"fold{fold}": names for fold, names in folds.items()}
@@ -77,6 +80,14 @@ def _read_cases(path: Path) -> tuple[dict[str, str], dict[int, set[str]]]:
     return {name: patient for name, patient, _ in rows}, folds
 
 
+def _count_classes(path: Path) -> int:
+    """The number of foreground classes of a data set."""
+    try:
+        return len(json.loads(path.read_text(encoding="utf-8"))["labels"]) - 1
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: damaged ({error!r}); export the data set again") from error
+
+
 def _check_fold(folder: Path, names: set[str]) -> Path:
     """The folder with a fold's predictions, if they are those of its test images."""
     validation = folder / "validation"
@@ -94,8 +105,10 @@ def _check_fold(folder: Path, names: set[str]) -> Path:
     return validation
 
 
-def _import_case(dataset: Path, prediction: Path, fold: Path, minimum_size: int) -> None:
-    """Write the objects and the preview of one image, beside its true objects."""
+def _import_case(
+    dataset: Path, prediction: Path, fold: Path, minimum_size: int, has_classes: bool
+) -> None:
+    """Write the objects, their classes and the preview of one image, beside its true objects."""
     name = prediction.stem
     target = dataset / "lotus" / "targets" / f"{name}.tif"
     labels, shape = read_label_map(prediction), read_label_map(target).shape
@@ -107,6 +120,9 @@ def _import_case(dataset: Path, prediction: Path, fold: Path, minimum_size: int)
     spacing = read_image(target).spacing_um
     objects = connected_components(labels > 0, minimum_size)
     write_label_map(fold / "predictions" / f"{name}.tif", objects, spacing)
+    if has_classes:
+        classes = np.where(objects > 0, labels, 0).astype(np.uint8)
+        write_label_map(fold / "classes" / f"{name}.tif", classes, spacing)
     (fold / "targets").mkdir(exist_ok=True)
     shutil.copyfile(target, fold / "targets" / f"{name}.tif")
     write_image(fold / "images" / f"{name}.png", _preview(dataset / "imagesTr", name))

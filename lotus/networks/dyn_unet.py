@@ -63,7 +63,11 @@ class DynUNet(nn.Module):
         padded = pad_to_multiple(image, self.multiple, minimum=2 * self.multiple)
         # MONAI's own forward up-samples and stacks the coarse outputs instead.
         finest = self.network.output_block(self.network.skip_layers(padded))
+        coarse = list(self.network.heads)
+        # MONAI keeps them, and with them the graph of the step: a copy of the network would fail.
+        # Its layers share the list itself.
+        self.network.heads[:] = [padded.new_empty(0) for _ in coarse]
         return [
             logits[..., : -(-height // 2**level), : -(-width // 2**level)]
-            for level, logits in enumerate([finest, *self.network.heads])
+            for level, logits in enumerate([finest, *coarse])
         ]

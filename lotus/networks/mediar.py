@@ -6,13 +6,19 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
 
+from lotus.networks.padding import pad_to_multiple
+
+REDUCTION = 32
+"""How many pixels one place of the coarsest features stands for."""
+
 
 class MEDIARFormer(nn.Module):
     """SegFormer encoder, MAnet decoder and two heads (Lee et al., NeurIPS 2022 cell challenge).
 
     The decoder's ReLUs are Mish, as in the authors' network. The flow and the foreground have a
     head each: convolution, Mish, BatchNorm, convolution. Made for
-    :class:`lotus.transforms.FlowField`.
+    :class:`lotus.transforms.FlowField`. Images whose sides are no multiples of 32 are padded inside
+    and cropped back.
 
     Args:
         encoder_name: ``mit_b0`` ... ``mit_b5`` (the paper), or any other encoder of
@@ -55,13 +61,15 @@ class MEDIARFormer(nn.Module):
         """Flow along Y, flow along X and foreground logit.
 
         Args:
-            image: (B, C, Y, X) float, Y and X multiples of 32.
+            image: (B, C, Y, X) float.
 
         Returns:
             (B, 3, Y, X).
         """
-        features = self.decoder(self.encoder(image))
-        return torch.cat((self.flow_head(features), self.foreground_head(features)), dim=1)
+        height, width = image.shape[-2:]
+        features = self.decoder(self.encoder(pad_to_multiple(image, REDUCTION)))
+        output = torch.cat((self.flow_head(features), self.foreground_head(features)), dim=1)
+        return output[..., :height, :width]
 
 
 def _head(in_channels: int, out_channels: int) -> nn.Sequential:

@@ -8,7 +8,12 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
 from lotus.tasks.base import BaseTask
-from lotus.transforms.detections import detection_target, foreground_probability, label_map
+from lotus.transforms.detections import (
+    class_map,
+    detection_target,
+    foreground_probability,
+    label_map,
+)
 
 
 class MaskRCNNTask(BaseTask):
@@ -21,8 +26,9 @@ class MaskRCNNTask(BaseTask):
 
     Args:
         network: a detector in the manner of torchvision's Mask R-CNN, that is, one that maps a list
-            of images and targets to a dict of losses in training mode, and images to ``scores`` and
-            ``masks`` in evaluation mode; e.g. ``lotus.networks.mask_rcnn.mask_rcnn_resnet50``.
+            of images and targets to a dict of losses in training mode, and images to ``scores``,
+            ``labels`` and ``masks`` in evaluation mode; e.g.
+            ``lotus.networks.mask_rcnn.mask_rcnn_resnet50``.
         class_names: foreground classes, in the order of the mask's values from 1.
         in_channels: channels of the images.
         optimizer: from parameters to an optimizer; that of torchvision's tutorial by default.
@@ -99,7 +105,7 @@ class MaskRCNNTask(BaseTask):
         return found
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, NDArray[Any]]:
-        """Label map and foreground probability of one image at native size."""
+        """Label map, foreground probability and class map of one image at native size."""
         if len(batch["image"]) != 1:
             raise ValueError(
                 f"images are scored one at a time, got a batch of {len(batch['image'])}"
@@ -110,6 +116,7 @@ class MaskRCNNTask(BaseTask):
         return {
             "labels": label_map(masks[kept], scores[kept]),
             "probability": foreground_probability(masks, scores),
+            "classes": class_map(masks[kept], scores[kept], detections["labels"][kept]),
         }
 
     def _single_precision(self) -> torch.autocast:

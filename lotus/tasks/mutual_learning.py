@@ -16,18 +16,19 @@ from lotus.transforms import InstanceScheme
 
 
 class ModalityAwareMutualLearningTask(SegmentationTask):
-    """Modality-aware mutual learning on pseudo-paired images (MAML, Zhang et al., MICCAI 2021).
+    """Modality-aware mutual learning (MAML, Zhang et al., MICCAI 2021).
 
     Each modality has a network of its own. Features before their heads are fused by attention, and
     the loss is that of both single outputs plus ``lambda_joint`` times that of the fused one, whose
     gradient is how the networks teach each other.
 
-    The paper's images are registered scans of one patient, with one truth. Here a student image
-    meets a teacher image of the same group, which shows other tissue. Therefore, and unlike in
-    the paper:
+    The paper's images are registered scans of one patient, with one truth. In unpaired data a
+    student image meets a teacher image of the same group, which shows other tissue: such a run is
+    pseudo-paired, and a warning says so unless the data module has ``paired`` true. Unlike in the
+    paper, and so that both kinds of data can be trained on:
 
-    - The fused output is trained on the student's truth. A fused pixel has two truths, and the
-      student's is the one that is evaluated.
+    - The fused output is trained on the student's truth. A fused pixel of unpaired images has two
+      truths, and the student's is the one that is evaluated.
     - ``network``, and with it ``forward``, validation, test and whatever is done from a checkpoint
       alone, is the student's own network. At test there is no teacher image to fuse. That is how
       MAML meets a missing modality: the single output is used, and what the other modality
@@ -46,7 +47,7 @@ class ModalityAwareMutualLearningTask(SegmentationTask):
         lambda_joint: weight >= 0 of the fused output's loss; 8/15 in the released code.
 
     Attributes:
-        note: what a table must say beside a result of this task.
+        note: what a table must say beside a result of this task on unpaired data.
 
     Raises:
         ValueError: a negative weight, or a network that does not end in a convolution.
@@ -91,11 +92,13 @@ class ModalityAwareMutualLearningTask(SegmentationTask):
         self.fusion = ModalityAwareFusion(head.in_channels, head.out_channels)
 
     def on_fit_start(self) -> None:
-        """Say what the result is not."""
-        rank_zero_warn(f"{type(self).__name__} runs {self.note}")
+        """Say of unpaired data what the result is not."""
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if not getattr(data, "paired", False):
+            rank_zero_warn(f"{type(self).__name__} runs {self.note}")
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Loss of one pseudo-paired batch ``{"student": ..., "teacher": ...}``."""
+        """Loss of one batch ``{"student": ..., "teacher": ...}``."""
         terms = self._terms(batch["student"], batch["teacher"])
         loss = terms["student"] + terms["teacher"] + self.lambda_joint * terms["joint"]
         size = len(batch["student"]["image"])

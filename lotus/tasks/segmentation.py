@@ -85,10 +85,10 @@ class SegmentationTask(BaseTask):
         return logits
 
     def setup(self, stage: str) -> None:
-        """Store weights channels last; check that the network has the channels that are needed.
+        """Store weights channels last; check that the network and the loss fit the classes.
 
         Raises:
-            ValueError: Classes and instance scheme need another number of channels.
+            ValueError: Classes and instance scheme need another number of channels or another loss.
         """
         # The order in memory that convolutions are fastest in, on processors and GPUs alike.
         self.to(memory_format=torch.channels_last)
@@ -96,13 +96,15 @@ class SegmentationTask(BaseTask):
         was_training = self.network.training
         self.network.eval()
         with torch.no_grad():
-            found = self(probe).shape[1]
+            logits = self(probe)
         self.network.train(was_training)
+        found = logits.shape[1]
         if found != self.channels:
             raise ValueError(
                 f"the network gives {found} channels, but {len(self.class_names)} class(es) with "
                 f"{type(self.instances).__name__} need {self.channels}: set out_channels to that"
             )
+        self._check_loss(logits.float())
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Loss of one batch."""
@@ -147,6 +149,20 @@ class SegmentationTask(BaseTask):
         steps = torch.arange(len(losses), device=target.device)
         weights = self.deep_supervision_decay**steps
         return (torch.stack(losses) * weights).sum() / weights.sum()
+
+    def _check_loss(self, logits: Tensor) -> None:
+        """Refuse a loss that cannot be taken of these logits and a target of the scheme."""
+        nothing = torch.zeros_like(logits[:, 0], dtype=torch.int32)
+        target = self.instances.encode(nothing.long(), nothing)
+        try:
+            self.loss(logits, target)
+        except (AssertionError, ValueError) as error:  # MONAI's losses assert
+            detail = " ".join(str(error).split())
+            raise ValueError(
+                f"{type(self.loss).__name__} with these settings does not take {self.channels} "
+                f"output(s) for {len(self.class_names)} class(es): give `loss: null` for the usual "
+                f"one, or settings that fit ({detail})"
+            ) from error
 
     def _evaluate(
         self, batch: dict[str, Any], loss: MeanMetric, scores: InstanceScores

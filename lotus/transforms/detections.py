@@ -44,16 +44,37 @@ def label_map(masks: Tensor, scores: Tensor) -> NDArray[np.int32]:
         (Y, X), 0 is background, objects 1, 2, ... without gaps by descending score; an object that
         others cover wholly is left out.
     """
-    background = masks.new_ones((1, *masks.shape[1:]), dtype=torch.bool)
-    best_first = masks[scores.argsort(descending=True, stable=True)] >= MASK_THRESHOLD
-    # The first layer that covers a pixel; argmax gives the first of equals.
-    layers = torch.cat((best_first, background)).to(torch.uint8)
-    owner = layers.argmax(dim=0)
+    owner = _owner(masks, scores)
     number = torch.where(owner < len(masks), owner + 1, 0)
     # The zero in front keeps background at 0 where no pixel is background.
     numbers = torch.cat((number.new_zeros(1), number.flatten()))
     _, labels = torch.unique(numbers, return_inverse=True)
     return np.asarray(labels[1:].view(number.shape).cpu(), np.int32)
+
+
+def class_map(masks: Tensor, scores: Tensor, classes: Tensor) -> NDArray[np.uint8]:
+    """The class of each pixel's detection, where :func:`label_map` has that detection.
+
+    Args:
+        masks: as for :func:`label_map`.
+        scores: (N,).
+        classes: (N,), the foreground class of each detection from 1.
+
+    Returns:
+        (Y, X), 0 is background.
+    """
+    best_first = classes[scores.argsort(descending=True, stable=True)]
+    of_owner = torch.cat((best_first, best_first.new_zeros(1)))
+    return np.asarray(of_owner[_owner(masks, scores)].cpu(), np.uint8)
+
+
+def _owner(masks: Tensor, scores: Tensor) -> Tensor:
+    """Rank by score of the detection that each pixel goes to, from 0; N on background."""
+    background = masks.new_ones((1, *masks.shape[1:]), dtype=torch.bool)
+    best_first = masks[scores.argsort(descending=True, stable=True)] >= MASK_THRESHOLD
+    # The first layer that covers a pixel; argmax gives the first of equals.
+    layers = torch.cat((best_first, background)).to(torch.uint8)
+    return layers.argmax(dim=0)
 
 
 def foreground_probability(masks: Tensor, scores: Tensor) -> NDArray[np.float32]:

@@ -190,6 +190,26 @@ def test_scores_of_altered_predictions_by_hand(predicted, tmp_path):
         assert scores.loc[small, "dice"] == pytest.approx(dice)
 
 
+def test_classes_come_back_beside_the_objects(predicted, tmp_path):
+    dataset, results = predicted
+    assert main(import_arguments(predicted, tmp_path / "one")) == 0
+    assert not list(tmp_path.glob("one/nnunet/cv/**/classes")), "there is only one class"
+    content = json.loads((dataset / "dataset.json").read_text())
+    content["labels"]["canal"] = 2
+    (dataset / "dataset.json").write_text(json.dumps(content))
+    predictions = np.zeros((48, 48), np.uint8)
+    predictions[10:20, 10:15], predictions[10:20, 15:20], predictions[40, 40] = 1, 2, 2
+    write_label_map(fold_1(results), predictions)
+    assert main(import_arguments(predicted, tmp_path, "--minimum-size", 2)) == 0
+    name, run = fold_1(results).stem, tmp_path / "nnunet/cv"
+    objects = read_label_map(run / f"predictions/{name}.tif")
+    classes = read_label_map(run / f"fold1/classes/{name}.tif")
+    assert objects.max() == 1
+    predictions[40, 40] = 0  # the speck is dropped
+    np.testing.assert_array_equal(classes, predictions)
+    assert len(list(run.glob("fold*/classes/*.tif"))) == 10
+
+
 def fold_1(results):
     return sorted((results / "fold_1/validation").iterdir())[0]
 
@@ -218,6 +238,10 @@ SPOILT = {
     "not a data set": (
         lambda dataset, _: shutil.rmtree(dataset / "lotus"),
         r"cases.csv: no cases here; give the folder that `lotus nnunet export` wrote",
+    ),
+    "damaged classes": (
+        lambda dataset, _: (dataset / "dataset.json").write_text("{}"),
+        r"dataset.json: damaged .* export the data set again",
     ),
     "damaged cases": (
         lambda dataset, _: (dataset / "lotus/cases.csv").write_text("name,patient\na,P1\n"),

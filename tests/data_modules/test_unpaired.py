@@ -93,7 +93,8 @@ def test_evaluation_is_the_students(unpaired):
         for batch in loader:
             assert batch["image"].shape == (1, 3, 20, 24)
             assert batch["name"][0] < "i050"
-    assert set(data.summary()) == {"student", "teacher"}
+    assert set(data.summary()) == {"paired", "student", "teacher"}
+    assert data.summary()["paired"] is False
 
 
 def test_split_files_must_not_differ(draw_dataset, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from lotus.evaluation.study import Method, filled, read_study
+from tests.conftest import parsed
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 STUDIES = sorted((EXPERIMENTS / "studies").glob("*.yaml"))
@@ -133,9 +134,29 @@ def test_rows_of_the_papers_ablation():
     ]
 
 
+@pytest.mark.parametrize("name", ["table1", "ablation"])
+@pytest.mark.parametrize("weights", [None, "a.ckpt"])
+def test_a_teacher_may_start_from_other_weights(name, weights, monkeypatch):
+    monkeypatch.chdir(EXPERIMENTS.parent)
+    variables = {} if weights is None else {"teacher_weights": weights}
+    study = read_study(EXPERIMENTS / f"studies/{name}.yaml", variables)
+    config, _ = parsed(study.fit_arguments(study.methods["Teacher U-Net"], Path("runs")))
+    found = config.model.init_args.initial_weights
+    assert found == (None if weights is None else Path(weights))
+
+
+def test_rows_that_are_not_what_their_paper_ran_say_so():
+    study = read_study(EXPERIMENTS / "studies/table1.yaml", {})
+    (maml,) = (method for name, method in study.methods.items() if name.startswith("MAML"))
+    assert maml.name == "MAML (pseudo-paired)"
+    assert maml.folder == "maml-pseudo-paired"
+    assert "of its group" in maml.note
+
+
+@pytest.mark.parametrize("preset", ["quick", "paper", "brief"])
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_shipped_studies_name_files_that_exist(path):
-    study = read_study(path, {})
+def test_shipped_studies_name_files_that_exist(path, preset):
+    study = read_study(path, {"preset": preset})
     assert len(study.levels()) == 2
     for method in study.methods.values():
         for text in study.fit_arguments(method, Path("runs")):

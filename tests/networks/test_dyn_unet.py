@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -16,6 +18,13 @@ def test_maps_are_halved_while_four_pixels_remain(patch_size, levels):
 def test_filters_double_up_to_512():
     filters = DynUNet(patch_size=512).network.filters
     assert filters == [32, 64, 128, 256, 512, 512, 512, 512]
+
+
+@pytest.mark.parametrize(("patch_size", "expected"), [(512, 46_311_494), (96, 7_762_755)])
+def test_numbers_of_parameters_are_those_of_the_docs(patch_size, expected):
+    with torch.device("meta"):
+        network = DynUNet(patch_size=patch_size)
+    assert sum(weight.numel() for weight in network.parameters()) == expected
 
 
 def test_outputs_come_finest_first_at_their_own_resolution():
@@ -51,6 +60,16 @@ def test_gradient_reaches_every_weight():
     for name, weight in network.named_parameters():
         assert weight.grad is not None, name
         assert weight.grad.isfinite().all(), name
+
+
+def test_a_network_can_be_copied_after_a_step():
+    network = DynUNet(patch_size=64, filters=2)
+    image = torch.rand(2, 3, 64, 64)
+    sum(output.square().mean() for output in network(image)).backward()
+    copied = deepcopy(network)
+    assert all(head.numel() == 0 for head in network.network.heads), "no graph is kept"
+    for output, expected in zip(copied(image), network(image), strict=True):
+        torch.testing.assert_close(output, expected)
 
 
 def test_a_patch_too_small_for_deep_supervision_is_refused():

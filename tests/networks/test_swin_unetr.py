@@ -4,6 +4,10 @@ import torch
 from lotus.networks import SwinUNETR
 
 
+def test_number_of_parameters_is_that_of_the_docs():
+    assert sum(weight.numel() for weight in SwinUNETR().parameters()) == 25_139_275
+
+
 @pytest.mark.parametrize("size", [(64, 64), (40, 75), (5, 9)])
 def test_any_size_gives_logits_of_that_size(size):
     network = SwinUNETR(in_channels=1, out_channels=2, filters=12).eval()

@@ -1,5 +1,6 @@
 """Every shipped sweep file fits the configuration that it names."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 
 from lotus.commands.sweep import check_keys
 from lotus.sweeps import read_sweep
+from tests.conftest import parsed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SWEEPS = sorted((REPOSITORY / "experiments/sweeps").glob("*.yaml"))
@@ -31,10 +33,23 @@ def test_the_teacher_of_lotus_is_the_one_that_its_head_trains():
     teacher = Path(arguments[arguments.index("--model.init_args.teacher") + 1])
     runs, experiment, run, *checkpoint = teacher.parts
     assert (runs, checkpoint) == ("runs", ["checkpoints", "best.ckpt"])
-    train = f"lotus fit --config experiments/{experiment}.yaml --run {run}"
-    assert train in path.read_text()
+    head = path.read_text().partition("lotus sweep")[0].replace("\\\n#", "").split()
+    assert f"experiments/{experiment}.yaml" in head
+    assert head[head.index("--run") + 1] == run
     recipe = yaml.safe_load((REPOSITORY / f"experiments/{experiment}.yaml").read_text())
     assert recipe["experiment"] == experiment
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_a_trial_has_an_end_and_the_head_says_what_the_command_says(path, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    arguments = fit_arguments(path)
+    files = [name for flag, name in pairwise(arguments) if flag == "--config"]
+    head = path.read_text().partition("method:")[0].partition("lotus sweep")[2]
+    assert [name for flag, name in pairwise(head.split()) if flag == "--config"] == files
+    config, _ = parsed(arguments)
+    # Without a preset it would be Lightning's 1000.
+    assert config.trainer.max_epochs is not None
 
 
 @pytest.mark.slow

@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pytorch_lightning import Trainer
 from torch import nn
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.rpn import AnchorGenerator
 from torchvision.ops import MultiScaleRoIAlign
 
+from lotus.callbacks import ClassScores
 from lotus.cli import main
 from lotus.inference.segmenter import load_segmenter
 from lotus.networks.mask_rcnn import NativeSize
@@ -105,7 +107,8 @@ class KnownDetections(nn.Module):
     def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
         masks = torch.zeros(3, 1, *images[0].shape[-2:])
         masks[0, 0, :4, :4], masks[1, 0, 2:6, 2:6], masks[2, 0, 8:, 8:] = 0.9, 1.0, 1.0
-        return [{"masks": masks, "scores": torch.tensor([0.9, 0.6, 0.3])}]
+        labels, scores = torch.tensor([2, 1, 2]), torch.tensor([0.9, 0.6, 0.3])
+        return [{"masks": masks, "scores": scores, "labels": labels}]
 
 
 def test_prediction_is_a_label_map_and_a_probability():
@@ -116,12 +119,35 @@ def test_prediction_is_a_label_map_and_a_probability():
     expected[:4, :4] = 1
     np.testing.assert_array_equal(found["labels"], expected)
     assert found["labels"].dtype == np.int32
+    np.testing.assert_array_equal(found["classes"], np.array([0, 2, 1], np.uint8)[expected])
+    assert found["classes"].dtype == np.uint8
     assert found["probability"].dtype == np.float32
     assert found["probability"][[0, 5, 9, 0], [0, 5, 9, 9]] == pytest.approx([0.81, 0.6, 0.3, 0])
     lenient = MaskRCNNTask(KnownDetections(), ["nucleus"], minimum_score=0.3)
     assert lenient.predict_step({"image": torch.zeros(1, 3, 10, 12)}, 0)["labels"].max() == 3
     with pytest.raises(ValueError, match="one at a time, got a batch of 2"):
         task.predict_step({"image": torch.zeros(2, 3, 10, 12)}, 0)
+
+
+@pytest.mark.parametrize("image", [0, 1])
+def test_two_classes_are_trained_on_told_apart_and_scored(image):
+    torch.manual_seed(0)
+    task = MaskRCNNTask(tiny_detector(num_classes=3), ["positive", "negative"], minimum_score=0.0)
+    task.setup("fit")
+    batch = discs()
+    batch["mask"] = torch.where(batch["instances"] == 2, 2, batch["mask"])
+    assert torch.isfinite(task.training_step(batch, 0))
+    task.eval()
+    one = {name: value[image : image + 1] for name, value in batch.items()}
+    with torch.no_grad():
+        found = task.validation_step(one, 0)
+    np.testing.assert_array_equal(found["classes"] > 0, found["labels"] > 0)
+    assert found["classes"].max() <= 2
+    scores = ClassScores()
+    trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")
+    scores.on_validation_epoch_start(trainer, task)
+    scores.on_validation_batch_end(trainer, task, found, one, 0)
+    assert {"dice_positive", "dice_negative"} <= set(scores.scores.compute())
 
 
 def test_wrong_numbers_are_refused():

@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -97,7 +98,7 @@ def trained(tiny_manifest, tmp_path_factory):
     with pytest.warns(UserWarning, match="pseudo-paired") as said:
         assert main(baseline_arguments("maml", tiny_manifest, runs)) == 0
     assert sum("pseudo-paired" in str(warning.message) for warning in said) == 1
-    return runs / "maml_pseudo_paired/tiny"
+    return runs / "maml/tiny"
 
 
 @pytest.mark.slow
@@ -108,6 +109,11 @@ def test_the_baseline_is_a_layer_of_experiment_and_model_alone(trained):
     assert arguments["network"]["class_path"] == "lotus.networks.UNet"
     assert arguments["lambda_joint"] == 0.5
     assert not {"teacher", "alignment", "lambda_ifv"} & set(arguments)
+
+
+@pytest.mark.slow
+def test_the_run_says_that_its_images_are_no_pairs(trained):
+    assert json.loads((trained / "data.json").read_text())["paired"] is False
 
 
 @pytest.mark.slow
@@ -145,7 +151,7 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_weights(trained, tiny_mani
     assert main([*arguments, "--ckpt_path", "last"]) == 0
     expected, found = (
         torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
-        for run in (trained, tmp_path / "maml_pseudo_paired/tiny")
+        for run in (trained, tmp_path / "maml/tiny")
     )
     assert expected.keys() == found.keys()
     for name, value in expected.items():
