@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from queue import SimpleQueue
-from threading import Event
+from threading import Event, Lock
 
 from lotus.engines.job import Job, JobFailed, refuse_failures
 from lotus.engines.process import available_cores, job_environment, run_job
@@ -40,10 +40,16 @@ class LocalEngine:
         for environment in self._environments():
             slots.put(environment)
 
+        one_at_a_time = Lock()
+
+        def say(line: str) -> None:
+            with one_at_a_time:
+                notify(line)
+
         def run(job: Job) -> str | None:
             environment = slots.get()
             try:
-                return _run(job, environment, stopping, notify, on_end)
+                return _run(job, environment, stopping, say, on_end)
             finally:
                 slots.put(environment)
 

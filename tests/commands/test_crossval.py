@@ -324,6 +324,7 @@ def test_a_teacher_with_one_patient_of_a_group(tiny_manifest, tmp_path):
     assert {r.modality for r in records if r.group == "rare"} == {"sr_microct", "histology"}
     write_manifest(tmp_path / "manifest.csv", records)
     arguments = tiny_arguments("distill", tmp_path / "manifest.csv", tmp_path / "runs")[1:]
+    arguments += ["--model.init_args.teacher", "fold{fold}.ckpt"]
     with pytest.raises(ValueError, match=r"^fold \d: no histology training image of group rare"):
         CrossValidation.plan(tmp_path / "cv", arguments, 5, 0)
 

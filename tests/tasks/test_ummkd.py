@@ -189,6 +189,7 @@ def test_test_and_predict(trained):
     assert len(list((trained / "predict/predictions").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_a_checkpoint_alone_is_the_student_stream(trained, tiny_manifest, tmp_path):
     checkpoint = trained / "checkpoints/last.ckpt"
     task = UnpairedKnowledgeDistillationTask.load_from_checkpoint(checkpoint).eval()
