@@ -5,7 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from lotus.callbacks.prediction_writer import PREDICT_FOLDER, spacing_of
+from lotus.callbacks.prediction_writer import PREDICT_FOLDER, remove_earlier_files, spacing_of
 from lotus.imaging.raster import write_label_map
 from lotus.metrics.segmentation import SemanticScores
 
@@ -30,11 +30,12 @@ class ClassScores(pl.Callback):
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start without images and files."""
         self._start(pl_module)
-        _clear(trainer, Path(trainer.default_root_dir) / FOLDER)
+        remove_earlier_files(trainer, Path(trainer.default_root_dir), [f"{FOLDER}/*.tif"])
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start without files."""
-        _clear(trainer, Path(trainer.default_root_dir) / PREDICT_FOLDER / FOLDER)
+        predicted = Path(trainer.default_root_dir) / PREDICT_FOLDER
+        remove_earlier_files(trainer, predicted, [f"{FOLDER}/*.tif"])
 
     def on_validation_batch_end(
         self,
@@ -94,11 +95,3 @@ class ClassScores(pl.Callback):
 def _write(folder: Path, outputs: Any, batch: dict[str, Any]) -> None:
     path = folder / f"{batch['name'][0]}.tif"
     write_label_map(path, outputs["classes"], spacing_of(batch))
-
-
-def _clear(trainer: pl.Trainer, folder: Path) -> None:
-    """Remove the files of an earlier call; rank zero does it while the others wait."""
-    if trainer.is_global_zero:
-        for path in folder.glob("*.tif"):
-            path.unlink()
-    trainer.strategy.barrier("earlier classes removed")

@@ -1,6 +1,6 @@
 """Predictions of a test or prediction as files, and the scores of a test."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,11 @@ class PredictionWriter(pl.Callback):
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove what an earlier test wrote."""
         self._patients.clear()
-        _clear(trainer, Path(trainer.default_root_dir))
+        _remove_run_files(trainer, Path(trainer.default_root_dir))
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove what an earlier prediction wrote."""
-        _clear(trainer, Path(trainer.default_root_dir) / PREDICT_FOLDER)
+        _remove_run_files(trainer, Path(trainer.default_root_dir) / PREDICT_FOLDER)
 
     def on_test_batch_end(
         self,
@@ -154,11 +154,20 @@ def _of_all_processes(patients: dict[str, str]) -> dict[str, str]:
     return {name: patient for share in shares for name, patient in share.items()}
 
 
-def _clear(trainer: pl.Trainer, folder: Path) -> None:
-    """Remove the files of an earlier call; rank zero does it while the others wait."""
+def _remove_run_files(trainer: pl.Trainer, folder: Path) -> None:
+    names = ("predictions/*.tif", "targets/*.tif", "images/*.png", "scores.csv")
+    remove_earlier_files(trainer, folder, names)
+
+
+def remove_earlier_files(trainer: pl.Trainer, folder: Path, names: Sequence[str]) -> None:
+    """Remove the files of an earlier call; rank zero does it while the others wait.
+
+    Args:
+        trainer: Of the call.
+        folder: Run folder, or its subfolder for predictions.
+        names: Glob patterns below it.
+    """
     if trainer.is_global_zero:
-        for name, pattern in (("predictions", "*.tif"), ("targets", "*.tif"), ("images", "*.png")):
-            for path in (folder / name).glob(pattern):
-                path.unlink()
-        (folder / "scores.csv").unlink(missing_ok=True)
-    trainer.strategy.barrier("earlier predictions removed")
+        for path in [path for name in names for path in folder.glob(name)]:
+            path.unlink()
+    trainer.strategy.barrier("earlier files removed")
