@@ -54,8 +54,9 @@ class LocalEngine:
                 slots.put(environment)
 
         with ThreadPoolExecutor(self.processes) as pool:
-            futures = [pool.submit(run, job) for job in jobs]
             try:
+                # Inside, since the first job runs while the others are handed over.
+                futures = [pool.submit(run, job) for job in jobs]
                 for future in as_completed(futures):
                     future.result()
             except BaseException:

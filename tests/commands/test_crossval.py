@@ -189,12 +189,12 @@ def test_damaged_folds_are_named(copied, capsys):
 
 
 class HoldInSecondEpoch(pl.Callback):
-    """Hold a training in its second epoch, so that a signal always comes in the midst of it."""
+    """Hold the first fold in its second epoch, so that a signal comes in the midst of it."""
 
     file = "holding"
 
     def on_train_batch_start(self, trainer, *_):
-        mark = Path(trainer.default_root_dir) / self.file
+        mark = Path(trainer.default_root_dir).parent / self.file
         if trainer.current_epoch == 1 and not mark.exists():
             mark.touch()
             time.sleep(PATIENCE_S)
@@ -208,7 +208,7 @@ def test_a_fold_stopped_in_its_midst_ends_as_if_it_had_not_been(finished, tmp_pa
     arguments.append("tests.commands.test_crossval.HoldInSecondEpoch")
     folder = tmp_path / "student/cv"
     process = start(arguments)
-    wait_for(folder / "fold0" / HoldInSecondEpoch.file, process)
+    wait_for(folder / HoldInSecondEpoch.file, process)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, output + errors
@@ -241,6 +241,9 @@ def test_a_teacher_of_another_fold_is_refused(tiny_manifest, tmp_path, capsys):
     shutil.copy(tmp_path / "teacher/teacher/tiny/checkpoints/best.ckpt", tmp_path / "fold0.ckpt")
     capsys.readouterr()
 
+    # The teacher's own fold is left out: it would only train.
+    (tmp_path / "distill/cv/fold0").mkdir()
+    (tmp_path / "distill/cv/fold0/scores.csv").touch()
     assert main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     fold1 = tmp_path / "distill/cv/fold1"
