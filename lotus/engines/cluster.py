@@ -32,6 +32,9 @@ def connected(address: str | None) -> Iterator[None]:
         ConnectionError: There is no cluster at the address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray would put a print of its own in Python's place. Tune, which pickles what reports a trial,
+    # then finds that the print in it is not Python's.
+    os.environ.setdefault("RAY_TQDM_PATCH_PRINT", "0")
     import ray
 
     if ray.is_initialized():
