@@ -308,6 +308,7 @@ def student_run(tiny_manifest, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_test_that_fails_leaves_the_run_as_it_was(student_run, dataset, refusal):
     before = contents(student_run)
     write_image(dataset / "sr_microct_9.tif", np.full((48, 48), 0.5, np.float32))
@@ -336,6 +337,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(student_run, tmp_path, 
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_task_is_refused(student_run, tiny_teacher, tmp_path, refusal):
     manifest = Path(json.loads((student_run / "data.json").read_text())["manifest"])
     arguments = tiny_arguments("distill", manifest, tmp_path / "runs")[1:]
@@ -344,6 +346,7 @@ def test_a_checkpoint_of_another_task_is_refused(student_run, tiny_teacher, tmp_
     assert f"{tiny_teacher} is of another architecture than the configuration" in line
 
 
+@pytest.mark.slow
 def test_what_is_no_checkpoint_is_refused(student_run, tmp_path, refusal):
     config = ("--config", student_run / "config.yaml")
     truncated = tmp_path / "half.ckpt"

@@ -71,6 +71,7 @@ def test_loss_of_dynunet_halves_the_weight_of_each_coarser_output():
     torch.testing.assert_close(task.segmentation_loss(random_logits(3), batch), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["quick", "paper", "brief"])
 def test_dynunet_is_planned_for_the_crops_and_epochs_of_the_preset(preset):
     layers = ("student", f"{preset}/student", "baselines/dynunet", f"{preset}/dynunet")
@@ -122,11 +123,13 @@ def several_classes(name, *more):
     return task_of([*fit_arguments(*layers, network=network), *SEVERAL, *more])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", USUAL)
 def test_several_classes_need_outputs_alone_where_the_loss_is_the_usual_one(name):
     several_classes(name).setup("fit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_several_classes_need_a_softmax_where_a_layer_has_its_own_loss(name):
     with pytest.raises(ValueError, match=r"DiceCELoss .* does not take 3 output\(s\) for 2 class"):

@@ -54,6 +54,7 @@ def test_the_table_of_a_paper(runs, capsys):
     assert lines[-1].endswith("Undefined and left out: other HD (px) in 1 image (n = 3).")
 
 
+@pytest.mark.slow
 def test_latex_takes_any_name(runs, tmp_path):
     student, *others = runs
     renamed = student.replace("student=", "U & V_1 {50 %} #2 $x$=")
@@ -86,6 +87,7 @@ def test_files(runs, tmp_path, capsys):
     assert np.isnan(images["hd"][11])
 
 
+@pytest.mark.slow
 def test_box_plots(runs, tmp_path, capsys):
     """Every panel has boxes in the colours of the methods; one score less is one panel less."""
     drawn = []
@@ -121,6 +123,7 @@ def test_two_runs_of_one_name(runs, tmp_path, capsys):
     assert "two runs have the same name" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_on_other_images_is_shown_and_not_tested(runs, tmp_path, capsys):
     path = tmp_path / "A|B=1"
     path.mkdir()

@@ -40,6 +40,7 @@ def test_the_teacher_of_lotus_is_the_one_that_its_head_trains():
     assert recipe["experiment"] == experiment
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_a_trial_has_an_end_and_the_head_says_what_the_command_says(path, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
