@@ -16,6 +16,8 @@ from lotus.reports.overlays import AGREEMENT_COLOUR, TARGET_COLOUR
 from lotus.reports.report import write_report
 from lotus.reports.run_folder import read_metrics
 
+pytestmark = pytest.mark.slow
+
 
 def read(run):
     """The text of a run's new report."""

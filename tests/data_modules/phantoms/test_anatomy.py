@@ -15,6 +15,8 @@ from data_modules.phantoms.anatomy import (
 )
 from data_modules.phantoms.architecture import cortical_architecture, trabecular_architecture
 
+pytestmark = pytest.mark.slow
+
 CORTICAL = SectionConfig(size=384, pixel_size_um=1.6, thickness_um=1.6, cortical_share=1.0)
 TRABECULAR = SectionConfig(size=384, pixel_size_um=1.6, thickness_um=1.6, cortical_share=0.0)
 

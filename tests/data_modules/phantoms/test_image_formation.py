@@ -10,6 +10,8 @@ from data_modules.phantoms.anatomy import SectionConfig, cut_section, draw_patie
 from data_modules.phantoms.histology import HistologyConfig, simulate_histology
 from data_modules.phantoms.sr_microct import SRMicroCTConfig, simulate_sr_microct
 
+pytestmark = pytest.mark.slow
+
 CT = SRMicroCTConfig(
     section=SectionConfig(256, 1.6, 1.6, cortical_share=1.0), negative_share=0.0, air_share=0.0
 )

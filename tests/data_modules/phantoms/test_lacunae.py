@@ -16,6 +16,8 @@ from data_modules.phantoms.lacunae import (
     shape_ellipsoids,
 )
 
+pytestmark = pytest.mark.slow
+
 HUMAN = LacunaPopulation(20_600.0, 410.0, 150.0, 3.9, 1.9)
 
 

@@ -16,6 +16,8 @@ from data_modules.phantoms.write import Cohort, write_phantoms
 from lotus.commands import phantom
 from lotus.imaging.raster import read_image, read_label_map
 
+pytestmark = pytest.mark.slow
+
 
 def make(output, *arguments):
     parser = argparse.ArgumentParser()
