@@ -18,7 +18,7 @@ from data_modules.splits import (
     patient_traits,
     records_hash,
 )
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 
 VALIDATION_SHARE = 0.125
 """Of the patients that a fold does not test: a tenth of all patients with five folds."""

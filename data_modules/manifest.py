@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 from lotus.imaging.raster import read_size
 
 COLUMNS = ("image", "mask", "mask_kind", "modality", "patient", "group", "pixel_size_um")

@@ -23,7 +23,7 @@ from data_modules.manifest import Record
 from data_modules.patch_cache import PatchCache
 from data_modules.segmentation import SegmentationDataModule
 from data_modules.splits import Splits
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 from lotus.imaging.raster import write_image, write_label_map
 
 CHANNEL_NAMES = {1: ("grey",), 3: ("red", "green", "blue")}

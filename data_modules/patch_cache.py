@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_modules.manifest import Record
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 from lotus.imaging.raster import check_usable, read_image, read_label_map
 from lotus.metrics.functional import connected_components
 from lotus.transforms.preprocessing import Preprocessing

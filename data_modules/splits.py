@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from data_modules.manifest import SPLIT_NAMES, Record
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 
 DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
 UNANNOTATED = "unannotated "

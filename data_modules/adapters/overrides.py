@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data_modules.manifest import ManifestError, Record, read_manifest, write_manifest
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 
 IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 

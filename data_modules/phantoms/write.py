@@ -20,7 +20,7 @@ from data_modules.manifest import Record, read_manifest, write_manifest
 from data_modules.phantoms.anatomy import Patient, draw_patient
 from data_modules.phantoms.contact_sheet import write_contact_sheet
 from data_modules.phantoms.image import PhantomImage
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 from lotus.imaging.raster import pixel_size_fields
 
 Simulation = Callable[[Patient, np.random.Generator], PhantomImage]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

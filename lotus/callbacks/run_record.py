@@ -15,7 +15,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 from lotus.reports.run_folder import holds_phantoms, values_of
 
 PACKAGES = ("lotus-bone", "torch", "pytorch-lightning", "monai", "numpy")

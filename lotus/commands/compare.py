@@ -101,8 +101,8 @@ def compare_runs(
         FileNotFoundError: A run has no scores.
         ValueError: Runs that cannot be compared; says why.
     """
+    from lotus.atomic import atomic_path
     from lotus.evaluation.comparison import compare_methods, per_image, read_scores
-    from lotus.imaging.atomic import atomic_path
     from lotus.reports.comparison import to_frame, to_latex, to_markdown
     from lotus.reports.comparison_figure import write_comparison_figure
     from lotus.reports.published import published_table

@@ -15,7 +15,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from lotus.imaging import atomic_path, read_image, read_size
+from lotus.atomic import atomic_path
+from lotus.imaging import read_image, read_size
 from lotus.imaging.decoding import decoding, is_tiff, native, refuse_truncated
 from lotus.imaging.pixel_size import micrometres, tiff_pixel_size
 

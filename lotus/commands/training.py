@@ -21,12 +21,12 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import CheckpointIO
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from lotus.atomic import atomic_path
 from lotus.callbacks import EpochSeed, OverlayImages, PredictionWriter, RunRecord
 from lotus.callbacks.checkpoint_io import AtomicCheckpointIO
 from lotus.callbacks.run_loggers import run_loggers
 from lotus.commands.config_errors import shortened, without_dump
 from lotus.commands.leakage import COHORT, known_patients
-from lotus.imaging.atomic import atomic_path
 from lotus.tasks.checkpoint import check_architecture
 from lotus.tasks.distillation import DistillationTask
 from lotus.tasks.export import export_student

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from lotus.atomic import atomic_path
 from lotus.evaluation.folders import (
     MEAN,
     add_patients,
@@ -17,7 +18,6 @@ from lotus.evaluation.folders import (
     evaluate_folders,
     write_scores,
 )
-from lotus.imaging.atomic import atomic_path
 from lotus.imaging.raster import read_label_map
 
 FOLDERS = {"predictions": "*.tif", "targets": "*.tif", "images": "*.png"}

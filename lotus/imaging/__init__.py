@@ -1,6 +1,5 @@
 """Images, label maps and outlines: files in and out, with the pixel size where it is known."""
 
-from lotus.imaging.atomic import atomic_path
 from lotus.imaging.geojson import object_features, write_features, write_geojson
 from lotus.imaging.raster import (
     Raster,
@@ -18,7 +17,6 @@ __all__ = [
     "Raster",
     "Slide",
     "TiledWriter",
-    "atomic_path",
     "check_usable",
     "object_features",
     "read_image",

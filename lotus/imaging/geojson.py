@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 from lotus.imaging.outlines import Polygon, outline_objects, ring_area
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "lotus-bone")

@@ -12,7 +12,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 from lotus.imaging.decoding import decode, plane_size
 
 TIFF_SUFFIXES = (".tif", ".tiff")

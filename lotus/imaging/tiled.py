@@ -13,7 +13,7 @@ import numpy as np
 import tifffile
 from numpy.typing import DTypeLike, NDArray
 
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 from lotus.imaging.raster import TIFF_SUFFIXES, pixel_size_fields
 
 _BIGTIFF_BYTES = 2**31

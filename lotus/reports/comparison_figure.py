@@ -10,8 +10,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lotus.atomic import atomic_path
 from lotus.evaluation.comparison import Comparison
-from lotus.imaging.atomic import atomic_path
 from lotus.reports.comparison import LABELS, marks_of, scale_of
 from lotus.reports.figures import STYLE, draw_boxes
 

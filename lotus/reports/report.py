@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 from lotus.reports import figures, overlays, pictures, tables
 from lotus.reports.run_folder import RunFolder, contact_sheets, is_phantom, read_run
 

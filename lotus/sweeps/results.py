@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 from lotus.sweeps.schema import Sweep
 from lotus.sweeps.trial import Trial
 

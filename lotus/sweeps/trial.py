@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from lotus.atomic import atomic_path
 from lotus.engines.job import fit_command
 from lotus.engines.process import read_curve
-from lotus.imaging.atomic import atomic_path
 from lotus.sweeps.schema import Sweep
 
 RECORD = "trial.json"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 from lotus.tasks.checkpoint import read_checkpoint, segmenter_of, state_of
 from lotus.tasks.segmentation import SegmentationTask
 

@@ -2,7 +2,7 @@ import errno
 
 import pytest
 
-from lotus.imaging.atomic import atomic_path
+from lotus.atomic import atomic_path
 
 
 def test_file_appears_under_its_name_only(tmp_path):
