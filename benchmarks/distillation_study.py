@@ -431,8 +431,8 @@ def scores_without_small(folder: Path, size: int) -> pd.DataFrame:
     """Scores of a run's predictions without predicted objects below a size."""
     from lotus.evaluation.folders import pair_files
     from lotus.imaging import read_label_map
+    from lotus.masks import without_small
     from lotus.metrics import score_image
-    from lotus.metrics.functional import without_small
 
     rows = []
     for pair in pair_files(folder / "predictions", folder / "targets"):

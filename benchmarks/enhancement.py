@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from skimage.morphology import closing, disk
 
-from lotus.transforms.enhancement import CLOSING_RADIUS, close_with_disk, enhance_slice
+from lotus.masks import close_with_disk
+from lotus.transforms.enhancement import CLOSING_RADIUS, enhance_slice
 
 SIDE = 3300
 CROP = 400

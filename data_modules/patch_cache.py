@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from data_modules.manifest import Record
 from lotus.atomic import atomic_path
 from lotus.imaging.raster import check_usable, read_image, read_label_map
-from lotus.metrics.functional import connected_components
+from lotus.masks import connected_components
 from lotus.transforms.preprocessing import Preprocessing
 
 LAYOUT_VERSION = 1

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from data_modules.adapters.overrides import Overrides, finish, images_in, require_folder, stem
 from data_modules.manifest import ManifestError, Record
 from lotus.imaging.raster import read_image, write_image, write_label_map
-from lotus.metrics.functional import without_small
+from lotus.masks import without_small
 
 FOLDERS = {
     "DeepLIIF_Training_Set": "train",

@@ -18,7 +18,8 @@ from tqdm import tqdm
 from lotus.atomic import atomic_path
 from lotus.evaluation.processes import map_in_processes
 from lotus.imaging.raster import read_image, read_label_map
-from lotus.metrics.functional import PanopticQuality, connected_components, pool_panoptic_quality
+from lotus.masks import connected_components
+from lotus.metrics.functional import PanopticQuality, pool_panoptic_quality
 from lotus.metrics.image_scores import score_image
 
 LabelMap = NDArray[np.integer[Any]]

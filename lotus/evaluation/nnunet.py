@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from lotus.evaluation.crossval import gather_folds, score_folds
 from lotus.imaging.raster import read_image, read_label_map, write_image, write_label_map
-from lotus.metrics.functional import connected_components
+from lotus.masks import connected_components
 
 
 def import_predictions(dataset: Path, results: Path, output: Path, minimum_size: int = 0) -> int:

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
-from lotus.inference.decoding import LabelBand, SameObject
+from lotus.inference.decoding import LabelBand
 from lotus.inference.parts import Part, part_of
+from lotus.masks import UnionFind
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class ObjectCollector:
         large: by final number, objects that ended and were too large to be handed out.
     """
 
-    def __init__(self, same: SameObject) -> None:
+    def __init__(self, same: UnionFind) -> None:
         """Start above the first band."""
         self._same = same
         self._open: dict[int, Part] = {}

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from lotus.imaging import TiledWriter, object_features, write_features, write_tiled
 from lotus.imaging.raster import label_type
 from lotus.inference.collecting import FinishedObjects, ObjectCollector
-from lotus.inference.decoding import SameObject, decode_bands
+from lotus.inference.decoding import decode_bands
 from lotus.inference.object_rows import ObjectRows, class_of
 from lotus.inference.spool import LabelSpool
+from lotus.masks import UnionFind
 from lotus.transforms import InstanceScheme
 
 Spacing = tuple[float, float] | None
@@ -107,7 +108,7 @@ def _write(
     halo: int,
     spacing_um: Spacing,
 ) -> SegmentedObjects:
-    same = SameObject()
+    same = UnionFind()
     collector = ObjectCollector(same)
     with (
         TiledWriter(files.probability, shape, np.uint8, spacing_um=spacing_um) as probability,

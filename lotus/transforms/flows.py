@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lotus.losses import FlowLoss
-from lotus.metrics.functional import without_small
+from lotus.masks import without_small
 from lotus.transforms.instances import InstanceScheme
 
 FLOW_SCALE = 5.0

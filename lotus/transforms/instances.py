@@ -11,7 +11,7 @@ from skimage.segmentation import watershed
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from lotus.metrics.functional import connected_components, without_small
+from lotus.masks import connected_components, without_small
 
 BACKGROUND, INTERIOR, BOUNDARY = 0, 1, 2
 

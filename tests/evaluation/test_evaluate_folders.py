@@ -15,13 +15,9 @@ from lotus.evaluation.folders import (
     pooled_panoptic_quality,
     write_scores,
 )
+from lotus.masks import connected_components
 from lotus.metrics import score_image
-from lotus.metrics.functional import (
-    connected_components,
-    lotus2024_scores,
-    panoptic_quality,
-    pool_panoptic_quality,
-)
+from lotus.metrics.functional import lotus2024_scores, panoptic_quality, pool_panoptic_quality
 
 SCORES = "dice,iou,hd,hd95,aji,aji_plus,pq,sq,dq,precision,recall,f1"
 COLUMNS = ["name", "n_true", "n_pred", *SCORES.split(","), "undefined"]

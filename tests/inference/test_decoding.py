@@ -8,15 +8,16 @@ from scipy.ndimage import gaussian_filter, label
 
 from lotus.inference import parts
 from lotus.inference.collecting import ObjectCollector
-from lotus.inference.decoding import LabelBand, SameObject, decode_bands, matching_labels
+from lotus.inference.decoding import LabelBand, decode_bands, matching_labels
 from lotus.inference.spool import LabelSpool
+from lotus.masks import UnionFind
 from lotus.metrics.functional import panoptic_quality
 from lotus.transforms import BoundaryWatershed, ConnectedComponents
 
 
 def stream(probability, cuts, scheme, halo, folder):
     """Decode in bands; the label map, the objects as handed out, their means, the collector."""
-    same = SameObject()
+    same = UnionFind()
     collector = ObjectCollector(same)
     handed_out = np.zeros(probability.shape[1:], np.int32)
     means: dict[int, np.ndarray] = {}
@@ -187,7 +188,7 @@ def test_a_spool_gives_back_its_bands_and_leaves_no_file(tmp_path):
 
 @pytest.mark.parametrize("numbers", [[(1, 2), (3, 4), (2, 4)], [(4, 3), (2, 1), (1, 3)]])
 def test_same_object_names_a_set_by_its_smallest_number(numbers):
-    same = SameObject()
+    same = UnionFind()
     same.extend(5)
     for first, second in numbers:
         same.unite(first, second)

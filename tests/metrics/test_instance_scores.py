@@ -17,10 +17,10 @@ from skimage.segmentation import relabel_sequential
 from torchmetrics.functional.detection import panoptic_quality as torchmetrics_panoptic_quality
 
 from lotus.imaging.raster import read_label_map
+from lotus.masks import connected_components
 from lotus.metrics.functional import (
     PanopticQuality,
     aggregated_jaccard_index,
-    connected_components,
     contingency_table,
     detection_scores,
     dice,

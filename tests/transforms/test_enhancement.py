@@ -6,8 +6,8 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 from skimage.morphology import closing, disk
 
+from lotus.masks import close_with_disk, fill_voids
 from lotus.transforms import SRMicroCTEnhancement, bone_mask, enhance_slice
-from lotus.transforms.enhancement import close_with_disk, fill_voids
 
 
 @pytest.fixture

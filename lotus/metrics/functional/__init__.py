@@ -1,10 +1,5 @@
 """Scores of one image as pure functions: arrays in, numbers out; nothing here imports torch."""
 
-from lotus.metrics.functional.components import (
-    connected_components,
-    split_touching,
-    without_small,
-)
 from lotus.metrics.functional.contingency import ContingencyTable, contingency_table
 from lotus.metrics.functional.hausdorff import hausdorff_distance, hausdorff_distances
 from lotus.metrics.functional.instances import (
@@ -35,7 +30,6 @@ __all__ = [
     "aggregated_jaccard_index",
     "class_dice",
     "class_intersection_over_union",
-    "connected_components",
     "contingency_table",
     "detection_scores",
     "dice",
@@ -48,6 +42,4 @@ __all__ = [
     "macro_average",
     "panoptic_quality",
     "pool_panoptic_quality",
-    "split_touching",
-    "without_small",
 ]

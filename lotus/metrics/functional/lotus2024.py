@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lotus.metrics.functional.components import connected_components
+from lotus.masks.components import connected_components
 from lotus.metrics.functional.contingency import label_maps
 from lotus.metrics.functional.instances import panoptic_quality
 from lotus.metrics.functional.overlap import dice, intersection_over_union

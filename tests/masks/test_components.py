@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis.extra import numpy as hnp
 from scipy.ndimage import label
 
-from lotus.metrics.functional import connected_components, split_touching
+from lotus.masks import connected_components, split_touching
 
 
 def same_partition(a, b):
