@@ -375,7 +375,7 @@ SMALLEST = 20
 SCHEMES = {
     "components": (),
     "boundary + watershed": (
-        *("--model.init_args.instances", "lotus.transforms.BoundaryWatershed"),
+        *("--model.init_args.instances", "lotus.schemes.BoundaryWatershed"),
         *("--model.init_args.network.init_args.out_channels", "3"),
     ),
 }

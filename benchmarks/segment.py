@@ -33,7 +33,8 @@ from lotus.inference.segment import SegmentOptions, segment_image
 from lotus.inference.segmenter import Segmenter
 from lotus.inference.windows import window_grid
 from lotus.networks import UNet
-from lotus.transforms import BoundaryWatershed, ConnectedComponents, DtypeRange, InstanceScheme
+from lotus.schemes import BoundaryWatershed, ConnectedComponents, InstanceScheme
+from lotus.transforms import DtypeRange
 
 SHAPE = (2048, 4096)
 

@@ -61,8 +61,8 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from lotus.inference.segment import SegmentOptions, segment_folder, segment_image
     from lotus.inference.segmenter import load_segmenter
+    from lotus.schemes import ConnectedComponents
     from lotus.tasks.precision import computes_bfloat16
-    from lotus.transforms import ConnectedComponents
 
     if not arguments.input.exists():
         raise FileNotFoundError(f"{arguments.input} does not exist")

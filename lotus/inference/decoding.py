@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lotus.masks import UnionFind
-from lotus.transforms import InstanceScheme
+from lotus.schemes import InstanceScheme
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from lotus.inference.decoding import decode_bands
 from lotus.inference.object_rows import ObjectRows, class_of
 from lotus.inference.spool import LabelSpool
 from lotus.masks import UnionFind
-from lotus.transforms import InstanceScheme
+from lotus.schemes import InstanceScheme
 
 Spacing = tuple[float, float] | None
 

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from lotus.schemes import InstanceScheme
 from lotus.tasks.checkpoint import read_checkpoint, segmenter_of, state_of
 from lotus.tasks.description import build
-from lotus.transforms import InstanceScheme, Preprocessing
+from lotus.transforms import Preprocessing
 
 
 @dataclass

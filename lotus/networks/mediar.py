@@ -17,7 +17,7 @@ class MEDIARFormer(nn.Module):
 
     The decoder's ReLUs are Mish, as in the authors' network. The flow and the foreground have a
     head each: convolution, Mish, BatchNorm, convolution. Made for
-    :class:`lotus.transforms.FlowField`. Images whose sides are no multiples of 32 are padded inside
+    :class:`lotus.schemes.FlowField`. Images whose sides are no multiples of 32 are padded inside
     and cropped back.
 
     Args:

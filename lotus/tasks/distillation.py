@@ -18,10 +18,10 @@ from lotus.networks import (
     features_and_logits,
     segmentation_head,
 )
+from lotus.schemes import PixelClasses
 from lotus.tasks.gamma_plateau import GammaPlateau
 from lotus.tasks.segmentation import SegmentationTask
 from lotus.tasks.teacher import load_teacher
-from lotus.transforms import PixelClasses
 
 
 class DistillationTask(SegmentationTask):

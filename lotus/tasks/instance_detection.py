@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
-from lotus.tasks.base import BaseTask
-from lotus.transforms.detections import (
+from lotus.schemes.detections import (
     class_map,
     detection_target,
     foreground_probability,
     label_map,
 )
+from lotus.tasks.base import BaseTask
 
 
 class MaskRCNNTask(BaseTask):

@@ -11,8 +11,8 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
 from lotus.networks import ModalityAwareFusion, features_and_logits, segmentation_head
+from lotus.schemes import InstanceScheme
 from lotus.tasks.segmentation import SegmentationTask
-from lotus.transforms import InstanceScheme
 
 
 class ModalityAwareMutualLearningTask(SegmentationTask):

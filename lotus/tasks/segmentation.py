@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from lotus.metrics.segmentation import InstanceScores
+from lotus.schemes import ConnectedComponents, InstanceScheme
 from lotus.tasks.base import BaseTask
 from lotus.tasks.checkpoint import read_checkpoint, state_of
-from lotus.transforms import ConnectedComponents, InstanceScheme
 
 _log = logging.getLogger(__name__)
 

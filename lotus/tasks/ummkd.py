@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from lotus.losses import ClassMeanDistillation, DiceWeightedCrossEntropy
 from lotus.networks import with_own_norm_layers
+from lotus.schemes import PixelClasses
 from lotus.tasks.segmentation import SegmentationTask
-from lotus.transforms import PixelClasses
 
 
 class UnpairedKnowledgeDistillationTask(SegmentationTask):

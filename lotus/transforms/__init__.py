@@ -1,17 +1,10 @@
-"""Preprocessing, instance schemes, augmentation and patches.
+"""Preprocessing, augmentation and patches.
 
 Each random transform lives in a module of its own and is named in YAML by its full path, e.g.
 ``lotus.transforms.stain.RandStaind``, so that its libraries load only where it is used.
 """
 
 from lotus.transforms.enhancement import SRMicroCTEnhancement, bone_mask, enhance_slice
-from lotus.transforms.flows import FlowField
-from lotus.transforms.instances import (
-    BoundaryWatershed,
-    ConnectedComponents,
-    InstanceScheme,
-    PixelClasses,
-)
 from lotus.transforms.intensity_range import (
     DtypeRange,
     IntensityRange,
@@ -22,14 +15,9 @@ from lotus.transforms.patches import bone_fractions, bone_patches, patch_grid, p
 from lotus.transforms.preprocessing import Preprocessing, finite_range
 
 __all__ = [
-    "BoundaryWatershed",
-    "ConnectedComponents",
     "DtypeRange",
-    "FlowField",
-    "InstanceScheme",
     "IntensityRange",
     "PercentileRange",
-    "PixelClasses",
     "Preprocessing",
     "SRMicroCTEnhancement",
     "bone_fractions",

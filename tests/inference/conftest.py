@@ -9,7 +9,8 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from lotus.inference.segmenter import Segmenter
-from lotus.transforms import ConnectedComponents, DtypeRange
+from lotus.schemes import ConnectedComponents
+from lotus.transforms import DtypeRange
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from lotus.inference.decoding import LabelBand, decode_bands, matching_labels
 from lotus.inference.spool import LabelSpool
 from lotus.masks import UnionFind
 from lotus.metrics.functional import panoptic_quality
-from lotus.transforms import BoundaryWatershed, ConnectedComponents
+from lotus.schemes import BoundaryWatershed, ConnectedComponents
 
 
 def stream(probability, cuts, scheme, halo, folder):

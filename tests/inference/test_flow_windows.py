@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from lotus.imaging import read_label_map, write_image
 from lotus.inference.segment import SegmentOptions, segment_image
 from lotus.metrics.functional import aggregated_jaccard_index, contingency_table
-from lotus.transforms import FlowField
+from lotus.schemes import FlowField
 
 
 class FlowsInColours(nn.Module):

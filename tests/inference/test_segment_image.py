@@ -15,7 +15,8 @@ from torch import nn
 from lotus.imaging import read_image, read_label_map, write_image
 from lotus.inference import outputs
 from lotus.inference.segment import SegmentOptions, image_stem, segment_folder, segment_image
-from lotus.transforms import BoundaryWatershed, PercentileRange, Preprocessing
+from lotus.schemes import BoundaryWatershed
+from lotus.transforms import PercentileRange, Preprocessing
 
 OPTIONS = SegmentOptions(window=64, progress=False)
 NAMES = ["image.geojson", "image_labels.tif", "image_objects.csv", "image_probability.tif"]

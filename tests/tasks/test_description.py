@@ -5,8 +5,9 @@ import torch
 from monai.networks.nets import BasicUNet
 
 from lotus.networks import DynUNet, SwinUNet, SwinUNETR, U2Net, UNet, UNetPlusPlus
+from lotus.schemes import BoundaryWatershed
 from lotus.tasks.description import build, describe
-from lotus.transforms import BoundaryWatershed, PercentileRange
+from lotus.transforms import PercentileRange
 from lotus.transforms.degradation import Degraded
 
 

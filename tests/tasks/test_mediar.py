@@ -12,9 +12,9 @@ from lotus.cli import main
 from lotus.imaging import read_label_map, write_image
 from lotus.inference.segmenter import load_segmenter
 from lotus.networks.mediar import MEDIARFormer
+from lotus.schemes import FlowField
 from lotus.tasks import SegmentationTask
 from lotus.tasks.checkpoint import without_pretraining
-from lotus.transforms import FlowField
 from tests.conftest import tiny_arguments
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
@@ -81,7 +81,7 @@ def test_the_loss_compares_with_flows():
 def test_flows_cannot_be_distilled(tiny_manifest, tmp_path, capsys):
     arguments = tiny_arguments("distill", tiny_manifest, tmp_path)
     arguments += ["--model.init_args.teacher", "teacher.ckpt"]
-    assert main([*arguments, "--model.init_args.instances", "lotus.transforms.FlowField"]) == 2
+    assert main([*arguments, "--model.init_args.instances", "lotus.schemes.FlowField"]) == 2
     assert "PixelClasses" in capsys.readouterr().err
 
 

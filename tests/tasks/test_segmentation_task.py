@@ -5,9 +5,10 @@ import torch
 from lotus.cli import main
 from lotus.inference.segmenter import load_segmenter
 from lotus.networks import UNet
+from lotus.schemes import BoundaryWatershed
 from lotus.tasks import SegmentationTask
 from lotus.tasks.segmentation import start_from
-from lotus.transforms import BoundaryWatershed, DtypeRange
+from lotus.transforms import DtypeRange
 from tests.conftest import tiny_arguments
 
 

@@ -7,7 +7,8 @@ import torch
 from monai.transforms import Compose, Transform
 from scipy import ndimage
 
-from lotus.transforms import DtypeRange, InstanceScheme, Preprocessing
+from lotus.schemes import InstanceScheme
+from lotus.transforms import DtypeRange, Preprocessing
 from lotus.transforms.appearance import RandAppearanced
 from lotus.transforms.degradation import Degraded, RandDegradationd, degrade
 from lotus.transforms.stain import RandStaind
@@ -166,7 +167,7 @@ preprocessing:
     inner: {class_path: lotus.transforms.PercentileRange, init_args: {upper: 99.0}}
     contrast: 0.3
 scheme:
-  class_path: lotus.transforms.BoundaryWatershed
+  class_path: lotus.schemes.BoundaryWatershed
   init_args: {minimum_size: 5}
 """
 

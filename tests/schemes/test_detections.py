@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from lotus.transforms.detections import detection_target, foreground_probability, label_map
+from lotus.schemes.detections import detection_target, foreground_probability, label_map
 
 
 def test_targets_are_boxes_classes_and_masks():

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lotus.losses import FlowLoss
 from lotus.masks import without_small
-from lotus.transforms.instances import InstanceScheme
+from lotus.schemes.scheme import InstanceScheme
 
 FLOW_SCALE = 5.0
 """Networks predict flows times this, which cellpose divides by; so flow and foreground have losses

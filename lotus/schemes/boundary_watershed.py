@@ -1,158 +1,18 @@
-"""From objects to what a network predicts per pixel, and back."""
+"""Objects as interiors within boundaries, so that touching ones stay apart."""
 
-from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 import torch
-from monai.losses import DiceCELoss
 from numpy.typing import NDArray
 from skimage.segmentation import watershed
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from lotus.masks import connected_components, without_small
+from lotus.schemes.scheme import PixelClasses
 
 BACKGROUND, INTERIOR, BOUNDARY = 0, 1, 2
-
-
-class InstanceScheme(ABC):
-    """How objects are written into a per-pixel target and read from a network's output.
-
-    The network's raw output is turned by :meth:`activate` into maps that may be averaged over
-    overlapping windows; ``foreground`` and ``decode`` read those.
-    """
-
-    @abstractmethod
-    def channels(self, n_classes: int) -> int:
-        """Number of network outputs K for ``n_classes`` foreground classes.
-
-        Raises:
-            ValueError: If the scheme cannot represent that many classes.
-        """
-
-    def classes(
-        self, probability: NDArray[Any], labels: NDArray[np.integer[Any]]
-    ) -> NDArray[np.uint8]:
-        """Class of each pixel.
-
-        Args:
-            probability: ``(K, Y, X)`` as for :meth:`decode`.
-            labels: ``(Y, X)``, what it decoded to.
-
-        Returns:
-            uint8 ``(Y, X)``: 0 background; in objects 1, the only class, unless a scheme has more.
-        """
-        return np.asarray(labels > 0, np.uint8)
-
-    @abstractmethod
-    def encode(self, mask: Tensor, instances: Tensor) -> Tensor:
-        """Training target.
-
-        Args:
-            mask: int64 ``(B, Y, X)``, class per pixel, 0 is background.
-            instances: int32 ``(B, Y, X)``, object number per pixel, 0 is background.
-
-        Returns:
-            ``(B, C, Y, X)``, what the scheme's loss compares the network's output with.
-        """
-
-    @abstractmethod
-    def default_loss(self, n_classes: int) -> nn.Module:
-        """The usual loss of raw output ``(B, K, Y, X)`` and target ``(B, C, Y, X)``."""
-
-    @abstractmethod
-    def activate(self, logits: Tensor) -> Tensor:
-        """Float32 ``(B, K, Y, X)`` from the network's raw output of that shape."""
-
-    @abstractmethod
-    def foreground(self, probability: NDArray[Any]) -> NDArray[np.float32]:
-        """Probability of any object, float32 ``(Y, X)``, from activated ``(K, Y, X)``."""
-
-    @abstractmethod
-    def decode(self, probability: NDArray[Any]) -> NDArray[np.int32]:
-        """Objects of an image.
-
-        Args:
-            probability: activated output ``(K, Y, X)``.
-
-        Returns:
-            int32 ``(Y, X)`` label map, 0 background, objects 1..N without gaps.
-        """
-
-
-class PixelClasses(InstanceScheme):
-    """Schemes that give every pixel one class: targets are int64 ``(B, 1, Y, X)`` class indices.
-
-    One network output is the logit of the only foreground class, several are those of a softmax
-    over all classes.
-    """
-
-    def default_loss(self, n_classes: int) -> nn.Module:
-        """Soft Dice plus cross-entropy, 1:1: of a sigmoid for one output, else of a softmax.
-
-        Dice is taken per image, so that the mean over processes is that of the joined batch. The
-        released LOTUS code takes the Dice of the thresholded mask, which has no gradient.
-        """
-        loss: nn.Module = (
-            DiceCELoss(sigmoid=True)
-            if self.channels(n_classes) == 1
-            else DiceCELoss(softmax=True, to_onehot_y=True, include_background=False)
-        )
-        return loss
-
-    def activate(self, logits: Tensor) -> Tensor:
-        """Sigmoid of one output, softmax of several; see :meth:`InstanceScheme.activate`."""
-        logits = logits.float()
-        return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
-
-
-class ConnectedComponents(PixelClasses):
-    """Objects are the 8-connected components of the foreground; touching objects merge."""
-
-    def __init__(self, minimum_size: int = 0, threshold: float = 0.5) -> None:
-        """Configure the reading of probability maps.
-
-        Args:
-            minimum_size: Objects of fewer pixels are dropped.
-            threshold: A pixel is foreground from this probability on, in (0, 1].
-
-        Raises:
-            ValueError: If the threshold is no probability above 0.
-        """
-        if not 0.0 < threshold <= 1.0:
-            raise ValueError(f"threshold is {threshold:g}; expected a probability in (0, 1]")
-        self.minimum_size = minimum_size
-        self.threshold = threshold
-
-    def channels(self, n_classes: int) -> int:
-        """One sigmoid output for one foreground class, else softmax with background."""
-        if n_classes < 1:
-            raise ValueError(f"{n_classes} foreground classes; expected at least 1")
-        return 1 if n_classes == 1 else n_classes + 1
-
-    def encode(self, mask: Tensor, instances: Tensor) -> Tensor:
-        """The class mask itself; see :meth:`InstanceScheme.encode`."""
-        return mask.long()[:, None]
-
-    def foreground(self, probability: NDArray[Any]) -> NDArray[np.float32]:
-        """The sigmoid output, or one minus the background's softmax."""
-        if probability.shape[0] == 1:
-            return np.asarray(probability[0], np.float32)
-        return np.asarray(1.0 - probability[0], np.float32)
-
-    def classes(
-        self, probability: NDArray[Any], labels: NDArray[np.integer[Any]]
-    ) -> NDArray[np.uint8]:
-        """The likeliest foreground class in objects; see :meth:`InstanceScheme.classes`."""
-        first = 0 if len(probability) == 1 else 1
-        likeliest = probability[first:].argmax(axis=0) + 1
-        return np.where(labels > 0, likeliest, 0).astype(np.uint8)
-
-    def decode(self, probability: NDArray[Any]) -> NDArray[np.int32]:
-        """Components of the thresholded foreground; see :meth:`InstanceScheme.decode`."""
-        foreground = self.foreground(probability) >= self.threshold
-        return connected_components(foreground, self.minimum_size)
 
 
 class BoundaryWatershed(PixelClasses):

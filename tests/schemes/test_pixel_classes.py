@@ -7,7 +7,7 @@ from scipy import ndimage
 from skimage.io import imread
 from skimage.segmentation import watershed
 
-from lotus.transforms import BoundaryWatershed, ConnectedComponents
+from lotus.schemes import BoundaryWatershed, ConnectedComponents
 
 
 def encode(scheme, labels):

@@ -6,7 +6,7 @@ import torch
 
 from lotus.losses import FlowLoss
 from lotus.metrics.functional import aggregated_jaccard_index, contingency_table
-from lotus.transforms import FlowField
+from lotus.schemes import FlowField
 
 
 def encode(labels):
