@@ -49,7 +49,7 @@ STUDENT_LAYERS = [
 # Files that other tests try, and where.
 ELSEWHERE = {
     "baselines/maml.yaml": "tasks/test_mutual_learning.py",
-    "baselines/mask_rcnn.yaml": "tasks/test_instance_detection_task.py",
+    "baselines/mask_rcnn.yaml": "tasks/test_mask_rcnn.py",
     "baselines/mediar.yaml": "tasks/test_mediar.py",
     "baselines/ummkd.yaml": "tasks/test_ummkd.py",
     "deepliif/*.yaml": "test_recipes.py",

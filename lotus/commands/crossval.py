@@ -124,7 +124,7 @@ class CrossValidation:
         Raises:
             ValueError: A fold did not predict just the images it tests.
         """
-        from lotus.engines.process import available_cores
+        from lotus.engines.job_commands import available_cores
         from lotus.evaluation.crossval import gather_folds, score_folds
 
         expected = {

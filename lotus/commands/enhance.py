@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lotus.atomic import atomic_path
 from lotus.imaging import read_image, read_size
-from lotus.imaging.decoding import decoding, is_tiff, native, refuse_truncated
+from lotus.imaging.image_files import decoding, is_tiff, native, refuse_truncated
 from lotus.imaging.pixel_size import micrometres, tiff_pixel_size
 
 if TYPE_CHECKING:

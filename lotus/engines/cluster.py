@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lotus.engines.job import JobFailed
-from lotus.engines.process import available_cores, job_environment
+from lotus.engines.job_commands import available_cores, job_environment
 
 OBJECT_STORE_BYTES = 100 * 2**20  # Only lines of text are exchanged.
 # Ray ends the process by itself, in its own words, after 60 s.

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from threading import Event, Lock
 
 from lotus.engines.job import Job, JobFailed, refuse_failures
-from lotus.engines.process import available_cores, job_environment, run_job
+from lotus.engines.job_commands import available_cores, job_environment, run_job
 
 
 class LocalEngine:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lotus.engines.cluster import Lifeline, Workplace, connected, workplace
 from lotus.engines.job import Job, refuse_failures
-from lotus.engines.process import run_job
+from lotus.engines.job_commands import run_job
 
 LOOK_S = 1.0
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lotus.atomic import atomic_path
-from lotus.evaluation.processes import map_in_processes
+from lotus.evaluation.process_pool import map_in_processes
 from lotus.imaging.raster import read_image, read_label_map
 from lotus.masks import connected_components
 from lotus.metrics.functional import PanopticQuality, pool_panoptic_quality

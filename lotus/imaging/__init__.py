@@ -11,7 +11,7 @@ from lotus.imaging.raster import (
     write_label_map,
 )
 from lotus.imaging.slide import Slide
-from lotus.imaging.tiled import TiledWriter, write_tiled
+from lotus.imaging.tiled_writer import TiledWriter, write_tiled
 
 __all__ = [
     "Raster",

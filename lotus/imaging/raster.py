@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lotus.atomic import atomic_path
-from lotus.imaging.decoding import decode, plane_size
+from lotus.imaging.image_files import decode, plane_size
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 _LABEL_TYPES = (np.uint8, np.uint16, np.uint32)

@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from lotus.imaging.decoding import (
+from lotus.imaging.image_files import (
     ImageFileError,
     decoding,
     is_tiff,
@@ -21,7 +21,7 @@ from lotus.imaging.decoding import (
 )
 from lotus.imaging.pixel_size import tiff_pixel_size
 from lotus.imaging.raster import read_image
-from lotus.imaging.segments import ArraySource, SegmentCache, SegmentSource, WindowSource
+from lotus.imaging.window_sources import ArraySource, SegmentCache, SegmentSource, WindowSource
 
 CACHE_BYTES = 128 * 2**20
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lotus.inference.collecting import FinishedObjects
-from lotus.inference.parts import Part
+from lotus.inference.object_collector import FinishedObjects
+from lotus.inference.partial_object import PartialObject
 from lotus.morphometry.objects import object_table
 
 
@@ -42,7 +42,7 @@ class ObjectRows:
         )
         self._write(rows, objects.means)
 
-    def write_large(self, objects: dict[int, Part]) -> None:
+    def write_large(self, objects: dict[int, PartialObject]) -> None:
         """Write objects of which only sums are known; other columns stay empty."""
         for number, part in objects.items():
             y, x, *means = part.means.tolist()

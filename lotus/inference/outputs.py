@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from lotus.imaging import TiledWriter, object_features, write_features, write_tiled
 from lotus.imaging.raster import label_type
-from lotus.inference.collecting import FinishedObjects, ObjectCollector
-from lotus.inference.decoding import decode_bands
+from lotus.inference.label_bands import decode_bands
+from lotus.inference.label_spool import LabelSpool
+from lotus.inference.object_collector import FinishedObjects, ObjectCollector
 from lotus.inference.object_rows import ObjectRows, class_of
-from lotus.inference.spool import LabelSpool
 from lotus.masks import UnionFind
 from lotus.schemes import InstanceScheme
 

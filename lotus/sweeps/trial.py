@@ -13,7 +13,7 @@ import numpy as np
 
 from lotus.atomic import atomic_path
 from lotus.engines.job import fit_command
-from lotus.engines.process import read_curve
+from lotus.engines.job_commands import read_curve
 from lotus.sweeps.schema import Sweep
 
 RECORD = "trial.json"

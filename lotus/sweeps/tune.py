@@ -10,7 +10,7 @@ from typing import Any
 
 from lotus.engines import JobFailed, RayEngine
 from lotus.engines.cluster import Lifeline, Workplace, connected, workplace
-from lotus.engines.process import read_curve, run_job
+from lotus.engines.job_commands import read_curve, run_job
 from lotus.sweeps.schema import Sweep
 from lotus.sweeps.sources import TrialSource
 from lotus.sweeps.trial import Trial

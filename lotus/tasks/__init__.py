@@ -1,7 +1,7 @@
 """What is trained, one LightningModule per file, and in which precision."""
 
 from lotus.tasks.distillation import DistillationTask
-from lotus.tasks.instance_detection import MaskRCNNTask
+from lotus.tasks.mask_rcnn import MaskRCNNTask
 from lotus.tasks.mutual_learning import ModalityAwareMutualLearningTask
 from lotus.tasks.precision import NativePrecision
 from lotus.tasks.segmentation import SegmentationTask

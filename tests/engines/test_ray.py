@@ -19,7 +19,7 @@ from lotus.cli import main
 from lotus.commands.engine_arguments import add_engine_arguments, engine_of
 from lotus.engines import JobFailed, LocalEngine, RayEngine, TrainingJob
 from lotus.engines.cluster import Workplace
-from lotus.engines.process import available_cores
+from lotus.engines.job_commands import available_cores
 from tests.conftest import tiny_arguments
 from tests.engines.commands import PATIENCE_S, Command, wait_until
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lotus.imaging.raster import read_image, read_label_map
-from lotus.imaging.tiled import TiledWriter, write_tiled
+from lotus.imaging.tiled_writer import TiledWriter, write_tiled
 
 
 @settings(

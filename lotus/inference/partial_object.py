@@ -15,7 +15,7 @@ Box = tuple[int, int, int, int]
 
 
 @dataclass
-class Part:
+class PartialObject:
     """An object, or what was seen of it so far.
 
     Attributes:
@@ -41,7 +41,7 @@ class Part:
         means: NDArray[np.float64] = self.sums[1:] / self.sums[0]
         return means
 
-    def merge(self, other: Part) -> None:
+    def merge(self, other: PartialObject) -> None:
         """Add another part of the same object."""
         (top, left, bottom, right), more = self.box, other.box
         top, left = min(top, more[0]), min(left, more[1])
@@ -59,9 +59,9 @@ class Part:
             canvas[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = number
 
 
-def part_of(
+def partial_object(
     mask: NDArray[np.bool_], values: NDArray[np.float32], offset_yx: tuple[int, int]
-) -> Part:
+) -> PartialObject:
     """The part that one mask shows.
 
     Args:
@@ -74,4 +74,4 @@ def part_of(
     rows = np.arange(y, y + height) @ mask.sum(axis=1)
     columns = np.arange(x, x + width) @ mask.sum(axis=0)
     sums = [pixels, rows, columns, *values[:, mask].sum(axis=1, dtype=np.float64)]
-    return Part((y, x, y + height, x + width), np.array(sums, np.float64), [(y, x, mask)])
+    return PartialObject((y, x, y + height, x + width), np.array(sums, np.float64), [(y, x, mask)])

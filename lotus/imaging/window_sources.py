@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffFrame, TiffPage
 
-from lotus.imaging.decoding import decoding, native
+from lotus.imaging.image_files import decoding, native
 
 
 class WindowSource(Protocol):

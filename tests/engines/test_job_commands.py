@@ -13,8 +13,8 @@ import pytest
 from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
 from lotus.engines import JobFailed, LocalEngine
+from lotus.engines.job_commands import job_environment, read_curve, run_job
 from lotus.engines.local import deal_devices
-from lotus.engines.process import job_environment, read_curve, run_job
 from tests.engines.commands import PATIENCE_S, Command, wait_until
 
 

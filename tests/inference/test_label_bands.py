@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, label
 
 from lotus.inference import parts
-from lotus.inference.collecting import ObjectCollector
-from lotus.inference.decoding import LabelBand, decode_bands, matching_labels
-from lotus.inference.spool import LabelSpool
+from lotus.inference.label_bands import LabelBand, decode_bands, matching_labels
+from lotus.inference.label_spool import LabelSpool
+from lotus.inference.object_collector import ObjectCollector
 from lotus.masks import UnionFind
 from lotus.metrics.functional import panoptic_quality
 from lotus.schemes import BoundaryWatershed, ConnectedComponents

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from lotus.evaluation.processes import map_in_processes
+from lotus.evaluation.process_pool import map_in_processes
 
 
 def process_and_square(number):

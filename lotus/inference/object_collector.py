@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
-from lotus.inference.decoding import LabelBand
-from lotus.inference.parts import Part, part_of
+from lotus.inference.label_bands import LabelBand
+from lotus.inference.partial_object import PartialObject, partial_object
 from lotus.masks import UnionFind
 
 
@@ -37,7 +37,7 @@ class ObjectCollector:
     """Follows objects from band to band and numbers them 1, 2, ... as they end.
 
     Args:
-        same: the object identities, as filled by :func:`~lotus.inference.decoding.decode_bands`.
+        same: the object identities, as filled by :func:`~lotus.inference.label_bands.decode_bands`.
 
     Attributes:
         large: by final number, objects that ended and were too large to be handed out.
@@ -46,9 +46,9 @@ class ObjectCollector:
     def __init__(self, same: UnionFind) -> None:
         """Start above the first band."""
         self._same = same
-        self._open: dict[int, Part] = {}
+        self._open: dict[int, PartialObject] = {}
         self._number: dict[int, int] = {}
-        self.large: dict[int, Part] = {}
+        self.large: dict[int, PartialObject] = {}
 
     @property
     def count(self) -> int:
@@ -92,7 +92,7 @@ class ObjectCollector:
         for root, part in parts.items():
             self._add_part(self._same.find(root), part)
 
-    def _add_part(self, root: int, part: Part) -> None:
+    def _add_part(self, root: int, part: PartialObject) -> None:
         if root in self._open:
             self._open[root].merge(part)
         else:
@@ -110,14 +110,16 @@ class ObjectCollector:
             if box is not None:
                 mask: NDArray[np.bool_] = objects[box] == index + 1
                 offset = (band.start + box[0].start, box[1].start)
-                self._add_part(int(names[index]), part_of(mask, band.values[:, *box], offset))
+                self._add_part(
+                    int(names[index]), partial_object(mask, band.values[:, *box], offset)
+                )
 
     def _canvases(
-        self, band: LabelBand, inside: NDArray[np.int32], crossing: dict[int, Part]
+        self, band: LabelBand, inside: NDArray[np.int32], crossing: dict[int, PartialObject]
     ) -> Iterator[FinishedObjects]:
         """One label map of the band and a little above it, and one for each taller object."""
         reach = band.start - len(inside)
-        near: dict[int, Part] = {}
+        near: dict[int, PartialObject] = {}
         for number, part in crossing.items():
             if part.is_large:
                 self.large[number] = part

@@ -11,7 +11,7 @@ from types import TracebackType
 import imagecodecs
 import numpy as np
 
-from lotus.inference.decoding import LabelBand
+from lotus.inference.label_bands import LabelBand
 
 
 class LabelSpool:
