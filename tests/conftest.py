@@ -114,9 +114,10 @@ def tiny_arguments(
 
 def parsed(arguments: Sequence[str]) -> tuple[Any, Any]:
     """The configuration that `lotus fit` makes of its arguments, and its parser."""
-    from lotus.commands.training import _cli, _DataOnly
+    from lotus.training.cli import parse
+    from lotus.training.configuration import DataOnlyCLI
 
-    cli = _cli(_DataOnly, list(arguments), run=False)
+    cli = parse(DataOnlyCLI, list(arguments), run=False)
     return cli.config, cli.parser
 
 

@@ -20,8 +20,8 @@ import torch
 from data_modules.manifest import read_manifest, write_manifest
 from data_modules.splits import make_splits
 from lotus.cli import main
-from lotus.commands.config_errors import shortened
 from lotus.imaging import write_image, write_label_map
+from lotus.training.errors import shortened
 from tests.conftest import tiny_arguments
 
 BAD = "sr_microct_0"  # of a training patient

@@ -16,8 +16,8 @@ from data_modules.folds import make_folds
 from data_modules.manifest import read_manifest
 from data_modules.splits import make_splits, write_splits
 from lotus.cli import main
-from lotus.commands.training import read_configuration
 from lotus.imaging.raster import read_image, read_label_map, write_image, write_label_map
+from lotus.training.configuration import read_configuration
 from tests.conftest import STUDENT, TINY
 from tests.data_modules.strips import draw_release
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lotus.commands.engine_arguments import add_engine_arguments, engine_of
-from lotus.commands.same_configuration import refuse_another_configuration
+from lotus.training.same_configuration import refuse_another_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,8 +98,8 @@ class CrossValidation:
             ValueError: The configuration cannot be used, other folds are there or folds of another
                 configuration, or a fold could not train, validate or test.
         """
-        from lotus.commands.training import read_configuration
         from lotus.engines import TrainingJob
+        from lotus.training.configuration import read_configuration
 
         data: Any = read_configuration(_of_fold(fit_arguments, 0)).data
         folds = _folds(folder / "splits.json", data.records, n_folds, fold_seed)
@@ -142,7 +142,7 @@ def _of_fold(arguments: Sequence[str], number: int) -> list[str]:
 
 
 def _experiment_of(arguments: Sequence[str]) -> str:
-    from lotus.commands.training import read_configuration
+    from lotus.training.configuration import read_configuration
 
     return str(read_configuration(_of_fold(arguments, 0)).keys["experiment"])
 

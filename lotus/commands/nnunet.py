@@ -66,7 +66,7 @@ def _export(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
     from data_modules.folds import load_folds
     from data_modules.nnunet import dataset_name, export_dataset
     from data_modules.segmentation import SegmentationDataModule
-    from lotus.commands.training import read_configuration
+    from lotus.training.configuration import read_configuration
 
     dataset = dataset_name(arguments.number, arguments.name)
     data = read_configuration(fit_arguments).data

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lotus.commands.engine_arguments import add_engine_arguments, engine_of
-from lotus.commands.same_configuration import refuse_another_configuration
+from lotus.training.same_configuration import refuse_another_configuration
 
 if TYPE_CHECKING:
     from lotus.sweeps import Sweep
@@ -81,8 +81,8 @@ def check_keys(sweep: Sweep, fit_arguments: list[str]) -> None:
     Raises:
         ValueError: The configuration itself cannot be used, or a key or value does not fit it.
     """
-    from lotus.commands.training import read_configuration
     from lotus.sweeps.trial import as_arguments
+    from lotus.training.configuration import read_configuration
 
     for key in sorted(_OF_THE_SWEEP & sweep.parameters.keys()):
         raise ValueError(f"sweep parameter {key}: the sweep itself names the folders of its trials")

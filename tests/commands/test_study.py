@@ -8,8 +8,8 @@ import yaml
 
 from data_modules.splits import read_splits
 from lotus.cli import main
-from lotus.commands.training import read_configuration
 from lotus.evaluation.study import read_study
+from lotus.training.configuration import read_configuration
 from tests.conftest import STUDENT, TINY, TINY_UNET
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"

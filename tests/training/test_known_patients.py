@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from data_modules.splits import Splits, write_splits
-from lotus.commands.leakage import COHORT, known_patients
+from lotus.training.known_patients import COHORT, known_patients
 
 
 def splits(train, val, test):

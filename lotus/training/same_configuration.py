@@ -26,7 +26,7 @@ def refuse_another_configuration(folder: Path, arguments: Sequence[str]) -> None
     """
     import yaml
 
-    from lotus.commands.training import read_configuration
+    from lotus.training.configuration import read_configuration
 
     path = folder / "config.yaml"
     if not path.is_file():

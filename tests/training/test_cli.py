@@ -2,7 +2,7 @@
 
 import re
 
-from lotus.commands.training import default_run_name
+from lotus.training.cli import default_run_name
 
 
 def test_runs_of_an_agent_that_start_together_have_folders_of_their_own(monkeypatch):

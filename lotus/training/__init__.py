@@ -1,0 +1,1 @@
+"""One training: its command line, its configuration, whom it knows."""
