@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lotus.commands.crossval import CrossValidation
 from lotus.engines import Engine, Job, LocalEngine, RayEngine
 from lotus.engines.cluster import connected
+from lotus.studies.cross_validation import CrossValidation
 
 LOTUS = (sys.executable, "-m", "lotus.cli")
 TRIVIAL = ("--version",)

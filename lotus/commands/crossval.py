@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from lotus.commands.engine_arguments import add_engine_arguments, engine_of
-from lotus.training.same_configuration import refuse_another_configuration
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from data_modules.folds import Folds
-    from data_modules.manifest import Record
-    from lotus.engines import TrainingJob
 
 USAGE = """`{fold}` in an argument stands for the number of the fold, for example
 --model.init_args.teacher 'runs/teacher/cv/fold{fold}/checkpoints/best.ckpt'. Further arguments are
@@ -56,131 +46,12 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
     Raises:
         ValueError: The configuration, the folds or a fold's run cannot be used, or a fold failed.
     """
+    from lotus.studies.cross_validation import CrossValidation, experiment_of
+
     engine = engine_of(arguments)
-    experiment = arguments.experiment or _experiment_of(fit_arguments)
+    experiment = arguments.experiment or experiment_of(fit_arguments)
     folder = arguments.runs / experiment / arguments.run
     folds = CrossValidation.plan(folder, fit_arguments, arguments.folds, arguments.fold_seed)
     engine.run(folds.jobs)
     images = folds.score()
     print(f"{images} images in {len(folds.jobs)} folds: {folder / 'scores.csv'}")
-
-
-@dataclass(frozen=True)
-class CrossValidation:
-    """The folds of one configuration.
-
-    Attributes:
-        folder: Holds ``splits.json``, a run folder per fold and, once scored, the out-of-fold
-            predictions and their scores.
-        jobs: The training of each fold.
-        tested: The images that each fold tests.
-    """
-
-    folder: Path
-    jobs: tuple[TrainingJob, ...]
-    tested: tuple[tuple[Record, ...], ...]
-
-    @classmethod
-    def plan(
-        cls, folder: Path, fit_arguments: Sequence[str], n_folds: int, fold_seed: int
-    ) -> CrossValidation:
-        """Make the folds, or take those that were made before.
-
-        Args:
-            folder: See the class.
-            fit_arguments: Of `lotus fit`; ``{fold}`` is the number of the fold.
-            n_folds: Number of folds.
-            fold_seed: Seed of the folds.
-
-        Nothing is trained and no image is read, but all folds are known to have what they need.
-
-        Raises:
-            ValueError: The configuration cannot be used, other folds are there or folds of another
-                configuration, or a fold could not train, validate or test.
-        """
-        from lotus.engines import TrainingJob
-        from lotus.training.configuration import read_configuration
-
-        data: Any = read_configuration(_of_fold(fit_arguments, 0)).data
-        folds = _folds(folder / "splits.json", data.records, n_folds, fold_seed)
-        _check_folds(data, folds)
-        jobs = []
-        for number in range(n_folds):
-            splits = ("--splits", str(_split_file(folder, folds, number)))
-            arguments = (*_of_fold(fit_arguments, number), *splits)
-            jobs.append(TrainingJob(folder.parent, folder.name, f"fold{number}", arguments))
-        # All folds come from one command, so that one that was begun tells of all.
-        begun = next((job for job in jobs if (job.folder / "config.yaml").is_file()), jobs[0])
-        refuse_another_configuration(begun.folder, begun.arguments)
-        tested = tuple(tuple(data.select("test", split)) for split in folds.splits)
-        return cls(folder, tuple(jobs), tested)
-
-    def score(self) -> int:
-        """Gather and score the out-of-fold predictions of finished folds.
-
-        Returns:
-            Number of images.
-
-        Raises:
-            ValueError: A fold did not predict just the images it tests.
-        """
-        from lotus.engines.job_commands import available_cores
-        from lotus.evaluation.crossval import gather_folds, score_folds
-
-        expected = {
-            job.folder: {record.name for record in records}
-            for job, records in zip(self.jobs, self.tested, strict=True)
-        }
-        fold_of = gather_folds(expected, self.folder)
-        patients = {record.name: record.patient for records in self.tested for record in records}
-        score_folds(self.folder, fold_of, patients, available_cores())
-        return len(fold_of)
-
-
-def _of_fold(arguments: Sequence[str], number: int) -> list[str]:
-    return [argument.replace("{fold}", str(number)) for argument in arguments]
-
-
-def _experiment_of(arguments: Sequence[str]) -> str:
-    from lotus.training.configuration import read_configuration
-
-    return str(read_configuration(_of_fold(arguments, 0)).keys["experiment"])
-
-
-def _check_folds(data: Any, folds: Folds) -> None:
-    """Say at once what would stop folds, rather than when they are reached."""
-    problems = []
-    for number, split in enumerate(folds.splits):
-        try:
-            data.check_splits(split)
-        except ValueError as error:
-            problems.append(f"fold {number}: {error}")
-    if problems:
-        more = f" ({len(problems) - 1} more folds cannot be used)" if problems[1:] else ""
-        raise ValueError(problems[0] + more)
-
-
-def _folds(path: Path, records: Any, n_folds: int, seed: int) -> Folds:
-    """The folds that were made before, or new ones."""
-    from data_modules.folds import load_folds, make_folds, write_folds
-
-    if path.is_file():
-        folds = load_folds(path, records)
-        if (len(folds.splits), folds.seed) != (n_folds, seed):
-            raise ValueError(
-                f"{path} has {len(folds.splits)} folds of seed {folds.seed}; give --folds and "
-                "--fold-seed as they were, or another --run"
-            )
-        return folds
-    folds = make_folds(records, n_folds, seed)
-    write_folds(path, folds)
-    return folds
-
-
-def _split_file(folder: Path, folds: Folds, number: int) -> Path:
-    """The split of one fold as a file that `lotus fit` takes."""
-    from data_modules.splits import write_splits
-
-    path = folder / "splits" / f"fold{number}.json"
-    write_splits(path, folds.splits[number])
-    return path

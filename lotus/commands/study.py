@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from lotus.commands.crossval import CrossValidation, add_fold_arguments
+from lotus.commands.crossval import add_fold_arguments
 from lotus.commands.engine_arguments import engine_of
 
 USAGE = """Files of studies are in experiments/studies. Further arguments are those of `lotus fit`,
@@ -44,9 +44,10 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
         ValueError: The study, a configuration or a fold cannot be used, or a fold failed. Nothing
             has been trained if a configuration or a fold cannot be used.
     """
-    from lotus.commands.compare import compare_runs
-    from lotus.evaluation.study import read_study
     from lotus.reports.published import published_table
+    from lotus.studies.comparison import compare_runs
+    from lotus.studies.cross_validation import CrossValidation
+    from lotus.studies.study import read_study
 
     study = read_study(arguments.study, dict(_variable(text) for text in arguments.set))
     if study.published:

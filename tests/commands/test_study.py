@@ -8,7 +8,7 @@ import yaml
 
 from data_modules.splits import read_splits
 from lotus.cli import main
-from lotus.evaluation.study import read_study
+from lotus.studies.study import read_study
 from lotus.training.configuration import read_configuration
 from tests.conftest import STUDENT, TINY, TINY_UNET
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lotus.evaluation.study import Method, filled, read_study
+from lotus.studies.study import Method, filled, read_study
 from tests.conftest import parsed
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"

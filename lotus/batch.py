@@ -1,0 +1,52 @@
+"""What a data module hands to a task, and what a task hands to callbacks."""
+
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+class Batch(TypedDict):
+    """Images of one modality with what is known of them.
+
+    Attributes:
+        image: float32 (B, C, Y, X) in [0, 1]; slabs of a volume are (B, T, C, Y, X).
+        mask: int64 (B, Y, X), class per pixel, 0 is background; absent without annotation.
+        instances: int32 (B, Y, X), object number per pixel, 0 is background; absent without
+            annotation.
+        label: int64 (B,), index of the group.
+        spacing_um: float32 (B, 2), pixel size (Y, X) in µm, or (B, 3), voxel size (Z, Y, X); NaN
+            where unknown.
+        name: Name of each image.
+        patient: Patient of each image.
+        group: Group of each image.
+    """
+
+    image: Tensor
+    mask: NotRequired[Tensor]
+    instances: NotRequired[Tensor]
+    label: Tensor
+    spacing_um: Tensor
+    name: list[str]
+    patient: list[str]
+    group: list[str]
+
+
+Parts = Mapping[str, Batch]
+"""Batches of several modalities at once, by the name of the part: ``student`` and ``teacher``."""
+
+
+class Prediction(TypedDict):
+    """The objects of one image at native size.
+
+    Attributes:
+        labels: int32 (Y, X) label map, 0 is background.
+        probability: float32 (Y, X), probability of the foreground.
+        classes: uint8 (Y, X), class of each pixel of an object, 0 is background.
+    """
+
+    labels: NDArray[np.integer[Any]]
+    probability: NDArray[np.float32]
+    classes: NDArray[np.uint8]

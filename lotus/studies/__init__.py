@@ -1,0 +1,1 @@
+"""Many trainings: cross-validations, studies, and what they compare."""

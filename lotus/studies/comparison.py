@@ -1,0 +1,63 @@
+"""Runs compared in the layout of a paper's table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lotus.atomic import atomic_path
+from lotus.evaluation.comparison import compare_methods, per_image, read_scores
+from lotus.reports.comparison import to_frame, to_latex, to_markdown
+from lotus.reports.comparison_figure import write_comparison_figure
+from lotus.reports.published import published_table
+
+SCORES = ("dice", "hd", "aji", "pq")
+
+
+def compare_runs(
+    runs: Mapping[str, Path],
+    reference: str,
+    scores: Sequence[str] = SCORES,
+    *,
+    unit: str = "patient",
+    published: str | None = None,
+    notes: Mapping[str, str] | None = None,
+    apart: Mapping[str, Path] | None = None,
+    output: Path | None = None,
+) -> None:
+    """Print the table of runs, and write it and what belongs to it.
+
+    Args:
+        runs: Run folders, or those of cross-validations, by the name of their method.
+        reference: The method that the others are tested against.
+        scores: Columns.
+        unit: ``patient`` or ``image``.
+        published: Name of a paper whose figures make a second block.
+        notes: What a reader of a method's row has to know.
+        apart: Runs that were scored on other images.
+        output: Folder of the files; None writes none.
+
+    Raises:
+        FileNotFoundError: A run has no scores.
+        ValueError: Runs that cannot be compared; says why.
+    """
+    second = published_table(published) if published else None
+    methods = {name: read_scores(folder) for name, folder in runs.items()}
+    others = {name: read_scores(folder) for name, folder in (apart or {}).items()}
+    comparison = compare_methods(methods, reference, scores, unit, notes or {}, others)
+    table = to_markdown(comparison, second)
+    print(table, end="")
+    if output is None:
+        return
+    texts = {
+        "comparison.md": table,
+        "comparison.tex": to_latex(comparison, second),
+        "comparison.csv": to_frame(comparison).to_csv(index=False, float_format="%.10g"),
+        "per_image.csv": per_image(methods, scores).to_csv(
+            index=False, float_format="%.10g", na_rep="nan"
+        ),
+    }
+    for name, text in texts.items():
+        with atomic_path(output / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    write_comparison_figure(output / "comparison.png", comparison)
