@@ -199,6 +199,24 @@ class SegmentationDataModule(LightningDataModule):
             found = nested_choice(found, self.training_images, self.seed)
         return found
 
+    def origins(self) -> list[Path]:
+        """Where the masks come from that decide the weights: of training and validation patients.
+
+        Returns:
+            The ``origin`` of this modality's annotated records, each file once, those of training
+            first; nothing for masks that were drawn by hand.
+        """
+        splits = self.splits
+        used = splits.select(self.records, "train") + splits.select(self.records, "val")
+        found = [
+            record.origin
+            for record in used
+            if record.modality == self.modality
+            and record.mask is not None
+            and record.origin is not None
+        ]
+        return list(dict.fromkeys(found))
+
     def training_dataset(self) -> SegmentationDataset:
         """Random crops of the training images."""
         return SegmentationDataset(self._source("train"), self.patch_size, self.augmentation)
