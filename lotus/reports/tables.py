@@ -149,7 +149,8 @@ def data_parts(summary: Mapping[str, Any]) -> list[tuple[str, list[Table]]]:
     What differs between splits stands in one column per split; the rest in rows.
 
     Args:
-        summary: data.json; the summaries under `student` and `teacher` are parts of their own.
+        summary: Of a data module; the summaries under `student` and `teacher` are parts of
+            their own.
 
     Returns:
         Title (empty for what belongs to no part) and tables of every part.

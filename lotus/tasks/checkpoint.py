@@ -69,7 +69,7 @@ def check_architecture(task: pl.LightningModule, path: Path) -> None:
         raise ValueError(
             f"{path} is of another architecture than the configuration: {len(different)} of "
             f"{len(names)} weights differ, first {name} ({found.get(name, 'absent')} in the file, "
-            f"{expected.get(name, 'absent')} expected); use the config.yaml it was trained with"
+            f"{expected.get(name, 'absent')} expected); use the configuration it was trained with"
         )
 
 

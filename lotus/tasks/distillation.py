@@ -17,6 +17,7 @@ from lotus.networks import (
     features_and_logits,
     segmentation_head,
 )
+from lotus.runs import RunFolder
 from lotus.schemes import PixelClasses
 from lotus.tasks.export import export_student
 from lotus.tasks.gamma_plateau import GammaPlateau
@@ -116,10 +117,9 @@ class DistillationTask(SegmentationTask):
         """The checkpoints of the teacher and of the weights to start from."""
         return [self.teacher_checkpoint, *super().origins()]
 
-    def after_fit(self, folder: Path) -> None:
-        """Leave the best student as a plain segmentation checkpoint, ``student.ckpt``."""
-        best = folder / "checkpoints" / "best.ckpt"
-        export_student(best, best.with_name("student.ckpt"))
+    def after_fit(self, run: RunFolder) -> None:
+        """Leave the best student as a plain segmentation checkpoint."""
+        export_student(run.best, run.student)
 
     @property
     def phase(self) -> int:

@@ -22,6 +22,7 @@ from lotus.atomic import atomic_path
 from lotus.callbacks import EpochSeed, RunRecord
 from lotus.callbacks.checkpoint_io import AtomicCheckpointIO
 from lotus.callbacks.run_loggers import run_loggers
+from lotus.runs import RunFolder
 from lotus.tasks.base import BaseTask
 from lotus.tasks.checkpoint import check_architecture
 from lotus.tasks.description import import_class
@@ -96,13 +97,13 @@ class LotusCLI(LightningCLI):
         config = self.config[self.subcommand]
         config.run = config.run or default_run_name()
         self.folder = Path(config.runs) / config.experiment / config.run
-        checkpoints = self.folder / "checkpoints"
+        run = RunFolder(self.folder)
         if self.subcommand == "fit":
-            self._refuse_overwriting(config.ckpt_path, checkpoints / "last.ckpt")
+            self._refuse_overwriting(config.ckpt_path, run.last)
         elif config.ckpt_path is None:
-            config.ckpt_path = str(checkpoints / "best.ckpt")
+            config.ckpt_path = str(run.best)
         if config.ckpt_path == "last":
-            config.ckpt_path = str(checkpoints / "last.ckpt")
+            config.ckpt_path = str(run.last)
         if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
             raise FileNotFoundError(
                 f"no checkpoint at {config.ckpt_path}: train first, or give --ckpt_path FILE"
@@ -120,15 +121,19 @@ class LotusCLI(LightningCLI):
         trainer["plugins"] = plugins
         if trainer["logger"] is None:
             kwargs["logger"] = run_loggers(config.runs, config.experiment, config.run)
-        checkpoints = {"dirpath": self.folder / "checkpoints", "enable_version_counter": False}
+        run = RunFolder(self.folder)
+        checkpoints: dict[str, Any] = {
+            "dirpath": run.checkpoints,
+            "enable_version_counter": False,
+        }
         best = ModelCheckpoint(
-            filename="best",
+            filename=run.best.stem,
             monitor=config.monitor,
             mode="min" if config.monitor.endswith("loss") else "max",
             **checkpoints,
         )
         # Lightning's own save_last writes only when the best checkpoint changes.
-        last = ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **checkpoints)
+        last = ModelCheckpoint(filename=run.last.stem, save_on_train_epoch_end=True, **checkpoints)
         self.trainer_defaults["callbacks"] = [
             best,
             last,
@@ -146,13 +151,13 @@ class LotusCLI(LightningCLI):
             # A test of a resumed run is to score its best checkpoint like any other test.
             config.ckpt_path = None
             text = self._parser("fit").dump(config, skip_none=False)
-            with atomic_path(self.folder / "config.yaml") as path:
+            with atomic_path(RunFolder(self.folder).config) as path:
                 path.write_text(text)
 
     def after_fit(self) -> None:
         """Let the task leave what it makes of a finished training."""
         if self.trainer.is_global_zero:
-            self.model.after_fit(self.folder)
+            self.model.after_fit(RunFolder(self.folder))
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run, once data, network and checkpoint are known to fit: bad input leaves no trace."""
@@ -192,7 +197,7 @@ class LotusCLI(LightningCLI):
     def _how_to_go_on(self, subcommand: str) -> str:
         if subcommand != "fit":
             return ""
-        if not (self.folder / "checkpoints" / "last.ckpt").is_file():
+        if not RunFolder(self.folder).last.is_file():
             return "before the first checkpoint"
         return f"go on with --run {self.folder.name} --ckpt_path last"
 

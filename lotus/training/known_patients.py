@@ -25,6 +25,7 @@ from typing import Any
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from data_modules.splits import Splits, read_splits
+from lotus.runs import RunFolder
 from lotus.tasks.checkpoint import read_checkpoint
 
 COHORT = "default"
@@ -76,10 +77,10 @@ def _record_of(checkpoint: Path, cohort: str) -> dict[str, Any]:
         return record
     if is_record:
         raise ValueError(f"{checkpoint}: no record of known patients; expected cohorts, unrecorded")
-    path = checkpoint.resolve().parents[1] / "splits.json"
-    if checkpoint.resolve().parent.name != "checkpoints" or not path.is_file():
+    run = RunFolder.of_checkpoint(checkpoint)
+    if run is None or not run.splits.is_file():
         return {"cohorts": {}, "unrecorded": [checkpoint.name]}
-    made_with = read_splits(path)
+    made_with = read_splits(run.splits)
     return {"cohorts": {cohort: [*made_with.train, *made_with.val]}, "unrecorded": []}
 
 
