@@ -180,9 +180,9 @@ def test_modules_are_built_from_yaml(module, tmp_path):
     parsed = parser.parse_object(config)
     again = parser.parse_object(yaml.safe_load(parser.dump(parsed)))
     data = parser.instantiate_classes(again)["data"]
-    assert isinstance(data.student.preprocessing, DtypeRange)
-    assert isinstance(data.student.augmentation[0], RandFlipd)
-    assert data.student.class_names == ["lacuna"]
+    assert isinstance(data.parts["student"].preprocessing, DtypeRange)
+    assert isinstance(data.parts["student"].augmentation[0], RandFlipd)
+    assert data.parts["student"].class_names == ["lacuna"]
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
     assert batch["teacher"]["image"].shape == (16, 3, 16, 16)
