@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lotus.atomic import atomic_path
 from lotus.imaging import read_image, read_size
+from lotus.imaging.file_names import IMAGE_SUFFIXES, TIFF_SUFFIXES, images_in
 from lotus.imaging.image_files import decoding, is_tiff, native, refuse_truncated
 from lotus.imaging.pixel_size import micrometres, tiff_pixel_size
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 Spacing = tuple[float | None, float | None, float | None]
 
-IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 # Offsets of a classic TIFF have 32 bits; some room stays for the metadata.
 CLASSIC_TIFF_BYTES = 2**32 - 2**25
 
@@ -113,11 +113,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _sources(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    files = sorted(
-        file
-        for file in path.iterdir()
-        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
-    )
+    files = images_in(path)
     if not files:
         raise FileNotFoundError(f"{path} holds no image; expected {', '.join(IMAGE_SUFFIXES)}")
     return files
@@ -126,12 +122,12 @@ def _sources(path: Path) -> list[Path]:
 def _targets(root: Path, sources: list[Path], output: Path) -> list[Path]:
     """The file to write for each source: ``output`` itself, or one of its own name within it."""
     if not root.is_dir():
-        if output.suffix.lower() not in (".tif", ".tiff"):
+        if output.suffix.lower() not in TIFF_SUFFIXES:
             raise ValueError(f"{output} is no TIFF name; expected one ending in .tif")
         return [output]
     targets: dict[Path, Path] = {}
     for source in sources:
-        is_tiff_name = source.suffix.lower() in (".tif", ".tiff")
+        is_tiff_name = source.suffix.lower() in TIFF_SUFFIXES
         target = output / (source.name if is_tiff_name else f"{source.stem}.tif")
         if target in targets:
             raise ValueError(
