@@ -35,7 +35,7 @@ ALLOWED = {
     ),
     "lotus.tasks": (
         *(*GROUND, "lotus.networks", "lotus.losses", "lotus.metrics", "lotus.schemes"),
-        *("lotus.transforms", "lotus.runs"),
+        *("lotus.transforms", "lotus.runs", "lotus.callbacks"),
     ),
     "data_modules": (*GROUND, "lotus.transforms", "lotus.imaging"),
     "lotus.callbacks": (

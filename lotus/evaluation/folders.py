@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lotus.evaluation.process_pool import map_in_processes
+from lotus.imaging.file_names import IMAGE_SUFFIXES, image_stem, images_in
 from lotus.imaging.raster import read_image, read_label_map
 from lotus.masks import connected_components
 from lotus.metrics.functional import PanopticQuality, pool_panoptic_quality
@@ -25,7 +26,6 @@ LabelMap = NDArray[np.integer[Any]]
 ExtraScores = Callable[[LabelMap, LabelMap], dict[str, float]]
 
 KINDS = ("binary", "semantic", "instances")
-SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -149,16 +149,13 @@ def _label_files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder; give one with masks or label maps")
     files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        suffix = next((s for s in SUFFIXES if path.name.lower().endswith(s)), None)
-        if suffix is None or path.name.startswith(".") or not path.is_file():
-            continue
-        name = path.name[: -len(suffix)]
+    for path in filter(Path.is_file, images_in(folder)):
+        name = image_stem(path)
         if name in files:
             raise ValueError(f"{files[name]} and {path} are both called {name}; keep one of them")
         files[name] = path
     if not files:
-        raise ValueError(f"{folder} holds no label file; expected {', '.join(SUFFIXES)}")
+        raise ValueError(f"{folder} holds no label file; expected {', '.join(IMAGE_SUFFIXES)}")
     return files
 
 
