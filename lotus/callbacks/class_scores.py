@@ -5,6 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from lotus.batch import Batch, Prediction
 from lotus.callbacks.prediction_writer import PREDICT_FOLDER, remove_earlier_files, spacing_of
 from lotus.imaging.raster import write_label_map
 from lotus.metrics.segmentation import SemanticScores
@@ -42,32 +43,32 @@ class ClassScores(pl.Callback):
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
         outputs: Any,
-        batch: dict[str, Any],
+        batch: Batch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Score one image."""
-        self.scores.update(outputs["classes"], batch["mask"][0].cpu().numpy())
+        self._update(outputs, batch)
 
     def on_test_batch_end(
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
         outputs: Any,
-        batch: dict[str, Any],
+        batch: Batch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Score one image and write its classes."""
-        self.scores.update(outputs["classes"], batch["mask"][0].cpu().numpy())
+        self._update(outputs, batch)
         _write(Path(trainer.default_root_dir) / FOLDER, outputs, batch)
 
     def on_predict_batch_end(
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: dict[str, Any],
+        outputs: Prediction,
+        batch: Batch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
@@ -86,12 +87,15 @@ class ClassScores(pl.Callback):
         task: Any = pl_module
         self.scores = SemanticScores(task.class_names).to(pl_module.device)
 
+    def _update(self, prediction: Prediction, batch: Batch) -> None:
+        self.scores.update(prediction["classes"], batch["mask"][0].cpu().numpy())
+
     def _log(self, stage: str, pl_module: pl.LightningModule) -> None:
         # How many are undefined the instance scores count already, under that name.
         means = {name: mean for name, mean in self.scores.compute().items() if name != "undefined"}
         pl_module.log_dict({f"{stage}_{name}": mean for name, mean in means.items()})
 
 
-def _write(folder: Path, outputs: Any, batch: dict[str, Any]) -> None:
+def _write(folder: Path, prediction: Prediction, batch: Batch) -> None:
     path = folder / f"{batch['name'][0]}.tif"
-    write_label_map(path, outputs["classes"], spacing_of(batch))
+    write_label_map(path, prediction["classes"], spacing_of(batch))
