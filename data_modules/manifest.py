@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lotus.atomic import atomic_path
+from lotus.imaging.file_names import image_stem
 from lotus.imaging.raster import read_size
 
 COLUMNS = ("image", "mask", "mask_kind", "modality", "patient", "group", "pixel_size_um")
@@ -78,7 +79,7 @@ class Record:
     @property
     def name(self) -> str:
         """File name of the image without its suffix (``a`` for ``a.png`` and ``a.ome.tif``)."""
-        return self.image.stem.removesuffix(".ome")
+        return image_stem(self.image)
 
     @property
     def field(self) -> tuple[str, str]:

@@ -14,8 +14,9 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from data_modules.adapters.overrides import Overrides, finish, images_in, require_folder, stem
+from data_modules.adapters.overrides import Overrides, finish, require_folder
 from data_modules.manifest import Record
+from lotus.imaging.file_names import image_stem, images_in
 
 LAYOUT = (
     "bonesai-histo/<sample>/tissue images/*.tif and bonesai-microct/<sample>/tissue images/*.tif, "
@@ -95,7 +96,7 @@ def _pair(sample: Path, images: list[Path], masks: list[Path]) -> list[tuple[Pat
 
 
 def _numbers(path: Path) -> tuple[int, ...]:
-    return tuple(int(digits) for digits in re.findall(r"\d+", stem(path)))
+    return tuple(int(digits) for digits in re.findall(r"\d+", image_stem(path)))
 
 
 def _renamed(record: Record, output: Path) -> Record:

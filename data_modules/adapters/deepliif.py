@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from tqdm import tqdm
 
-from data_modules.adapters.overrides import Overrides, finish, images_in, require_folder, stem
+from data_modules.adapters.overrides import Overrides, finish, require_folder
 from data_modules.manifest import ManifestError, Record
+from lotus.imaging.file_names import image_stem, images_in
 from lotus.imaging.raster import read_image, write_image, write_label_map
 from lotus.masks import without_small
 
@@ -142,7 +143,7 @@ def read_field(path: Path, size_threshold: int = SIZE_THRESHOLD) -> Field:
             raise ValueError(f"the {modality} image is constant, expected one with contrast")
     instances, classes = nuclei(tiles["segmentation"], size_threshold)
     # The release has fields without nuclei on purpose, and says so in their names.
-    if not instances.any() and not stem(path).endswith("_empty"):
+    if not instances.any() and not image_stem(path).endswith("_empty"):
         raise ValueError(
             f"found no nucleus of more than {size_threshold} pixels in the segmentation tile, "
             "expected red or blue nuclei (or a name that ends in _empty)"
@@ -202,12 +203,12 @@ def _convert(
     first: dict[str, Path] = {}
     for path, split in tqdm(strips, "cutting strips", delay=2.0, leave=False, disable=None):
         name = path.relative_to(root).as_posix()
-        other = first.setdefault(stem(path), path)
+        other = first.setdefault(image_stem(path), path)
         if other != path:
             problems.append(f"{name}: found the name in {other.parent.name} too, expected it once")
             continue
         try:
-            _write(read_field(path, size_threshold), stem(path), output)
+            _write(read_field(path, size_threshold), image_stem(path), output)
         except (ValueError, OSError) as error:
             problems.append(f"{name}: {error}")
             continue
@@ -218,9 +219,9 @@ def _convert(
 
 
 def _record(strip: Path, split: str) -> Record:
-    found = REGION.match(stem(strip))
+    found = REGION.match(image_stem(strip))
     patient, group = (
-        (found["region"], found["tissue"].lower()) if found else (stem(strip), "unknown")
+        (found["region"], found["tissue"].lower()) if found else (image_stem(strip), "unknown")
     )
     return Record(strip, None, "instances", "strip", patient, group, None, split=split)
 

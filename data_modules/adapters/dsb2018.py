@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_modules.adapters.overrides import Overrides, finish, images_in, require_folder
+from data_modules.adapters.overrides import Overrides, finish, require_folder
 from data_modules.manifest import Record
+from lotus.imaging.file_names import images_in
 from lotus.imaging.raster import read_label_map, write_image, write_label_map
 
 LAYOUT = "stage1_train/<id>/images/<id>.png with <id>/masks/*.png, or a manifest.csv"

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_modules.adapters.overrides import Overrides, finish, images_in, require_folder, stem
+from data_modules.adapters.overrides import Overrides, finish, require_folder
 from data_modules.manifest import Record
+from lotus.imaging.file_names import image_stem, images_in
 from lotus.imaging.raster import read_image, read_label_map
 
 LAYOUT = "ROOT/images and ROOT/masks with files of equal names (TIFF, PNG or JPEG)"
@@ -43,7 +44,7 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
     if (root / "masks").is_dir():
         masks = _pair_masks(images, images_in(root / "masks"))
     kind = overrides.mask_kind or guess_mask_kind(list(masks.values()))
-    paired = [(image, masks.get(stem(image))) for image in images]
+    paired = [(image, masks.get(image_stem(image))) for image in images]
     paired += [(image, None) for image in images_in(root / "unlabelled")]
     records = [
         Record(
@@ -51,7 +52,7 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
             mask=mask,
             mask_kind=kind,
             modality="microscopy",
-            patient=stem(image),
+            patient=image_stem(image),
             group="unknown",
             pixel_size_um=_pixel_size(image) if overrides.pixel_size_um is None else None,
         )
@@ -81,18 +82,18 @@ def guess_mask_kind(masks: Sequence[Path]) -> str:
 def _pair_masks(images: Sequence[Path], masks: Sequence[Path]) -> dict[str, Path]:
     """Masks by stem; every image has one and every mask has its image."""
     for files in (images, masks):
-        stems = [stem(path) for path in files]
+        stems = [image_stem(path) for path in files]
         twice = sorted({name for name in stems if stems.count(name) > 1})
         if twice:
             raise ValueError(f"{files[0].parent}: several files are called {', '.join(twice)}")
-    by_stem = {stem(path): path for path in masks}
-    without = [path.name for path in images if stem(path) not in by_stem]
+    by_stem = {image_stem(path): path for path in masks}
+    without = [path.name for path in images if image_stem(path) not in by_stem]
     if without:
         raise ValueError(
             f"{images[0].parent}: image without its mask: {', '.join(without)}; expected a file "
             "of the same name in masks (images without annotation belong into unlabelled)"
         )
-    images_by_stem = {stem(path) for path in images}
+    images_by_stem = {image_stem(path) for path in images}
     left_over = [path.name for name, path in by_stem.items() if name not in images_by_stem]
     if left_over:
         raise ValueError(f"{masks[0].parent}: mask without its image: {', '.join(left_over)}")

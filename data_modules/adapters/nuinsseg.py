@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_modules.adapters.overrides import Overrides, finish, images_in, require_folder, stem
+from data_modules.adapters.overrides import Overrides, finish, require_folder
 from data_modules.manifest import Record
+from lotus.imaging.file_names import image_stem, images_in
 
 LAYOUT = "<organ>/tissue images/*.png and <organ>/label masks modify/*.tif"
 MASK_FOLDERS = ("label masks modify", "label masks")
@@ -42,11 +43,11 @@ def _organ(organ: Path) -> list[Record]:
     folder = next((organ / name for name in MASK_FOLDERS if (organ / name).is_dir()), None)
     if folder is None:
         raise FileNotFoundError(f"{organ}: no folder '{MASK_FOLDERS[0]}' or '{MASK_FOLDERS[1]}'")
-    masks = {stem(path): path for path in images_in(folder)}
+    masks = {image_stem(path): path for path in images_in(folder)}
     records = []
     for image in images_in(organ / "tissue images"):
-        if stem(image) not in masks:
+        if image_stem(image) not in masks:
             raise FileNotFoundError(f"{image}: image without its mask; expected one in {folder}")
-        mask = masks[stem(image)]
+        mask = masks[image_stem(image)]
         records.append(Record(image, mask, "instances", "histology", organ.name, "unknown", None))
     return records

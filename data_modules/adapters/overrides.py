@@ -10,8 +10,6 @@ from pathlib import Path
 from data_modules.manifest import ManifestError, Record, read_manifest, write_manifest
 from lotus.atomic import atomic_path
 
-IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-
 
 @dataclass(frozen=True)
 class Overrides:
@@ -109,19 +107,6 @@ def require_folder(path: Path, expected: str) -> Path:
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such folder; expected {expected}")
     return path.resolve()
-
-
-def images_in(folder: Path) -> list[Path]:
-    """The image files of a folder, sorted by name; none if there is no such folder."""
-    if not folder.is_dir():
-        return []
-    files = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    return sorted(path for path in files if not path.name.startswith("."))
-
-
-def stem(path: Path) -> str:
-    """File name without suffix (``a`` for ``a.png`` and ``a.ome.tif``)."""
-    return path.stem.removesuffix(".ome")
 
 
 def _match(pattern: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Images, label maps and outlines: files in and out, with the pixel size where it is known."""
+"""Images, volumes, label maps and outlines: files in and out, with the pixel size if known."""
 
 from lotus.imaging.geojson import object_features, write_features, write_geojson
 from lotus.imaging.raster import (
@@ -12,16 +12,20 @@ from lotus.imaging.raster import (
 )
 from lotus.imaging.slide import Slide
 from lotus.imaging.tiled_writer import TiledWriter, write_tiled
+from lotus.imaging.volume import Volume, open_volume, volume_writer
 
 __all__ = [
     "Raster",
     "Slide",
     "TiledWriter",
+    "Volume",
     "check_usable",
     "object_features",
+    "open_volume",
     "read_image",
     "read_label_map",
     "read_size",
+    "volume_writer",
     "write_features",
     "write_geojson",
     "write_image",

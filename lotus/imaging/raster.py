@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lotus.atomic import atomic_path
+from lotus.imaging.file_names import TIFF_SUFFIXES
 from lotus.imaging.image_files import decode, plane_size
 
-TIFF_SUFFIXES = (".tif", ".tiff")
 _LABEL_TYPES = (np.uint8, np.uint16, np.uint32)
 _TIFF_TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
 

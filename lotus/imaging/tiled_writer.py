@@ -14,7 +14,8 @@ import tifffile
 from numpy.typing import DTypeLike, NDArray
 
 from lotus.atomic import atomic_path
-from lotus.imaging.raster import TIFF_SUFFIXES, pixel_size_fields
+from lotus.imaging.file_names import TIFF_SUFFIXES
+from lotus.imaging.raster import pixel_size_fields
 
 _BIGTIFF_BYTES = 2**31
 

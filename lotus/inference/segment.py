@@ -10,12 +10,11 @@ import torch
 from tqdm import tqdm
 
 from lotus.imaging import Slide
+from lotus.imaging.file_names import SLIDE_SUFFIXES, image_stem, images_in
 from lotus.inference.outputs import SegmentedObjects, write_outputs
 from lotus.inference.prediction import PRECISIONS, Predictor, check_channels, open_pixels
 from lotus.inference.segmenter import Segmenter
 from lotus.inference.windows import blend_windows, read_ahead, read_bands, window_grid
-
-IMAGE_SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".svs", ".png", ".jpg", ".jpeg")
 
 MOST_SPACING_DIFFERENCE = 0.2
 """Above this relative difference to the pixel size of the training images there is a warning."""
@@ -163,13 +162,6 @@ def segment_folder(
     return found
 
 
-def image_stem(image: Path) -> str:
-    """File name without the suffix of an image file, ``.ome.tif`` included."""
-    name = image.name
-    suffix = next((s for s in IMAGE_SUFFIXES if name.lower().endswith(s)), image.suffix)
-    return name[: len(name) - len(suffix)]
-
-
 def _check_folder(output_dir: Path) -> None:
     if output_dir.exists() and not output_dir.is_dir():
         raise ValueError(f"{output_dir} is a file; the output is a folder")
@@ -179,13 +171,9 @@ def _images_in(folder: Path, output_dir: Path) -> list[Path]:
     _check_folder(output_dir)
     if output_dir.resolve() == folder.resolve():
         raise ValueError(f"{folder} is input and output; write to another folder")
-    images = sorted(
-        path
-        for path in folder.iterdir()
-        if path.name.lower().endswith(IMAGE_SUFFIXES) and not path.name.startswith(".")
-    )
+    images = images_in(folder, SLIDE_SUFFIXES)
     if not images:
-        raise ValueError(f"{folder} has no image; expected files {', '.join(IMAGE_SUFFIXES)}")
+        raise ValueError(f"{folder} has no image; expected files {', '.join(SLIDE_SUFFIXES)}")
     stems: dict[str, Path] = {}
     for image in images:
         other = stems.setdefault(image_stem(image), image)

@@ -149,8 +149,8 @@ def data_parts(summary: Mapping[str, Any]) -> list[tuple[str, list[Table]]]:
     What differs between splits stands in one column per split; the rest in rows.
 
     Args:
-        summary: data.json; the summaries under `parts` are parts of their own. Those of older
-            runs are there by the names `student` and `teacher`.
+        summary: Of a data module; the summaries under `parts` are parts of their own. Those of
+            older runs are there by the names `student` and `teacher`.
 
     Returns:
         Title (empty for what belongs to no part) and tables of every part.

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from lotus.commands import enhance
-from lotus.imaging import read_image, write_image
+from lotus.imaging import open_volume, read_image, volume_writer, write_image
 from lotus.transforms import enhance_slice
 
 
@@ -26,36 +26,11 @@ def run(*arguments):
     enhance.run(parser.parse_args([str(argument) for argument in arguments]))
 
 
-def write_imagej(path, volume):
-    tifffile.imwrite(
-        path,
-        volume,
-        imagej=True,
-        resolution=(1 / 0.5, 1 / 0.5),
-        metadata={"spacing": 0.8, "unit": "um", "axes": "ZYX"},
-    )
-
-
-def write_ome(path, volume):
-    sizes = {f"PhysicalSize{axis}": size for axis, size in zip("ZYX", (800, 500, 500), strict=True)}
-    units = {f"PhysicalSize{axis}Unit": "nm" for axis in "ZYX"}
-    tifffile.imwrite(path, volume, ome=True, metadata={"axes": "ZYX", **sizes, **units})
-
-
-def write_pages(path, volume):
-    with tifffile.TiffWriter(path) as tiff:
+def test_volume_is_enhanced_slice_by_slice_and_keeps_its_pixel_size(tmp_path, volume):
+    spacing = (0.8, 0.5, 0.25)
+    with volume_writer(tmp_path / "in.tif", volume.shape, volume.dtype, spacing) as write:
         for plane in volume:
-            tiff.write(plane, metadata=None, compression="zlib")
-
-
-@pytest.mark.parametrize(
-    ("write", "spacing"),
-    [(write_imagej, (0.8, 0.5, 0.5)), (write_ome, (0.8, 0.5, 0.5)), (write_pages, None)],
-)
-def test_volume_is_enhanced_slice_by_slice_and_keeps_its_pixel_size(
-    tmp_path, volume, write, spacing
-):
-    write(tmp_path / "in.tif", volume)
+            write(plane)
     run(tmp_path / "in.tif", "--output", tmp_path / "out.tif", "--mask", tmp_path / "mask.tif")
     expected = [enhance_slice(plane) for plane in volume]
     enhanced = tifffile.imread(tmp_path / "out.tif")
@@ -64,21 +39,9 @@ def test_volume_is_enhanced_slice_by_slice_and_keeps_its_pixel_size(
     np.testing.assert_array_equal(
         tifffile.imread(tmp_path / "mask.tif"), 255 * np.array([bone for _, bone in expected])
     )
-    with tifffile.TiffFile(tmp_path / "out.tif") as tiff:
-        assert tiff.series[0].axes == "ZYX"
-    with enhance._open_slices(tmp_path / "out.tif") as slices:
-        assert slices.spacing_um == (spacing or (None, None, None))
-
-
-def test_large_imagej_volumes_have_one_page_and_are_read_all_the_same(tmp_path, volume):
-    tifffile.imwrite(
-        tmp_path / "in.tif", volume, imagej=True, truncate=True, metadata={"axes": "ZYX"}
-    )
-    with tifffile.TiffFile(tmp_path / "in.tif") as tiff:
-        assert len(tiff.pages) == 1
-    run(tmp_path / "in.tif", "--output", tmp_path / "out.tif")
-    expected = [enhance_slice(plane)[0] for plane in volume]
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), expected)
+    for name in ("out.tif", "mask.tif"):
+        with open_volume(tmp_path / name) as written:
+            assert written.spacing_um == spacing
 
 
 def test_one_image_keeps_its_pixel_size(tmp_path, volume):
@@ -137,7 +100,7 @@ def test_unusable_images_are_refused_and_leave_nothing(tmp_path, image, found):
 
 
 def test_truncated_volume_is_refused_and_leaves_nothing(tmp_path, volume):
-    write_pages(tmp_path / "in.tif", volume)
+    tifffile.imwrite(tmp_path / "in.tif", volume, compression="zlib")
     data = (tmp_path / "in.tif").read_bytes()
     (tmp_path / "in.tif").write_bytes(data[: len(data) // 2])
     with pytest.raises(ValueError, match=r"in\.tif"):

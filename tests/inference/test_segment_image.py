@@ -14,7 +14,7 @@ from torch import nn
 
 from lotus.imaging import read_image, read_label_map, write_image
 from lotus.inference import outputs
-from lotus.inference.segment import SegmentOptions, image_stem, segment_folder, segment_image
+from lotus.inference.segment import SegmentOptions, segment_folder, segment_image
 from lotus.schemes import BoundaryWatershed
 from lotus.transforms import PercentileRange, Preprocessing
 
@@ -335,14 +335,6 @@ def test_a_full_disk_while_writing_labels_leaves_nothing(
 def test_impossible_options_are_refused(settings, wrong):
     with pytest.raises(ValueError, match=wrong):
         SegmentOptions(**settings)
-
-
-@pytest.mark.parametrize(
-    ("name", "stem"),
-    [("a.ome.tif", "a"), ("a.b.TIFF", "a.b"), ("slide.svs", "slide"), ("x.OME.TIF", "x")],
-)
-def test_image_stem(name, stem):
-    assert image_stem(Path("folder") / name) == stem
 
 
 def test_watershed_keeps_touching_objects_of_a_real_slide_apart(

@@ -1,0 +1,48 @@
+"""Names of image files: which suffixes they end in, and what is left without them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg")
+"""What ``read_image`` reads; ``.ome.tif`` ends in ``.tif``."""
+SLIDE_SUFFIXES = (*IMAGE_SUFFIXES, ".svs")
+"""What ``Slide`` opens."""
+
+_OME = ".ome"
+
+
+def image_stem(path: Path) -> str:
+    """Name of an image file without its suffix, of ``.ome.tif`` and ``.ome.tiff`` without both.
+
+    Args:
+        path: The file; it need not exist.
+
+    Returns:
+        The name that all files of one image share: ``a`` for ``a.png``, ``a.ome.tif``, ``a.svs``.
+    """
+    is_ome = path.suffix.lower() in TIFF_SUFFIXES and path.stem.lower().endswith(_OME)
+    return path.stem[: -len(_OME)] if is_ome else path.stem
+
+
+def images_in(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:
+    """Image files that lie in a folder, not in folders inside, sorted by name.
+
+    Files whose name begins with a dot are left out: they are hidden or still being written.
+
+    Args:
+        folder: A folder; there may be none.
+        suffixes: Which names are those of images, in lower case; the case of a file's is ignored.
+
+    Returns:
+        The files; none if there is no such folder.
+    """
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+    )
