@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from lotus.runs import RunFolder
+
 RUNS = Path("runs/study")
 RECORD = Path("docs/distillation_study.csv")
 STEPS_PER_EPOCH = 15
@@ -129,7 +131,7 @@ def run_name(row: str, shots: int, rate: float, seed: int) -> str:
 def teacher_checkpoint(setting: str, seed: int) -> Path:
     """Checkpoint of a setting's teacher; settings with the same images share it."""
     name = "phantom" if setting == "phantom" else "dsb2018"
-    return RUNS / f"teacher-{name}" / f"seed{seed}" / "checkpoints" / "best.ckpt"
+    return RunFolder(RUNS / f"teacher-{name}" / f"seed{seed}").best
 
 
 def _trainer_arguments(steps: int) -> list[str]:
@@ -213,17 +215,17 @@ def student_arguments(setting: str, row: str, shots: int, rate: float, seed: int
 def train(arguments: list[str]) -> Path:
     """One ``lotus fit``, unless it has been run or gone on with; its folder."""
     folder = RUNS / _value(arguments, "--experiment") / _value(arguments, "--run")
-    if not (folder / "checkpoints" / "best.ckpt").is_file():
-        last = folder / "checkpoints" / "last.ckpt"
+    if not RunFolder(folder).best.is_file():
+        last = RunFolder(folder).last
         _lotus_command([*arguments, *(("--ckpt_path", "last") if last.is_file() else ())])
     return folder
 
 
 def train_and_test(arguments: list[str]) -> None:
     """One ``lotus fit`` and ``lotus test``, unless its scores are there already."""
-    folder = train(arguments)
-    if not (folder / "scores.csv").is_file():
-        _lotus_command(["test", "--config", str(folder / "config.yaml")])
+    run = RunFolder(train(arguments))
+    if not run.scores.is_file():
+        _lotus_command(["test", "--config", str(run.config)])
 
 
 def _lotus_command(arguments: list[str]) -> None:
@@ -251,8 +253,8 @@ def run_all(job: Callable[[list[str]], object], runs: list[list[str]], processes
 
 def validation_score(setting: str, row: str, shots: int, rate: float, seed: int) -> float:
     """Best validation Dice of a finished run."""
-    folder = RUNS / setting / run_name(row, shots, rate, seed)
-    curve = pd.read_csv(folder / "metrics.csv")
+    run = RunFolder(RUNS / setting / run_name(row, shots, rate, seed))
+    curve = pd.read_csv(run.curves)
     return float(curve["val_dice"].max())
 
 
@@ -305,7 +307,8 @@ def scores_of(setting: str, row: str, shots: int) -> pd.DataFrame:
     rate = chosen_rate(setting, row)
     frames = []
     for seed in SEEDS:
-        frame = pd.read_csv(RUNS / setting / run_name(row, shots, rate, seed) / "scores.csv")
+        run = RunFolder(RUNS / setting / run_name(row, shots, rate, seed))
+        frame = pd.read_csv(run.scores)
         frames.append(frame[frame["name"] != "mean"].assign(seed=seed))
     return pd.concat(frames, ignore_index=True)
 
@@ -313,9 +316,9 @@ def scores_of(setting: str, row: str, shots: int) -> pd.DataFrame:
 def is_measured(setting: str, shots: int) -> bool:
     """Whether every row of a k has all its seeds."""
     return all(
-        (
-            RUNS / setting / run_name(row, shots, chosen_rate(setting, row), seed) / "scores.csv"
-        ).is_file()
+        RunFolder(
+            RUNS / setting / run_name(row, shots, chosen_rate(setting, row), seed)
+        ).scores.is_file()
         for row, seed in itertools.product(final_rows(setting), SEEDS)
     )
 
@@ -358,13 +361,13 @@ def record() -> pd.DataFrame:
     lines = []
     for setting, row, rate, seed in grid:
         for shots in SETTINGS[setting].shots:
-            folder = RUNS / setting / run_name(row, shots, rate, seed)
-            if not (folder / "checkpoints" / "best.ckpt").is_file():
+            run = RunFolder(RUNS / setting / run_name(row, shots, rate, seed))
+            if not run.best.is_file():
                 continue
             line: dict[str, object] = {"setting": setting, "k": shots, "row": row, "lr": rate}
             line |= {"seed": seed, "val_dice": validation_score(setting, row, shots, rate, seed)}
-            if (folder / "scores.csv").is_file():
-                scores = pd.read_csv(folder / "scores.csv").set_index("name").loc["mean"]
+            if run.scores.is_file():
+                scores = pd.read_csv(run.scores).set_index("name").loc["mean"]
                 line |= {name: scores[name] for name in ("dice", "aji", "aji_plus", "pq", "f1")}
             lines.append(line)
     return pd.DataFrame(lines).sort_values(["setting", "k", "row", "lr", "seed"])
@@ -435,7 +438,8 @@ def scores_without_small(folder: Path, size: int) -> pd.DataFrame:
     from lotus.metrics import score_image
 
     rows = []
-    for pair in pair_files(folder / "predictions", folder / "targets"):
+    run = RunFolder(folder)
+    for pair in pair_files(run.predictions, run.targets):
         labels = without_small(read_label_map(pair.prediction).astype(np.int32), size)
         rows.append(score_image(labels, read_label_map(pair.target)))
     return pd.DataFrame(rows)

@@ -79,7 +79,7 @@ def distillation_step(
     teacher: Path, size: int, count: int, phase: int, **arguments: Any
 ) -> tuple[DistillationTask, Step]:
     """A distillation task in a phase, and its step."""
-    task = DistillationTask(UNet(), teacher, ["lacuna"], **arguments)
+    task = DistillationTask(network=UNet(), teacher=teacher, class_names=["lacuna"], **arguments)
     silent(task)
     task.feature_sd.fill_(1.0)
     task.plateau.reached = phase == 2

@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from data_modules.paired import PairedDataModule
     from data_modules.segmentation import SegmentationDataModule
-    from data_modules.unpaired import UnpairedDataModule
+    from data_modules.unpaired import UnpairedDataModule, UnpairedPartsDataModule
 
-__all__ = ["PairedDataModule", "SegmentationDataModule", "UnpairedDataModule"]
+__all__ = [
+    "PairedDataModule",
+    "SegmentationDataModule",
+    "UnpairedDataModule",
+    "UnpairedPartsDataModule",
+]
 
 _HOMES = {
     "PairedDataModule": "data_modules.paired",
     "SegmentationDataModule": "data_modules.segmentation",
     "UnpairedDataModule": "data_modules.unpaired",
+    "UnpairedPartsDataModule": "data_modules.unpaired",
 }
 
 

@@ -15,12 +15,10 @@ from tqdm import tqdm
 
 from data_modules.manifest import Record
 from data_modules.patch_cache import PatchCache, PreparedImage
+from data_modules.sample import Pixels, Sample
 from data_modules.sampler import SampleIndex
 
-Sample = dict[str, Any]
 Window = tuple[slice, slice]
-Pixels = dict[str, torch.Tensor]
-"""``image``, ``mask`` and ``instances`` of a crop, each ``(C, Y, X)``."""
 
 
 class ImageSource:
@@ -66,19 +64,40 @@ class ImageSource:
         """The whole prepared image."""
         return self._cache.load(self._keys[index])
 
-    def facts(self, index: int) -> Sample:
-        """Everything of a sample but its pixels."""
+    def spacing_um(self, index: int) -> torch.Tensor:
+        """Pixel size (Y, X) in µm, float32 (2,): the manifest's, else the file's, else NaN."""
+        pixel_size = self.records[index].pixel_size_um
+        if pixel_size is not None:
+            spacing = (pixel_size, pixel_size)
+        else:
+            spacing = self.prepared(index).spacing_um or (np.nan, np.nan)
+        return torch.tensor(spacing, dtype=torch.float32)
+
+    def sample(self, index: int, pixels: Pixels) -> Sample:
+        """Pixels of an image as a sample: grey repeated, masks without channel, types restored.
+
+        Args:
+            index: Index of the record.
+            pixels: The whole image or a crop, interpolated or not.
+
+        Returns:
+            The sample; without ``mask`` and ``instances`` where the pixels have none.
+        """
         record = self.records[index]
-        spacing = self.prepared(index).spacing_um or (np.nan, np.nan)
-        if record.pixel_size_um is not None:
-            spacing = (record.pixel_size_um, record.pixel_size_um)
-        return {
+        image = torch.as_tensor(pixels["image"], dtype=torch.float32)
+        sample: Sample = {
+            "image": image.expand(self.in_channels, -1, -1).contiguous(),
             "label": torch.tensor(self._labels[record.group]),
-            "spacing_um": torch.tensor(spacing, dtype=torch.float32),
+            "spacing_um": self.spacing_um(index),
             "name": record.name,
             "patient": record.patient,
             "group": record.group,
         }
+        if "mask" in pixels:
+            sample["mask"] = torch.as_tensor(pixels["mask"][0], dtype=torch.int64).contiguous()
+            instances = torch.as_tensor(pixels["instances"][0], dtype=torch.int32)
+            sample["instances"] = instances.contiguous()
+        return sample
 
 
 class SegmentationDataset(Dataset[Sample]):
@@ -105,7 +124,7 @@ class SegmentationDataset(Dataset[Sample]):
         return len(self.source)
 
     def __getitem__(self, index: SampleIndex) -> Sample:
-        """The sample of one record and seed; see the batch contract of the package."""
+        """The sample of one record and seed."""
         record, seed = index
         return self.finish(self.cut(record, seed), record, seed)
 
@@ -137,7 +156,7 @@ class SegmentationDataset(Dataset[Sample]):
         """
         if self._augment is not None:
             pixels = augmented(self._augment, pixels, seed)
-        return _to_sample(pixels, self.source.in_channels) | self.source.facts(record)
+        return self.source.sample(record, pixels)
 
 
 class WholeImageDataset(Dataset[Sample]):
@@ -154,8 +173,7 @@ class WholeImageDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         """The sample of one record; without ``mask`` and ``instances`` if not annotated."""
         prepared = self.source.prepared(index)
-        pixels = _crop(prepared, (slice(None), slice(None)), 0)
-        return _to_sample(pixels, self.source.in_channels) | self.source.facts(index)
+        return self.source.sample(index, _crop(prepared, (slice(None), slice(None)), 0))
 
 
 def augmented(transforms: Compose, pixels: Pixels, seed: int) -> Pixels:
@@ -221,17 +239,6 @@ def _padded(array: NDArray[Any], smallest: int) -> NDArray[Any]:
         return array
     margins = [(0, 0), *((edge // 2, edge - edge // 2) for edge in missing)]
     return np.pad(array, margins, mode="reflect")
-
-
-def _to_sample(pixels: Pixels, in_channels: int) -> Sample:
-    """Drop the channel of masks, repeat grey images, restore types after interpolation."""
-    image = torch.as_tensor(pixels["image"], dtype=torch.float32)
-    sample: Sample = {"image": image.expand(in_channels, -1, -1).contiguous()}
-    if "mask" in pixels:
-        sample["mask"] = torch.as_tensor(pixels["mask"][0], dtype=torch.int64).contiguous()
-        instances = torch.as_tensor(pixels["instances"][0], dtype=torch.int32)
-        sample["instances"] = instances.contiguous()
-    return sample
 
 
 @contextmanager

@@ -1,79 +1,81 @@
-"""What data modules of a student's and a teacher's modality have in common."""
+"""What data modules of several modalities at once have in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from data_modules.dataset import Sample
 from data_modules.manifest import Record
+from data_modules.sample import Sample, SampleParts
 from data_modules.segmentation import SegmentationDataModule
 from data_modules.splits import Splits, resolve_splits
 from lotus.transforms.preprocessing import Preprocessing
 
 
 class JointDataModule(LightningDataModule, ABC):
-    """Trains on two modalities, evaluates on the student's.
+    """Trains on several parts at once, evaluates on one of them.
 
-    Both are split jointly by patient, whether they come from one manifest or from two: nobody
-    whose student images validate or test is among those the teacher batches show. Train batches
-    are ``{"student": batch, "teacher": batch}``; which teacher image goes with which student image
-    is what the classes below differ in. Batch size, order and length of an epoch are the
-    student's. Validation, test and prediction batches are the student's.
+    A part is a modality. All are split jointly by patient, whether they come from one manifest or
+    from several: nobody whose images validate or test is among those that any part shows in
+    training. Train batches are ``{name of part: batch}``; which images go together is what the
+    classes below differ in. Batch size, order and length of an epoch are those of the evaluated
+    part. So are the split's file, fractions and seed, and the batches of validation, test and
+    prediction.
+
+    Args:
+        parts: The modalities by name.
+        evaluated: Name of the part that validates and tests.
 
     Attributes:
-        paired: Whether a student image and its teacher image show the same field, pixel by pixel.
+        paired: Whether the images of a sample show the same field, pixel by pixel.
+
+    Raises:
+        ValueError: If no part has the name ``evaluated``, or parts name different split files.
     """
 
     paired: ClassVar[bool]
 
-    def __init__(self, student: SegmentationDataModule, teacher: SegmentationDataModule) -> None:
-        """Join two data modules.
-
-        Args:
-            student: The modality to be learnt; its split file, fractions and seed are used.
-            teacher: The modality of the teacher.
-
-        Raises:
-            ValueError: If both name a split file and the files differ.
-        """
+    def __init__(self, parts: dict[str, SegmentationDataModule], evaluated: str) -> None:
         super().__init__()
-        self.student = student
-        self.teacher = teacher
-        files = {module.split_file for module in (student, teacher)} - {None}
-        if len(files) > 1:
-            raise ValueError(
-                f"student and teacher have different split files: {', '.join(map(str, files))}; "
-                "expected one, made for both"
-            )
-        self._split_file = next(iter(files), None)
+        if evaluated not in parts:
+            raise ValueError(f"evaluated is '{evaluated}'; expected one of {', '.join(parts)}")
+        self.parts = dict(parts)
+        self.evaluated = evaluated
+        self._evaluated_part = self.parts[evaluated]
+        files = {
+            name: part.split_file for name, part in parts.items() if part.split_file is not None
+        }
+        if len(set(files.values())) > 1:
+            found = ", ".join(f"{name} {file}" for name, file in files.items())
+            raise ValueError(f"different split files: {found}; expected one, made for all parts")
+        self._split_file = next(iter(files.values()), None)
         self._joint: Splits | None = None
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How the student's images are preprocessed."""
-        return self.student.preprocessing
+        """How the evaluated images are preprocessed."""
+        return self._evaluated_part.preprocessing
 
     @property
     def spacing_um(self) -> tuple[float, float] | None:
-        """Median (Y, X) pixel size of the student's images; None where none has one."""
-        return self.student.spacing_um
+        """Median (Y, X) pixel size of the evaluated images; None where none has one."""
+        return self._evaluated_part.spacing_um
 
     @property
     def splits(self) -> Splits:
-        """The joint split of both modalities."""
+        """The joint split of all parts."""
         return self.join()
 
     @property
     def records(self) -> list[Record]:
-        """All records of both manifests, each image once."""
-        return joint_records(self.student.records, self.teacher.records)
+        """All records of all manifests, each image once."""
+        return joint_records(*(part.records for part in self.parts.values()))
 
     def use_split_file(self, path: Path) -> None:
-        """Let a split file decide for both modalities.
+        """Let a split file decide for all parts.
 
         Args:
             path: The file; made if it is missing.
@@ -87,84 +89,87 @@ class JointDataModule(LightningDataModule, ABC):
         No image is read.
 
         Args:
-            splits: A split of both manifests.
+            splits: A split of all manifests.
 
         Raises:
-            ValueError: If a part has no image, or too few, or a student image has no partner.
+            ValueError: If a set has no image, or too few, or a training image has no partner.
         """
-        self.student.check_splits(splits)
+        self._evaluated_part.check_splits(splits)
         self.check_partners(
-            self.student.select("train", splits), self.teacher.select("train", splits)
+            {name: part.select("train", splits) for name, part in self.parts.items()}
         )
 
     def select(self, split: str, of: Splits | None = None) -> list[Record]:
-        """The student's records that a split uses; see :class:`SegmentationDataModule`."""
-        return self.student.select(split, of)
+        """The evaluated part's records in a split; see :class:`SegmentationDataModule`."""
+        return self._evaluated_part.select(split, of)
+
+    def origins(self) -> list[Path]:
+        """Where the masks of all parts come from; see :meth:`SegmentationDataModule.origins`."""
+        self.join()
+        return list(dict.fromkeys(path for part in self.parts.values() for path in part.origins()))
 
     def setup(self, stage: str) -> None:
-        """Split both modalities jointly and prepare the images of a stage.
+        """Split all parts jointly and prepare the images of a stage.
 
         Args:
             stage: ``fit``, ``validate``, ``test`` or ``predict``.
 
         Raises:
-            ValueError: As :meth:`SegmentationDataModule.setup` and :meth:`training_pairs`.
+            ValueError: As :meth:`SegmentationDataModule.setup` and :meth:`training_dataset`.
         """
         self.join()
-        self.student.setup(stage)
+        self._evaluated_part.setup(stage)
         if stage == "fit":
-            self.training_pairs()
+            self.training_dataset()
 
     @abstractmethod
-    def check_partners(self, student: Sequence[Record], teacher: Sequence[Record]) -> None:
-        """Make sure that every training image of the student has a partner.
+    def check_partners(self, records: Mapping[str, Sequence[Record]]) -> None:
+        """Make sure that every training image of the evaluated part has its partners.
 
         Args:
-            student: Training records of the student.
-            teacher: Training records of the teacher.
+            records: Training records of each part.
 
         Raises:
             ValueError: If one has none.
         """
 
     @abstractmethod
-    def training_pairs(self) -> Dataset[Sample]:
-        """``{"student": sample, "teacher": sample}`` of every training image of the student.
+    def training_dataset(self) -> Dataset[SampleParts]:
+        """``{name of part: sample}`` of every training image of the evaluated part.
 
         Raises:
-            ValueError: If a student image has no partner.
+            ValueError: If an image has no partner.
         """
 
     def join(self) -> Splits:
-        """Make the joint split and hand it to both modules; once."""
+        """Make the joint split and hand it to all parts; once."""
         if self._joint is None:
             records = self.records
-            self._joint = resolve_splits(
-                records, self._split_file, self.student.split_fractions, self.student.seed
-            )
+            fractions, seed = self._evaluated_part.split_fractions, self._evaluated_part.seed
+            self._joint = resolve_splits(records, self._split_file, fractions, seed)
             groups = sorted({record.group for record in records})
-            self.student.use_splits(self._joint, groups)
-            self.teacher.use_splits(self._joint, groups)
+            for part in self.parts.values():
+                part.use_splits(self._joint, groups)
         return self._joint
 
-    def train_dataloader(self) -> DataLoader[Sample]:
-        """Batches of student crops, each with as many teacher crops."""
+    def train_dataloader(self) -> DataLoader[SampleParts]:
+        """Batches of crops of the evaluated part, each with as many of every other part."""
         self.join()
-        return self.student.training_loader(
-            self.training_pairs(), len(self.student.select("train"))
+        return self._evaluated_part.training_loader(
+            self.training_dataset(), len(self.select("train"))
         )
 
     def val_dataloader(self) -> DataLoader[Sample]:
-        """The student's validation images."""
-        return self.student.val_dataloader()
+        """The validation images of the evaluated part."""
+        return self._evaluated_part.val_dataloader()
 
     def test_dataloader(self) -> DataLoader[Sample]:
-        """The student's test images."""
-        return self.student.test_dataloader()
+        """The test images of the evaluated part."""
+        return self._evaluated_part.test_dataloader()
 
     def predict_dataloader(self) -> DataLoader[Sample]:
-        """The student's images of the test patients."""
-        return self.student.predict_dataloader()
+        """The evaluated part's images of the test patients."""
+        return self._evaluated_part.predict_dataloader()
 
     def write_splits(self, path: Path) -> None:
         """Write the joint split as JSON, for the run folder.
@@ -173,21 +178,20 @@ class JointDataModule(LightningDataModule, ABC):
             path: The file.
         """
         self.join()
-        self.student.write_splits(path)
+        self._evaluated_part.write_splits(path)
 
     def summary(self) -> dict[str, Any]:
-        """Whether the images are pairs, and summaries of both modalities; for the report."""
+        """Whether the images are pairs, and the summaries of all parts; for the report."""
         self.join()
-        parts = {"student": self.student.summary(), "teacher": self.teacher.summary()}
-        return {"paired": self.paired, **parts}
+        parts = {name: part.summary() for name, part in self.parts.items()}
+        return {"paired": self.paired, "parts": parts}
 
 
-def joint_records(first: Sequence[Record], second: Sequence[Record]) -> list[Record]:
-    """All records of two manifests, each image once.
+def joint_records(*manifests: Sequence[Record]) -> list[Record]:
+    """All records of several manifests, each image once.
 
     Args:
-        first: Records of one manifest.
-        second: Records of the other, or of the same.
+        manifests: Records of each manifest; two may be the same.
 
     Returns:
         The union, in the order of first appearance.
@@ -196,11 +200,12 @@ def joint_records(first: Sequence[Record], second: Sequence[Record]) -> list[Rec
         ValueError: If one image belongs to two patients.
     """
     union: dict[Path, Record] = {}
-    for record in (*first, *second):
-        other = union.setdefault(record.image, record)
-        if other.patient != record.patient:
-            raise ValueError(
-                f"{record.image}: belongs to patient '{other.patient}' in one manifest and to "
-                f"'{record.patient}' in the other; expected one patient per file"
-            )
+    for records in manifests:
+        for record in records:
+            other = union.setdefault(record.image, record)
+            if other.patient != record.patient:
+                raise ValueError(
+                    f"{record.image}: belongs to patient '{other.patient}' in one manifest and to "
+                    f"'{record.patient}' in another; expected one patient per file"
+                )
     return list(union.values())

@@ -1,7 +1,7 @@
 """The manifest: one CSV row per image, validated as a whole before anything is trained.
 
 Columns: ``image, mask, mask_kind, modality, patient, group, pixel_size_um`` and, where known,
-``slice_spacing_um`` and ``split``. Paths are relative to the manifest's folder.
+``slice_spacing_um``, ``split`` and ``origin``. Paths are relative to the manifest's folder.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from lotus.imaging.file_names import image_stem
 from lotus.imaging.raster import read_size
 
 COLUMNS = ("image", "mask", "mask_kind", "modality", "patient", "group", "pixel_size_um")
-OPTIONAL_COLUMNS = ("slice_spacing_um", "split")
+OPTIONAL_COLUMNS = ("slice_spacing_um", "split", "origin")
 MASK_KINDS = ("instances", "semantic", "binary")
 SPLIT_NAMES = ("train", "val", "test")
+MANUAL = "manual"
+"""The origin of a mask that a person drew; so is an empty one."""
+ORIGIN_SUFFIXES = (".ckpt", ".json")
 
 
 class ManifestError(ValueError):
@@ -57,6 +60,9 @@ class Record:
         pixel_size_um: Edge of a pixel in µm; None where unknown.
         slice_spacing_um: Distance of neighbouring slices in µm; None where it does not apply.
         split: ``train``, ``val`` or ``test`` where the data set prescribes it.
+        origin: Absolute path of the file that says whom the model behind the mask knows: its
+            checkpoint, or the record in a checkpoint as JSON (see
+            :mod:`lotus.training.known_patients`). None where the mask was drawn by hand.
     """
 
     image: Path
@@ -68,6 +74,7 @@ class Record:
     pixel_size_um: float | None
     slice_spacing_um: float | None = None
     split: str | None = None
+    origin: Path | None = None
 
     @property
     def name(self) -> str:
@@ -171,6 +178,10 @@ def _row_problems(number: int, row: Mapping[str, str]) -> Iterator[str]:
     if row.get("split", "") not in ("", *SPLIT_NAMES):
         expected = f"one of {', '.join(SPLIT_NAMES)}, or nothing"
         yield _line(number, "split", row["split"], expected)
+    origin = row.get("origin", "")
+    if origin not in ("", MANUAL) and Path(origin).suffix not in ORIGIN_SUFFIXES:
+        expected = f"a file ({', '.join(ORIGIN_SUFFIXES)}), {MANUAL}, or nothing"
+        yield _line(number, "origin", origin, expected)
 
 
 def _is_length(text: str) -> bool:
@@ -225,6 +236,8 @@ def _file_problems(numbers: Sequence[int], records: Sequence[Record]) -> Iterato
                 sizes[column] = read_size(file)
             except (ValueError, OSError) as error:
                 yield f"row {number}, column {column}: {error}"
+        if record.origin is not None and not record.origin.is_file():
+            yield _line(number, "origin", record.origin, "an existing file")
         if "image" in sizes:
             readable.append((number, record))
         if len(sizes) == 2 and sizes["image"] != sizes["mask"]:
@@ -256,6 +269,7 @@ def _line(number: int, column: str, found: object, expected: str) -> str:
 
 
 def _to_record(row: Mapping[str, str], folder: Path) -> Record:
+    origin = row.get("origin", "")
     return Record(
         image=_absolute(folder / row["image"]),
         mask=_absolute(folder / row["mask"]) if row["mask"] else None,
@@ -266,6 +280,7 @@ def _to_record(row: Mapping[str, str], folder: Path) -> Record:
         pixel_size_um=_to_length(row["pixel_size_um"]),
         slice_spacing_um=_to_length(row.get("slice_spacing_um", "")),
         split=row.get("split") or None,
+        origin=None if origin in ("", MANUAL) else _absolute(folder / origin),
     )
 
 
@@ -289,6 +304,7 @@ def _to_row(record: Record, folder: Path) -> list[str]:
         lengths[0],
         lengths[1],
         record.split or "",
+        "" if record.origin is None else _relative(record.origin, folder),
     ]
 
 

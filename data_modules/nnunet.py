@@ -111,7 +111,7 @@ def _write_images(folder: Path, records: list[Record], data: SegmentationDataMod
     channels = max(len(source.prepared(index).image) for index in range(len(source)))
     for index, record in enumerate(tqdm(records, "exporting", unit="image", disable=None)):
         prepared = source.prepared(index)
-        spacing = source.facts(index)["spacing_um"].double().numpy().round(9)
+        spacing = source.spacing_um(index).double().numpy().round(9)
         known = (float(spacing[0]), float(spacing[1])) if np.isfinite(spacing).all() else None
         # A grey image among coloured ones is repeated, as the other methods repeat it.
         image = np.broadcast_to(prepared.image, (channels, *prepared.image.shape[1:]))

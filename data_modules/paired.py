@@ -1,28 +1,37 @@
 """Student and teacher batches of two modalities that show the same fields, pixel by pixel."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from monai.transforms import Compose, Transform
 from torch.utils.data import Dataset
 
-from data_modules.dataset import Pixels, Sample, SegmentationDataset, augmented
+from data_modules.dataset import SegmentationDataset, augmented
 from data_modules.joint import JointDataModule
 from data_modules.manifest import Record
+from data_modules.sample import Pixels, SampleParts
 from data_modules.sampler import SampleIndex
 from data_modules.segmentation import SegmentationDataModule
 
 MOVING_TRANSFORMS = ("monai.transforms.spatial", "monai.transforms.croppad")
 
 
-class PairedDataset(Dataset[Sample]):
+class PairedDataset(Dataset[SampleParts]):
     """Each student crop together with the teacher's crop of the same pixels.
 
     The partner of an image is the teacher's image of the same patient and the same file name
     (without suffix). What moves pixels is applied once to both crops, stacked as channels of one
     image, so that it cannot differ between them; each modality's own augmentation follows.
+
+    Args:
+        student: Training crops of the student's modality.
+        teacher: Training crops of the teacher's modality, of the same patch size.
+        augmentation: Spatial MONAI dictionary transforms over ``image``, ``mask`` and
+            ``instances``, applied to both alike.
+
+    Raises:
+        ValueError: If student images have no partner or one of another size; names them.
     """
 
     def __init__(
@@ -31,17 +40,6 @@ class PairedDataset(Dataset[Sample]):
         teacher: SegmentationDataset,
         augmentation: Sequence[Transform] = (),
     ) -> None:
-        """Find the partner of every student image.
-
-        Args:
-            student: Training crops of the student's modality.
-            teacher: Training crops of the teacher's modality, of the same patch size.
-            augmentation: Spatial MONAI dictionary transforms over ``image``, ``mask`` and
-                ``instances``, applied to both alike.
-
-        Raises:
-            ValueError: If student images have no partner or one of another size; names them.
-        """
         self.student = student
         self.teacher = teacher
         self._augment = Compose(list(augmentation)) if augmentation else None
@@ -63,7 +61,7 @@ class PairedDataset(Dataset[Sample]):
         """Number of student images."""
         return len(self.student)
 
-    def __getitem__(self, index: SampleIndex) -> Sample:
+    def __getitem__(self, index: SampleIndex) -> SampleParts:
         """``{"student": sample, "teacher": sample}`` of the same pixels; the seed decides all."""
         record, seed = index
         partner = self._partners[record]
@@ -79,7 +77,18 @@ class PairedDataset(Dataset[Sample]):
 
 
 class PairedDataModule(JointDataModule):
-    """Trains with the teacher's image of the very field that the student sees."""
+    """Trains with the teacher's image of the very field that the student sees.
+
+    Args:
+        student: The modality to be learnt; its split file, fractions and seed are used. Its own
+            augmentation changes grey values only.
+        teacher: The modality of the teacher, likewise.
+        augmentation: What moves pixels, for both modalities alike.
+
+    Raises:
+        ValueError: If both name a split file and the files differ, if patch sizes differ, or if
+            one modality's own augmentation would move its pixels.
+    """
 
     paired = True
 
@@ -89,19 +98,7 @@ class PairedDataModule(JointDataModule):
         teacher: SegmentationDataModule,
         augmentation: list[Transform] | None = None,
     ) -> None:
-        """Join two data modules.
-
-        Args:
-            student: The modality to be learnt; its split file, fractions and seed are used. Its
-                own augmentation changes grey values only.
-            teacher: The modality of the teacher, likewise.
-            augmentation: What moves pixels, for both modalities alike.
-
-        Raises:
-            ValueError: If both name a split file and the files differ, if patch sizes differ, or
-                if one modality's own augmentation would move its pixels.
-        """
-        super().__init__(student, teacher)
+        super().__init__({"student": student, "teacher": teacher}, evaluated="student")
         self.augmentation = list(augmentation or [])
         if student.patch_size != teacher.patch_size:
             raise ValueError(
@@ -119,18 +116,19 @@ class PairedDataModule(JointDataModule):
                 "augmentation of PairedDataModule, which moves both"
             )
 
-    def check_partners(self, student: Sequence[Record], teacher: Sequence[Record]) -> None:
+    def check_partners(self, records: Mapping[str, Sequence[Record]]) -> None:
         """Every student image has its partner; see :func:`partners_by_field`."""
-        partners_by_field(student, teacher)
+        partners_by_field(records["student"], records["teacher"])
 
-    def training_pairs(self) -> PairedDataset:
+    def training_dataset(self) -> PairedDataset:
         """Student crops, each with the teacher's crop of the same pixels.
 
         Raises:
             ValueError: If a student image has no partner or one of another size.
         """
+        student, teacher = self.parts["student"], self.parts["teacher"]
         return PairedDataset(
-            self.student.training_dataset(), self.teacher.training_dataset(), self.augmentation
+            student.training_dataset(), teacher.training_dataset(), self.augmentation
         )
 
 
@@ -163,7 +161,7 @@ def _moved_together(
 ) -> tuple[Pixels, Pixels]:
     """Apply transforms once to both crops, stacked along their channels."""
     stacked = {key: torch.cat([own[key], other[key]]) for key in own}
-    moved: dict[str, Any] = augmented(transforms, stacked, seed)
+    moved = augmented(transforms, stacked, seed)
     first = {key: moved[key][: len(own[key])] for key in own}
     second = {key: moved[key][len(own[key]) :] for key in own}
     return first, second

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,13 +11,16 @@ from monai.transforms import Transform
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from data_modules.dataset import ImageSource, Sample, SegmentationDataset, WholeImageDataset
+from data_modules.dataset import ImageSource, SegmentationDataset, WholeImageDataset
 from data_modules.manifest import SPLIT_NAMES, Record, read_manifest
 from data_modules.patch_cache import PatchCache
+from data_modules.sample import Sample
 from data_modules.sampler import LateLoader, SeededSampler, ShardSampler
 from data_modules.splits import DEFAULT_FRACTIONS, Splits, resolve_splits, write_splits
 from lotus.transforms.intensity_range import PercentileRange
 from lotus.transforms.preprocessing import Preprocessing
+
+Item = TypeVar("Item")
 
 
 class SegmentationDataModule(LightningDataModule):
@@ -199,11 +202,29 @@ class SegmentationDataModule(LightningDataModule):
             found = nested_choice(found, self.training_images, self.seed)
         return found
 
+    def origins(self) -> list[Path]:
+        """Where the masks come from that decide the weights: of training and validation patients.
+
+        Returns:
+            The ``origin`` of this modality's annotated records, each file once, those of training
+            first; nothing for masks that were drawn by hand.
+        """
+        splits = self.splits
+        used = splits.select(self.records, "train") + splits.select(self.records, "val")
+        found = [
+            record.origin
+            for record in used
+            if record.modality == self.modality
+            and record.mask is not None
+            and record.origin is not None
+        ]
+        return list(dict.fromkeys(found))
+
     def training_dataset(self) -> SegmentationDataset:
         """Random crops of the training images."""
         return SegmentationDataset(self._source("train"), self.patch_size, self.augmentation)
 
-    def training_loader(self, dataset: Dataset[Sample], n_records: int) -> DataLoader[Sample]:
+    def training_loader(self, dataset: Dataset[Item], n_records: int) -> DataLoader[Item]:
         """A loader whose batches are a function of seed and epoch.
 
         Args:

@@ -1,85 +1,127 @@
-"""Student and teacher batches of two modalities whose images are not paired."""
+"""Batches of several modalities whose images are not paired."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from data_modules.dataset import Sample, SegmentationDataset
+from data_modules.dataset import SegmentationDataset
 from data_modules.joint import JointDataModule
 from data_modules.manifest import Record
+from data_modules.sample import SampleParts
 from data_modules.sampler import SampleIndex
+from data_modules.segmentation import SegmentationDataModule
 
 
-class UnpairedDataset(Dataset[Sample]):
-    """Each student sample together with a teacher sample of the same group."""
+class UnpairedDataset(Dataset[SampleParts]):
+    """Each sample of one part together with a sample of the same group of every other part.
 
-    def __init__(self, student: SegmentationDataset, teacher: SegmentationDataset) -> None:
-        """Find the partners of every student image.
+    Args:
+        parts: Training crops of each part.
+        leading: The part whose images are counted and indexed.
 
-        Args:
-            student: Training crops of the student's modality.
-            teacher: Training crops of the teacher's modality.
+    Raises:
+        ValueError: If a group of the leading part has no image in another; names the groups.
+    """
 
-        Raises:
-            ValueError: If a group of the student has no teacher image; names the groups.
-        """
-        self.student = student
-        self.teacher = teacher
-        self._partners = partners_by_group(student.source.records, teacher.source.records)
+    def __init__(self, parts: Mapping[str, SegmentationDataset], leading: str) -> None:
+        self.parts = dict(parts)
+        self.leading = leading
+        records = {name: part.source.records for name, part in parts.items()}
+        self._partners = partners_of_parts(records, leading)
 
     def __len__(self) -> int:
-        """Number of student images."""
-        return len(self.student)
+        """Number of images of the leading part."""
+        return len(self.parts[self.leading])
 
-    def __getitem__(self, index: SampleIndex) -> Sample:
-        """``{"student": sample, "teacher": sample}``; the seed decides both."""
+    def __getitem__(self, index: SampleIndex) -> SampleParts:
+        """``{name of part: sample}``; the seed decides all of them."""
         record, seed = index
         generator = np.random.default_rng([seed, 1])
-        partner = int(generator.choice(self._partners[record]))
-        teacher_seed = int(generator.integers(2**31))
-        return {"student": self.student[index], "teacher": self.teacher[partner, teacher_seed]}
+        samples = {self.leading: self.parts[self.leading][index]}
+        for name, partners in self._partners.items():
+            partner = int(generator.choice(partners[record]))
+            samples[name] = self.parts[name][partner, int(generator.integers(2**31))]
+        return samples
 
 
-class UnpairedDataModule(JointDataModule):
-    """Trains with teacher images of the same group as the student's, whoever they are of."""
+class UnpairedPartsDataModule(JointDataModule):
+    """Trains with images of the same group of every part, whoever they are of."""
 
     paired = False
 
-    def check_partners(self, student: Sequence[Record], teacher: Sequence[Record]) -> None:
-        """Every group of the student has a teacher image; see :func:`partners_by_group`."""
-        partners_by_group(student, teacher)
+    def check_partners(self, records: Mapping[str, Sequence[Record]]) -> None:
+        """Every group of the evaluated part is in all others; see :func:`partners_by_group`."""
+        partners_of_parts(records, self.evaluated)
 
-    def training_pairs(self) -> UnpairedDataset:
-        """Student crops, each with a teacher crop of the same group.
+    def training_dataset(self) -> UnpairedDataset:
+        """Crops of the evaluated part, each with one of the same group of every other part.
 
         Raises:
-            ValueError: If a group of the student has no teacher image.
+            ValueError: If a group of the evaluated part has no image in another.
         """
-        return UnpairedDataset(self.student.training_dataset(), self.teacher.training_dataset())
+        datasets = {name: part.training_dataset() for name, part in self.parts.items()}
+        return UnpairedDataset(datasets, self.evaluated)
 
 
-def partners_by_group(student: Sequence[Record], teacher: Sequence[Record]) -> list[list[int]]:
-    """The teacher images of the same group, for every student image.
+class UnpairedDataModule(UnpairedPartsDataModule):
+    """Trains with teacher images of the same group as the student's, whoever they are of.
 
     Args:
-        student: Training records of the student.
-        teacher: Training records of the teacher.
-
-    Returns:
-        Indices into ``teacher``, one list per student record, none of them empty.
+        student: The modality to be learnt; its split file, fractions and seed are used.
+        teacher: The modality of the teacher.
 
     Raises:
-        ValueError: If a group of the student has no teacher image; names the groups.
+        ValueError: If both name a split file and the files differ.
+    """
+
+    def __init__(self, student: SegmentationDataModule, teacher: SegmentationDataModule) -> None:
+        super().__init__({"student": student, "teacher": teacher}, evaluated="student")
+
+
+def partners_of_parts(
+    records: Mapping[str, Sequence[Record]], leading: str
+) -> dict[str, list[list[int]]]:
+    """The images of the same group in every other part, for every image of the leading one.
+
+    Args:
+        records: Training records of each part.
+        leading: Name of one part.
+
+    Returns:
+        :func:`partners_by_group` for every other part.
+
+    Raises:
+        ValueError: If a group of the leading part has no image in another; names the groups.
+    """
+    return {
+        name: partners_by_group(records[leading], others)
+        for name, others in records.items()
+        if name != leading
+    }
+
+
+def partners_by_group(own: Sequence[Record], others: Sequence[Record]) -> list[list[int]]:
+    """The images of the same group in another part, for every image of a part.
+
+    Args:
+        own: Training records of a part.
+        others: Training records of another.
+
+    Returns:
+        Indices into ``others``, one list per record of ``own``, none of them empty.
+
+    Raises:
+        ValueError: If a group of ``own`` has no image in ``others``; names the groups.
     """
     of_group: dict[str, list[int]] = {}
-    for index, record in enumerate(teacher):
+    for index, record in enumerate(others):
         of_group.setdefault(record.group, []).append(index)
-    alone = sorted({record.group for record in student} - of_group.keys())
+    alone = sorted({record.group for record in own} - of_group.keys())
     if alone:
         raise ValueError(
-            f"no {teacher[0].modality} training image of group {', '.join(alone)}, which "
-            f"{student[0].modality} has; the teacher's training images are of group "
+            f"no {others[0].modality} training image of group {', '.join(alone)}, which "
+            f"{own[0].modality} has; the {others[0].modality} training images are of group "
             f"{', '.join(sorted(of_group))}"
         )
-    return [of_group[record.group] for record in student]
+    return [of_group[record.group] for record in own]

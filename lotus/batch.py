@@ -35,7 +35,7 @@ class Batch(TypedDict):
 
 
 Parts = Mapping[str, Batch]
-"""Batches of several modalities at once, by the name of the part: ``student`` and ``teacher``."""
+"""Batches of several modalities at once, by the name of the part, such as ``student``."""
 
 
 class Prediction(TypedDict):

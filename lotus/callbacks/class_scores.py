@@ -5,20 +5,19 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from lotus.callbacks.prediction_writer import PREDICT_FOLDER, remove_earlier_files, spacing_of
+from lotus.callbacks.prediction_writer import remove_earlier_files, spacing_of
 from lotus.imaging.raster import write_label_map
 from lotus.metrics.segmentation import SemanticScores
-
-FOLDER = "classes"
+from lotus.runs import RunFolder
 
 
 class ClassScores(pl.Callback):
     """Log Dice and IoU of every class, and write the class maps of a test or prediction.
 
     Validation and test log `val_dice_<class>`, `val_iou_<class>` and their macro averages (`test_…`
-    likewise). A test writes `classes/<name>.tif` into the run folder, a prediction into its
-    subfolder `predict`; files that an earlier call left there are removed first. The other scores
-    of a run take all classes together as foreground.
+    likewise). A test writes the class maps into the run folder, a prediction into its subfolder;
+    files that an earlier call left there are removed first. The other scores of a run take all
+    classes together as foreground.
     """
 
     scores: SemanticScores
@@ -30,12 +29,11 @@ class ClassScores(pl.Callback):
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start without images and files."""
         self._start(pl_module)
-        remove_earlier_files(trainer, Path(trainer.default_root_dir), [f"{FOLDER}/*.tif"])
+        _remove_maps(trainer, RunFolder(Path(trainer.default_root_dir)))
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start without files."""
-        predicted = Path(trainer.default_root_dir) / PREDICT_FOLDER
-        remove_earlier_files(trainer, predicted, [f"{FOLDER}/*.tif"])
+        _remove_maps(trainer, RunFolder(Path(trainer.default_root_dir)).predicted)
 
     def on_validation_batch_end(
         self,
@@ -60,7 +58,7 @@ class ClassScores(pl.Callback):
     ) -> None:
         """Score one image and write its classes."""
         self.scores.update(outputs["classes"], batch["mask"][0].cpu().numpy())
-        _write(Path(trainer.default_root_dir) / FOLDER, outputs, batch)
+        _write(RunFolder(Path(trainer.default_root_dir)), outputs, batch)
 
     def on_predict_batch_end(
         self,
@@ -72,7 +70,7 @@ class ClassScores(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Write the classes of one image."""
-        _write(Path(trainer.default_root_dir) / PREDICT_FOLDER / FOLDER, outputs, batch)
+        _write(RunFolder(Path(trainer.default_root_dir)).predicted, outputs, batch)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the scores of the validation images."""
@@ -92,6 +90,9 @@ class ClassScores(pl.Callback):
         pl_module.log_dict({f"{stage}_{name}": mean for name, mean in means.items()})
 
 
-def _write(folder: Path, outputs: Any, batch: dict[str, Any]) -> None:
-    path = folder / f"{batch['name'][0]}.tif"
-    write_label_map(path, outputs["classes"], spacing_of(batch))
+def _remove_maps(trainer: pl.Trainer, run: RunFolder) -> None:
+    remove_earlier_files(trainer, run.classes_of("*"))
+
+
+def _write(run: RunFolder, outputs: Any, batch: dict[str, Any]) -> None:
+    write_label_map(run.classes_of(batch["name"][0]), outputs["classes"], spacing_of(batch))

@@ -1,6 +1,6 @@
 """Predictions of a test or prediction as files, and the scores of a test."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,19 @@ import torch.distributed
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from numpy.typing import NDArray
 
-from lotus.evaluation.folders import (
-    add_patients,
-    common_pixel_size,
-    evaluate_folders,
-    write_scores,
-)
+from lotus.evaluation.folders import common_pixel_size, evaluate_folders
 from lotus.imaging.raster import write_image, write_label_map
-
-PREDICT_FOLDER = "predict"
+from lotus.runs import RunFolder
+from lotus.runs.scores import add_patients, write_scores
 
 
 class PredictionWriter(pl.Callback):
     """Write label maps and image previews; score them when a test ends.
 
-    Every image gives `predictions/<name>.tif`, `images/<name>.png` (8-bit, as the network saw it)
-    and, where it is annotated, `targets/<name>.tif`. A test writes into the run folder and ends
-    with `scores.csv`; a prediction writes into its subfolder `predict`, so that it never mixes
-    with the images that were scored. Files that an earlier call left there are removed first.
+    Every image gives a label map, an 8-bit picture of it as the network saw it and, where it is
+    annotated, the true label map. A test writes into the run folder and ends with the scores; a
+    prediction writes into a subfolder, so that it never mixes with the images that were scored.
+    Files that an earlier call left there are removed first.
     """
 
     def __init__(self) -> None:
@@ -38,11 +33,11 @@ class PredictionWriter(pl.Callback):
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove what an earlier test wrote."""
         self._patients.clear()
-        _remove_run_files(trainer, Path(trainer.default_root_dir))
+        _remove_run_files(trainer, RunFolder(Path(trainer.default_root_dir)))
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove what an earlier prediction wrote."""
-        _remove_run_files(trainer, Path(trainer.default_root_dir) / PREDICT_FOLDER)
+        _remove_run_files(trainer, RunFolder(Path(trainer.default_root_dir)).predicted)
 
     def on_test_batch_end(
         self,
@@ -54,7 +49,7 @@ class PredictionWriter(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Write one image."""
-        write_prediction(Path(trainer.default_root_dir), outputs["labels"], batch)
+        write_prediction(RunFolder(Path(trainer.default_root_dir)), outputs["labels"], batch)
         self._patients[batch["name"][0]] = batch["patient"][0]
 
     def on_predict_batch_end(
@@ -67,21 +62,24 @@ class PredictionWriter(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Write one image."""
-        write_prediction(Path(trainer.default_root_dir) / PREDICT_FOLDER, outputs["labels"], batch)
+        run = RunFolder(Path(trainer.default_root_dir)).predicted
+        write_prediction(run, outputs["labels"], batch)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score all images once every process has written its own."""
         patients = _of_all_processes(self._patients)
         trainer.strategy.barrier("predictions written")
         if trainer.is_global_zero:
-            score_run(Path(trainer.default_root_dir), patients)
+            score_run(RunFolder(Path(trainer.default_root_dir)), patients)
 
 
-def write_prediction(folder: Path, labels: NDArray[np.integer[Any]], batch: dict[str, Any]) -> None:
+def write_prediction(
+    run: RunFolder, labels: NDArray[np.integer[Any]], batch: dict[str, Any]
+) -> None:
     """Write the files of one image.
 
     Args:
-        folder: Gets `predictions`, `images` and `targets`.
+        run: Gets the prediction, the picture and the target.
         labels: Predicted label map (Y, X).
         batch: Batch of this image alone: `image` (1, C, Y, X) in [0, 1], `name`, `spacing_um`
             (1, 2) and, where known, `instances` (1, Y, X).
@@ -93,11 +91,11 @@ def write_prediction(folder: Path, labels: NDArray[np.integer[Any]], batch: dict
         raise ValueError(f"predictions are written for one image per batch, got {batch['name']}")
     name = batch["name"][0]
     spacing = spacing_of(batch)
-    write_label_map(folder / "predictions" / f"{name}.tif", labels, spacing)
-    write_image(folder / "images" / f"{name}.png", preview(batch["image"][0]))
+    write_label_map(run.prediction_of(name), labels, spacing)
+    write_image(run.image_of(name), preview(batch["image"][0]))
     if "instances" in batch:
         target = batch["instances"][0].cpu().numpy()
-        write_label_map(folder / "targets" / f"{name}.tif", target, spacing)
+        write_label_map(run.target_of(name), target, spacing)
 
 
 def preview(image: torch.Tensor) -> NDArray[np.uint8]:
@@ -119,30 +117,29 @@ def spacing_of(batch: dict[str, Any]) -> tuple[float, float] | None:
     return (float(spacing[0]), float(spacing[1])) if np.isfinite(spacing).all() else None
 
 
-def score_run(folder: Path, patients: Mapping[str, str]) -> Path | None:
-    """Score `predictions` against `targets` and write scores.csv, with the column `patient` last.
+def score_run(run: RunFolder, patients: Mapping[str, str]) -> Path | None:
+    """Score predictions against targets and write the table, with the column `patient` last.
 
     Distances are given in µm too where all images have the same square pixels.
 
     Args:
-        folder: Run folder with `predictions` and `targets`.
+        run: Has predictions and targets.
         patients: Patient of each image.
 
     Returns:
-        Path of scores.csv; None, with a warning, if no image was annotated.
+        Path of the table; None, with a warning, if no image was annotated.
     """
-    if not any((folder / "targets").glob("*.tif")):
-        rank_zero_warn(f"no test image has a mask, so {folder / 'scores.csv'} is not written")
+    if not any(run.targets.glob("*.tif")):
+        rank_zero_warn(f"no test image has a mask, so {run.scores} is not written")
         return None
     frame = evaluate_folders(
-        folder / "predictions",
-        folder / "targets",
+        run.predictions,
+        run.targets,
         kind="instances",
-        pixel_size_um=common_pixel_size(folder / "targets"),
+        pixel_size_um=common_pixel_size(run.targets),
     )
-    path = folder / "scores.csv"
-    write_scores(add_patients(frame, patients), path)
-    return path
+    write_scores(add_patients(frame, patients), run.scores)
+    return run.scores
 
 
 def _of_all_processes(patients: dict[str, str]) -> dict[str, str]:
@@ -154,20 +151,19 @@ def _of_all_processes(patients: dict[str, str]) -> dict[str, str]:
     return {name: patient for share in shares for name, patient in share.items()}
 
 
-def _remove_run_files(trainer: pl.Trainer, folder: Path) -> None:
-    names = ("predictions/*.tif", "targets/*.tif", "images/*.png", "scores.csv")
-    remove_earlier_files(trainer, folder, names)
+def _remove_run_files(trainer: pl.Trainer, run: RunFolder) -> None:
+    patterns = [place / pattern for place, pattern in run.patterns.items()]
+    remove_earlier_files(trainer, *patterns, run.scores)
 
 
-def remove_earlier_files(trainer: pl.Trainer, folder: Path, names: Sequence[str]) -> None:
+def remove_earlier_files(trainer: pl.Trainer, *patterns: Path) -> None:
     """Remove the files of an earlier call; rank zero does it while the others wait.
 
     Args:
         trainer: Of the call.
-        folder: Run folder, or its subfolder for predictions.
-        names: Glob patterns below it.
+        *patterns: Files, whose names may be glob patterns.
     """
     if trainer.is_global_zero:
-        for path in [path for name in names for path in folder.glob(name)]:
+        for path in [path for of in patterns for path in of.parent.glob(of.name)]:
             path.unlink()
     trainer.strategy.barrier("earlier files removed")

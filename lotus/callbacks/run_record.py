@@ -16,7 +16,9 @@ import pytorch_lightning as pl
 import torch
 
 from lotus.atomic import atomic_path
-from lotus.reports.run_folder import holds_phantoms, values_of
+from lotus.runs import RunFolder
+from lotus.runs.contents import holds_phantoms, values_of
+from lotus.runs.invocations import Invocation, read_invocations
 
 PACKAGES = ("lotus-bone", "torch", "pytorch-lightning", "monai", "numpy")
 
@@ -33,17 +35,17 @@ class RunRecord(pl.Callback):
 
     def __init__(self) -> None:
         """Start without an invocation."""
-        self._entry: dict[str, Any] = {}
-        self._earlier: list[dict[str, Any]] = []
+        self._entry: Invocation | None = None
+        self._earlier: list[Invocation] = []
         self._begun = 0.0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Record the start of a fit or test."""
         if stage not in ("fit", "test") or not trainer.is_global_zero:
             return
-        folder = Path(trainer.default_root_dir)
         self._begun = time.monotonic()
-        self._earlier = _earlier_invocations(folder / "environment.json")
+        environment = RunFolder(Path(trainer.default_root_dir)).environment
+        self._earlier = read_invocations(environment)
         self._entry = {
             "stage": stage,
             "command": command_line(),
@@ -66,7 +68,7 @@ class RunRecord(pl.Callback):
         self._end(trainer, "interrupted" if stopped else "failed")
 
     def _end(self, trainer: pl.Trainer, status: str) -> None:
-        if self._entry.get("status") != "running":
+        if self._entry is None or self._entry["status"] != "running":
             return
         self._entry["status"] = status
         self._entry["duration_s"] = round(time.monotonic() - self._begun, 3)
@@ -84,18 +86,17 @@ class RunRecord(pl.Callback):
             "working_directory": str(Path.cwd()),
             "invocations": [*self._earlier, self._entry],
         }
-        _write_json(Path(trainer.default_root_dir) / "environment.json", content)
+        _write_json(RunFolder(Path(trainer.default_root_dir)).environment, content)
 
     def _write_data(self, trainer: pl.Trainer, replace: bool) -> None:
-        folder = Path(trainer.default_root_dir)
+        run = RunFolder(Path(trainer.default_root_dir))
         datamodule: Any = getattr(trainer, "datamodule", None)
-        splits, data = folder / "splits.json", folder / "data.json"
-        if hasattr(datamodule, "write_splits") and (replace or not splits.exists()):
-            datamodule.write_splits(splits)
-        if hasattr(datamodule, "summary") and (replace or not data.exists()):
+        if hasattr(datamodule, "write_splits") and (replace or not run.splits.exists()):
+            datamodule.write_splits(run.splits)
+        if hasattr(datamodule, "summary") and (replace or not run.data.exists()):
             summary = dict(datamodule.summary())
             summary.setdefault("phantom", _from_phantoms(summary))
-            _write_json(data, summary)
+            _write_json(run.data, summary)
 
 
 def command_line() -> str:
@@ -153,15 +154,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return result.stdout.strip()
-
-
-def _earlier_invocations(path: Path) -> list[dict[str, Any]]:
-    """Invocations of an environment.json; none if it is absent or damaged."""
-    try:
-        invocations = json.loads(path.read_text(encoding="utf-8"))["invocations"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    return list(invocations)
 
 
 def _from_phantoms(summary: dict[str, Any]) -> bool:

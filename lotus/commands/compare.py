@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 SCORES = ("dice", "hd", "aji", "pq")
-OUTPUTS = "folder for comparison.md, .tex, .csv, .png (box plots) and per_image.csv"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME=]RUN",
         help="runs that were scored on other images, such as a teacher's: shown, not tested",
     )
-    parser.add_argument("--output", type=Path, help=OUTPUTS)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="folder for comparison.md, .tex, .csv, .png (box plots) and per_image.csv",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from lotus.commands.engine_arguments import add_engine_arguments, engine_of
+from lotus.runs import RunFolder
 
 USAGE = """`{fold}` in an argument stands for the number of the fold, for example
 --model.init_args.teacher 'runs/teacher/cv/fold{fold}/checkpoints/best.ckpt'. Further arguments are
@@ -54,4 +55,4 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
     folds = CrossValidation.plan(folder, fit_arguments, arguments.folds, arguments.fold_seed)
     engine.run(folds.jobs)
     images = folds.score()
-    print(f"{images} images in {len(folds.jobs)} folds: {folder / 'scores.csv'}")
+    print(f"{images} images in {len(folds.jobs)} folds: {RunFolder(folder).scores}")

@@ -51,8 +51,9 @@ def run(arguments: argparse.Namespace) -> None:
         FileNotFoundError: If a folder does not exist.
         ValueError: If files do not fit together, or options do not fit the kind.
     """
-    from lotus.evaluation.folders import evaluate_folders, pooled_panoptic_quality, write_scores
+    from lotus.evaluation.folders import evaluate_folders, pooled_panoptic_quality
     from lotus.metrics.functional import lotus2024_scores
+    from lotus.runs.scores import write_scores
 
     if arguments.kind == "semantic" and arguments.class_index is None:
         raise ValueError("--kind semantic scores one class; say which with --class K, from 1 up")

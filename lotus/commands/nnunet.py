@@ -6,6 +6,8 @@ import argparse
 import shlex
 from pathlib import Path
 
+from lotus.runs import RunFolder
+
 USAGE = """Further arguments of `export` are those of `lotus fit` with a SegmentationDataModule:
 --config FILE and --data.KEY VALUE. nnU-Net itself is installed with the extra `nnunet`, here or in
 an environment of its own."""
@@ -101,4 +103,4 @@ def _import(arguments: argparse.Namespace, unknown: list[str]) -> None:
         raise ValueError(f"unrecognized arguments: {' '.join(unknown)}")
     output = arguments.runs / arguments.experiment / arguments.run
     count = import_predictions(arguments.dataset, arguments.results, output, arguments.minimum_size)
-    print(f"{count} images: {output / 'scores.csv'}")
+    print(f"{count} images: {RunFolder(output).scores}")

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write RUN/report.html of every run and print its path.
+    """Write the report of every run and print its path.
 
     Args:
         arguments: Parsed command line.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lotus.commands.engine_arguments import add_engine_arguments, engine_of
+from lotus.runs import RunFolder
 from lotus.training.same_configuration import refuse_another_configuration
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
-    """Run what is left of the trials, then write sweep.csv and name the best one.
+    """Run what is left of the trials, then write their table and name the best one.
 
     Args:
         arguments: Of :func:`add_arguments`.
@@ -62,11 +63,12 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
     try:
         run_trials(source, folder)
     finally:
-        best = write_results(sweep, source.trials, folder / "sweep.csv") if source.trials else None
+        table = RunFolder(folder).trial_table
+        best = write_results(sweep, source.trials, table) if source.trials else None
     if best is None:
         raise ValueError(f"no trial has a {sweep.metric}; see {folder}")
     epoch, value = best.best(sweep) or (0, float("nan"))
-    print(f"{len(source.trials)} trials: {folder / 'sweep.csv'}")
+    print(f"{len(source.trials)} trials: {table}")
     print(f"best: {best.name}, {sweep.metric} {value:.4g} at epoch {epoch}")
     print(shlex.join(["lotus", "fit", *best.fit_arguments]))
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from lotus.runs import RunFolder
+
 
 class JobFailed(ValueError):
     """Jobs did not come to their end."""
@@ -81,8 +83,8 @@ class TrainingJob:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the test images are scored; scores.csv appears whole and last."""
-        return (self.folder / "scores.csv").is_file()
+        """Whether the test images are scored; their table appears whole and last."""
+        return RunFolder(self.folder).scores.is_file()
 
     def commands(self) -> list[list[str]]:
         """What of the job is left to run, as arguments of `lotus`.
@@ -93,7 +95,7 @@ class TrainingJob:
         if self.is_finished:
             return []
         fit = fit_command(self.runs, self.experiment, self.run, self.arguments)
-        return [fit, ["test", "--config", str(self.folder / "config.yaml")]]
+        return [fit, ["test", "--config", str(RunFolder(self.folder).config)]]
 
 
 def fit_command(runs: Path, experiment: str, run: str, arguments: Sequence[str]) -> list[str]:
@@ -109,7 +111,7 @@ def fit_command(runs: Path, experiment: str, run: str, arguments: Sequence[str])
         Arguments of `lotus`.
     """
     fit = ["fit", *arguments, "--runs", str(runs), "--experiment", experiment, "--run", run]
-    if (runs / experiment / run / "checkpoints" / "last.ckpt").is_file():
+    if RunFolder(runs / experiment / run).last.is_file():
         fit += ["--ckpt_path", "last"]
     return fit
 

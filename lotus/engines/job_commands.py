@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import os
 import signal
@@ -11,12 +10,12 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import BinaryIO
 
 from lotus.engines.job import Job, JobFailed
+from lotus.runs import RunFolder
+from lotus.runs.curves import read_curve
 
-LOG = "log.txt"
 LOOK_S = 0.2
 PROGRESS_S = 60
 GRACE_S = 30
@@ -76,7 +75,7 @@ def run_job(
     begun = time.monotonic()
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
-        with (job.folder / LOG).open("a+b") as log:
+        with RunFolder(job.folder).log.open("a+b") as log:
             if not _locked(log):
                 yield f"{job.name}: waits for another process that works in {job.folder}"
                 while not _locked(log):
@@ -148,7 +147,7 @@ def _wait(process: subprocess.Popen[bytes], watch: Callable[[], None], job: Job)
 
 
 def _epoch(job: Job) -> int | None:
-    return max(read_curve(job.folder / "metrics.csv", "epoch"), default=None)
+    return max(read_curve(RunFolder(job.folder).curves, "epoch"), default=None)
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
@@ -165,25 +164,3 @@ def _last_line(log: BinaryIO, start: int) -> str:
     log.seek(start)
     lines = log.read().decode(errors="replace").splitlines()
     return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
-
-
-def read_curve(path: Path, column: str) -> dict[int, float]:
-    """One column of a metrics.csv that may still be written.
-
-    Args:
-        path: The file; one that does not exist yet has no values.
-        column: Name of the score.
-
-    Returns:
-        The value of each epoch that has one; of an epoch that ran twice, the later one.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError:
-        return {}
-    whole = text[: text.rfind("\n") + 1]  # The last line may be half written.
-    curve = {}
-    for row in csv.DictReader(whole.splitlines()):
-        with suppress(ValueError, TypeError, KeyError):
-            curve[int(row["epoch"])] = float(row[column])
-    return curve

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
-from lotus.evaluation.folders import read_score_table
 from lotus.evaluation.statistics import PairedTest, holm, paired_test
 
 UNITS = ("patient", "image")
@@ -73,29 +71,6 @@ class Comparison:
         return len(self.units[self.reference])
 
 
-def read_scores(run: Path) -> pd.DataFrame:
-    """The scores of a run's test images, without the row of means.
-
-    Args:
-        run: A run folder, or that of a cross-validation.
-
-    Returns:
-        One row per image, indexed by its name.
-
-    Raises:
-        FileNotFoundError: The folder has no scores.csv.
-        ValueError: The table is damaged, or an image is in it twice.
-    """
-    path = run / "scores.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"{run} has no scores.csv: run `lotus test` or `lotus crossval`")
-    table = read_score_table(path).iloc[:-1].set_index("name")
-    twice = table.index[table.index.duplicated()]
-    if len(twice):
-        raise ValueError(f"{path}: image {twice[0]} is there twice")
-    return table
-
-
 def compare_methods(
     methods: Mapping[str, pd.DataFrame],
     reference: str,
@@ -107,7 +82,7 @@ def compare_methods(
     """Compare methods that were scored on the same images.
 
     Args:
-        methods: Tables of :func:`read_scores` by the name of their method.
+        methods: Tables with one row per image, indexed by its name, by the name of their method.
         reference: The method that the others are tested against.
         scores: Columns to compare.
         unit: ``patient`` (the mean over a patient's images counts once) or ``image``.
@@ -183,7 +158,7 @@ def _check_same_images(methods: Mapping[str, pd.DataFrame]) -> None:
 
 def _check_patients_known(name: str, table: pd.DataFrame) -> None:
     if "patient" not in table or table["patient"].eq("").any():
-        raise ValueError(f"the patients of {name} are not in its scores.csv; use --unit image")
+        raise ValueError(f"the patients of {name} are not in its table of scores; use --unit image")
 
 
 def _check_same_patients(methods: Mapping[str, pd.DataFrame]) -> None:

@@ -10,20 +10,10 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from lotus.atomic import atomic_path
-from lotus.evaluation.folders import (
-    MEAN,
-    add_patients,
-    common_pixel_size,
-    evaluate_folders,
-    write_scores,
-)
+from lotus.evaluation.folders import common_pixel_size, evaluate_folders
 from lotus.imaging.raster import read_label_map
-
-FOLDERS = {"predictions": "*.tif", "targets": "*.tif", "images": "*.png"}
-CLASSES = "classes"
-"""Class maps, which a network of several classes has in every fold."""
-RECORDS = ("config.yaml", "splits.json")
+from lotus.runs import RunFolder
+from lotus.runs.scores import MEAN, add_patients, write_scores
 
 
 def gather_folds(folds: Mapping[Path, set[str]], output: Path) -> dict[str, int]:
@@ -31,8 +21,8 @@ def gather_folds(folds: Mapping[Path, set[str]], output: Path) -> dict[str, int]
 
     Args:
         folds: The run folder of each fold, in order, and the names of the images it tests.
-        output: Gets ``predictions``, ``targets`` and ``images``, and ``classes`` where all folds
-            have them; what is there is replaced.
+        output: Run folder that gets predictions, targets and images, and class maps where all
+            folds have them; what is there is replaced.
 
     Returns:
         The number of the fold that predicted each image.
@@ -47,14 +37,18 @@ def gather_folds(folds: Mapping[Path, set[str]], output: Path) -> dict[str, int]
         for name in sorted(expected & fold_of.keys()):
             raise ValueError(f"{name} is tested by fold {fold_of[name]} and by fold {number}")
         fold_of |= dict.fromkeys(sorted(expected), number)
-    has_classes = all((folder / CLASSES).is_dir() for folder in folds)
-    for kind in (*FOLDERS, CLASSES) if has_classes else FOLDERS:
-        (output / kind).mkdir(parents=True, exist_ok=True)
-        for path in (output / kind).iterdir():
+    run = RunFolder(output)
+    gathered = [*run.patterns]
+    # A network of several classes has class maps in every fold.
+    if all(RunFolder(folder).classes.is_dir() for folder in folds):
+        gathered.append(run.classes)
+    for place in gathered:
+        place.mkdir(parents=True, exist_ok=True)
+        for path in place.iterdir():
             path.unlink()
         for folder in folds:
-            for path in sorted((folder / kind).iterdir()):
-                _link(path, output / kind / path.name)
+            for path in sorted((folder / place.name).iterdir()):
+                _link(path, place / path.name)
     return fold_of
 
 
@@ -63,9 +57,9 @@ def score_folds(
 ) -> None:
     """Score the gathered predictions, pooled and per fold.
 
-    Writes ``scores.csv``, with columns ``fold`` and ``patient`` after those of `lotus evaluate` and
-    a last row with the means over all images, and ``fold_scores.csv``: one row per fold with its
-    means, then ``mean`` and ``sd`` over the folds.
+    Writes the scores, with columns ``fold`` and ``patient`` after those of `lotus evaluate` and a
+    last row with the means over all images, and the fold scores: one row per fold with its means,
+    then ``mean`` and ``sd`` over the folds.
 
     Args:
         output: The folder of :func:`gather_folds`.
@@ -73,16 +67,17 @@ def score_folds(
         patients: The patient of each image.
         processes: Score in up to this many processes, where there are enough images.
     """
+    run = RunFolder(output)
     scores = evaluate_folders(
-        output / "predictions",
-        output / "targets",
+        run.predictions,
+        run.targets,
         kind="instances",
-        pixel_size_um=common_pixel_size(output / "targets"),
+        pixel_size_um=common_pixel_size(run.targets),
         processes=processes,
     )
     scores["fold"] = scores["name"].map(fold_of).astype("Int64")
     scores = add_patients(scores, patients)
-    write_scores(scores, output / "scores.csv")
+    write_scores(scores, run.scores)
     images = scores[scores["name"] != MEAN].drop(columns=["name", "patient"])
     grouped = images.groupby("fold")
     per_fold = grouped.mean()
@@ -90,18 +85,18 @@ def score_folds(
     per_fold.insert(0, "images", grouped.size())
     spread = pd.DataFrame({"mean": per_fold.mean(), "sd": per_fold.std(ddof=1)}).T
     table = pd.concat([per_fold.astype(float), spread]).rename_axis("fold").reset_index()
-    with atomic_path(output / "fold_scores.csv") as temporary:
-        table.to_csv(temporary, index=False, float_format="%.10g", na_rep="nan")
+    write_scores(table, run.fold_scores)
 
 
 def _check_fold(folder: Path, expected: set[str]) -> None:
     """Make sure that a fold has the files of its test images, and says how it was trained."""
     remedy = "remove the folder to run the fold again"
-    absent = {"predictions": "was not predicted", "targets": "has no target"}
-    for kind, pattern in FOLDERS.items():
-        files = {path.stem: path for path in (folder / kind).glob(pattern)}
+    run = RunFolder(folder)
+    absent = {run.predictions: "was not predicted", run.targets: "has no target"}
+    for place, pattern in run.patterns.items():
+        files = {path.stem: path for path in place.glob(pattern)}
         for name in sorted(files.keys() ^ expected):
-            state = absent.get(kind, f"is not in {kind}")
+            state = absent.get(place, f"is not in {place.name}")
             state = state if name in expected else "is not one of its test images"
             raise ValueError(f"{folder}: {name} {state}; {remedy}")
         for path in files.values() if pattern == "*.tif" else ():
@@ -110,8 +105,8 @@ def _check_fold(folder: Path, expected: set[str]) -> None:
             except ValueError as error:
                 raise ValueError(f"{folder}: {error}; {remedy}") from error
     # Folds that nnU-Net trained have neither.
-    for path in (folder / name for name in RECORDS if (folder / name).exists()):
-        if not _is_mapping(path):
+    for path in (run.config, run.splits):
+        if path.exists() and not _is_mapping(path):
             raise ValueError(f"{folder}: {path.name} is damaged; {remedy}")
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,20 +14,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from lotus.atomic import atomic_path
 from lotus.evaluation.process_pool import map_in_processes
 from lotus.imaging.file_names import IMAGE_SUFFIXES, image_stem, images_in
 from lotus.imaging.raster import read_image, read_label_map
 from lotus.masks import connected_components
 from lotus.metrics.functional import PanopticQuality, pool_panoptic_quality
 from lotus.metrics.image_scores import score_image
+from lotus.runs.scores import MEAN
 
 LabelMap = NDArray[np.integer[Any]]
 ExtraScores = Callable[[LabelMap, LabelMap], dict[str, float]]
 
 KINDS = ("binary", "semantic", "instances")
-MEAN = "mean"
-TEXT_COLUMNS = ("name", "patient")
 
 
 @dataclass(frozen=True)
@@ -126,52 +123,6 @@ def common_pixel_size(folder: Path) -> float | None:
         return None
     height, width = known.pop()
     return height if np.isclose(height, width, rtol=1e-3) else None
-
-
-def add_patients(scores: pd.DataFrame, patients: Mapping[str, str]) -> pd.DataFrame:
-    """Add the column `patient` to a table of scores; it is empty in the row of means.
-
-    Args:
-        scores: A table as made by `evaluate_folders`.
-        patients: Patient of each image.
-
-    Returns:
-        A new table with the column at its end.
-    """
-    return scores.assign(patient=scores["name"].map({**patients, MEAN: ""}))
-
-
-def write_scores(scores: pd.DataFrame, path: Path) -> None:
-    """Write a table of scores as CSV; undefined values are written as `nan`.
-
-    Args:
-        scores: A table as made by `evaluate_folders`.
-        path: File to write; whole or not at all.
-    """
-    with atomic_path(path) as temporary:
-        scores.to_csv(temporary, index=False, float_format="%.10g", na_rep="nan")
-
-
-def read_score_table(path: Path) -> pd.DataFrame:
-    """Read a table of `write_scores`, its row of means included.
-
-    Names of images and patients stay text, also those like `007` or `NA`.
-
-    Raises:
-        ValueError: The file was cut off, or holds something else.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        cells = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-        numbers = cells.columns.drop([*TEXT_COLUMNS], errors="ignore")
-        scores = pd.read_csv(io.StringIO(text), dtype=dict.fromkeys(numbers, float))
-    except ValueError as error:
-        raise ValueError(f"{path} is not a table of scores ({error})") from error
-    if "name" not in cells:
-        raise ValueError(f"{path} is not a table of scores (no column name)")
-    if not text.endswith("\n") or cells["name"].iloc[-1:].ne(MEAN).any():
-        raise ValueError(f"{path} was cut off: its last row is not {MEAN!r}; score the run again")
-    return scores.assign(**{name: cells[name] for name in TEXT_COLUMNS if name in cells})
 
 
 def pair_files(predictions: Path, targets: Path) -> list[Pair]:

@@ -15,13 +15,14 @@ from tqdm import tqdm
 from lotus.evaluation.crossval import gather_folds, score_folds
 from lotus.imaging.raster import read_image, read_label_map, write_image, write_label_map
 from lotus.masks import connected_components
+from lotus.runs import RunFolder
 
 
 def import_predictions(dataset: Path, results: Path, output: Path, minimum_size: int = 0) -> int:
     """Read what nnU-Net predicted for the images it held out of each fold, and score it.
 
     The objects are the 8-connected components of the predicted foreground, all classes together.
-    Where there are several, the fold's `classes/<name>.tif` say which pixel is of which.
+    Where there are several, the fold's class maps say which pixel is of which.
 
     Args:
         dataset: The data set in `nnUNet_raw` that `lotus nnunet export` wrote.
@@ -46,20 +47,20 @@ def import_predictions(dataset: Path, results: Path, output: Path, minimum_size:
     }
     output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=output.parent, prefix=".") as temporary:
-        run = Path(temporary) / output.name
+        run = RunFolder(Path(temporary) / output.name)
         progress = tqdm(total=len(patients), desc="importing", unit="image", disable=None)
         for fold, names in folds.items():
             for name in sorted(names):
                 prediction = validations[fold] / f"{name}.tif"
-                _import_case(dataset, prediction, run / f"fold{fold}", minimum_size, has_classes)
+                _import_case(dataset, prediction, run.fold(fold), minimum_size, has_classes)
                 progress.update()
         progress.close()
-        expected = {run / f"fold{fold}": names for fold, names in folds.items()}
-        score_folds(run, gather_folds(expected, run), patients)
+        expected = {run.fold(fold).path: names for fold, names in folds.items()}
+        score_folds(run.path, gather_folds(expected, run.path), patients)
         for path in sorted(results.glob("*.json")):  # the plans: what nnU-Net made of the data
-            (run / "nnunet").mkdir(exist_ok=True)
-            shutil.copyfile(path, run / "nnunet" / path.name)
-        run.rename(output)
+            run.nnunet.mkdir(exist_ok=True)
+            shutil.copyfile(path, run.nnunet / path.name)
+        run.path.rename(output)
     return len(patients)
 
 
@@ -106,11 +107,12 @@ def _check_fold(folder: Path, names: set[str]) -> Path:
 
 
 def _import_case(
-    dataset: Path, prediction: Path, fold: Path, minimum_size: int, has_classes: bool
+    dataset: Path, prediction: Path, fold: RunFolder, minimum_size: int, has_classes: bool
 ) -> None:
     """Write the objects, their classes and the preview of one image, beside its true objects."""
     name = prediction.stem
-    target = dataset / "lotus" / "targets" / f"{name}.tif"
+    # Beside nnU-Net's own files lie the true objects, as in a run.
+    target = RunFolder(dataset / "lotus").target_of(name)
     labels, shape = read_label_map(prediction), read_label_map(target).shape
     if labels.shape != shape:
         raise ValueError(
@@ -119,13 +121,13 @@ def _import_case(
         )
     spacing = read_image(target).spacing_um
     objects = connected_components(labels > 0, minimum_size)
-    write_label_map(fold / "predictions" / f"{name}.tif", objects, spacing)
+    write_label_map(fold.prediction_of(name), objects, spacing)
     if has_classes:
         classes = np.where(objects > 0, labels, 0).astype(np.uint8)
-        write_label_map(fold / "classes" / f"{name}.tif", classes, spacing)
-    (fold / "targets").mkdir(exist_ok=True)
-    shutil.copyfile(target, fold / "targets" / f"{name}.tif")
-    write_image(fold / "images" / f"{name}.png", _preview(dataset / "imagesTr", name))
+        write_label_map(fold.classes_of(name), classes, spacing)
+    fold.targets.mkdir(exist_ok=True)
+    shutil.copyfile(target, fold.target_of(name))
+    write_image(fold.image_of(name), _preview(dataset / "imagesTr", name))
 
 
 def _preview(folder: Path, name: str) -> NDArray[np.uint8]:

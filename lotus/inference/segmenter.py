@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lotus.runs import RunFolder
 from lotus.schemes import InstanceScheme
 from lotus.tasks.checkpoint import read_checkpoint, segmenter_of, state_of
 from lotus.tasks.description import build
@@ -89,14 +90,15 @@ def _checkpoints(given: Path) -> list[Path]:
     """The checkpoint files that a file, a run or a cross-validation stands for."""
     if not given.is_dir():
         return [given]
-    best = Path("checkpoints", "best.ckpt")
-    if (given / best).is_file():
-        return [given / best]
-    # Folds that were to be made are in `splits`, whether or not they were run.
-    folds = sorted((given / "splits").glob("fold*.json"))
-    if not folds:
-        raise FileNotFoundError(f"{given} is neither a run nor a cross-validation: no {best} in it")
-    paths = [given / fold.stem / best for fold in folds]
+    run = RunFolder(given)
+    if run.best.is_file():
+        return [run.best]
+    paths = [fold.best for fold in run.planned_folds()]
+    if not paths:
+        raise FileNotFoundError(
+            f"{given} is neither a run nor a cross-validation: no {run.best.relative_to(given)} "
+            "in it"
+        )
     for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f"no checkpoint at {path}: run the cross-validation to its end")
@@ -107,8 +109,8 @@ def _check_records(records: list[dict[str, Any]], paths: list[Path]) -> None:
     for record, path in zip(records, paths, strict=True):
         if record["instances"] is None:
             raise ValueError(
-                f"{path} is a detector's, whose objects cannot be blended over windows: use "
-                "`lotus predict --config RUN/config.yaml`, which takes images whole"
+                f"{path} is a detector's, whose objects cannot be blended over windows: use `lotus "
+                f"predict --config {RunFolder(Path('RUN')).config}`, which takes images whole"
             )
         if record["preprocessing"] is None:
             raise ValueError(

@@ -17,6 +17,7 @@ from PIL import Image
 from lotus.imaging.raster import read_image, read_label_map
 from lotus.reports.overlays import overlay, to_rgb
 from lotus.reports.tables import SCORES, score_text
+from lotus.runs import RunFolder
 
 DISPLAYED_EDGE = 640
 LARGEST_EDGE = 1100
@@ -60,7 +61,7 @@ def choose_examples(scores: pd.DataFrame, column: str) -> list[tuple[str, int]]:
     return [(role.capitalize(), index) for index, role in chosen.items()]
 
 
-def show_examples(run: Path, scores: pd.DataFrame) -> list[Example]:
+def show_examples(run: RunFolder, scores: pd.DataFrame) -> list[Example]:
     """Draw the best, median and worst image of a run."""
     column = ranking_score(scores)
     if column is None:
@@ -94,7 +95,7 @@ def data_uri(content: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _show(run: Path, role: str, row: Mapping[Hashable, Any]) -> Example:
+def _show(run: RunFolder, role: str, row: Mapping[Hashable, Any]) -> Example:
     name = str(row["name"])
     summary = ", ".join(
         f"{SCORES[column][0]} {score_text(column, row[column])}"
@@ -102,15 +103,15 @@ def _show(run: Path, role: str, row: Mapping[Hashable, Any]) -> Example:
         if column in row and not (column == "hd95" and "hd95_um" in row)
     )
     try:
-        image = to_rgb(read_image(run / "images" / f"{name}.png").array)
-        prediction = read_label_map(run / "predictions" / f"{name}.tif")
-        spacing = read_image(run / "predictions" / f"{name}.tif").spacing_um
-        target = read_label_map(run / "targets" / f"{name}.tif")
+        image = to_rgb(read_image(run.image_of(name)).array)
+        prediction = read_label_map(run.prediction_of(name))
+        spacing = read_image(run.prediction_of(name)).spacing_um
+        target = read_label_map(run.target_of(name))
         image, prediction, target, spacing = _reduce(image, prediction, target, spacing)
         magnification = max(1, round(DISPLAYED_EDGE / max(image.shape[:2])))
         drawn = overlay(image, prediction, target, spacing, magnification)
     except (ValueError, OSError) as error:
-        return Example(role, name, summary, reason=str(error).replace(f"{run}/", ""))
+        return Example(role, name, summary, reason=str(error).replace(f"{run.path}/", ""))
     if spacing is None:
         summary += "; no pixel size, so no scale bar"
     plain = image.repeat(magnification, axis=0).repeat(magnification, axis=1)

@@ -14,15 +14,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lotus.atomic import atomic_path
 from lotus.reports import figures, overlays, pictures, tables
-from lotus.reports.run_folder import RunFolder, contact_sheets, is_phantom, read_run
+from lotus.runs import RunFolder
+from lotus.runs.contents import RunContents, contact_sheets, is_phantom, read_run
 
 LOSS_TERMS = {"seg": "L_seg", "diff": "L_diff", "kl": "L_kl", "ifv": "L_ifv"}
-EXPECTED_DATA = ("data.json", "splits.json")
+EXPECTED_DATA = ("data", "splits")
 UNIT_SCORES = {"dice": "Dice", "aji": "AJI", "pq": "PQ"}
 
 
 def write_report(run: Path) -> Path:
-    """Write RUN/report.html from what the run folder holds.
+    """Write the report of a run from what its folder holds.
 
     What a run lacks is named in the report. The file refers to nothing outside itself.
 
@@ -35,25 +36,26 @@ def write_report(run: Path) -> Path:
     Raises:
         ValueError: If the folder is not that of a run.
     """
-    folder = read_run(run)
+    contents = read_run(run)
     environment = Environment(
         loader=PackageLoader("lotus.reports", ""), autoescape=True, undefined=StrictUndefined
     )
-    text = environment.get_template("report.html.j2").render(_content(folder))
-    target = run / "report.html"
+    text = environment.get_template("report.html.j2").render(_content(contents))
+    target = RunFolder(run).report
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return target
 
 
-def _content(run: RunFolder) -> dict[str, Any]:
+def _content(run: RunContents) -> dict[str, Any]:
     """Everything the template shows."""
     environment = run.environment or {}
     content: dict[str, Any] = {
         "title": run.title,
-        "experiment": run.path.parent.name,
-        "run_name": run.path.name,
-        "reasons": {name: "" for name in ("metrics.csv", "scores.csv")} | run.missing,
+        "experiment": run.folder.path.parent.name,
+        "run_name": run.folder.path.name,
+        "reasons": {"curves": "", "scores": ""} | run.missing,
+        "curves_file": run.folder.curves.name,
         "facts": _facts(run),
         "phantom": is_phantom(run),
         "invocations": _invocation_table(environment),
@@ -67,7 +69,7 @@ def _content(run: RunFolder) -> dict[str, Any]:
             {"uri": pictures.file_uri(sheet), "title": f"Phantom {sheet.parent.name}"}
             for sheet in contact_sheets(run)
         ],
-        "training": _training_figures(run.metrics),
+        "training": _training_figures(run.curves),
         "distillation": _distillation_figures(run),
         "version": _version(),
         "written": datetime.now().strftime("%Y-%m-%d %H:%M"),
@@ -75,7 +77,7 @@ def _content(run: RunFolder) -> dict[str, Any]:
     return content | _score_content(run) | _reproduction(run)
 
 
-def _facts(run: RunFolder) -> list[tuple[str, str]]:
+def _facts(run: RunContents) -> list[tuple[str, str]]:
     """The few numbers a reader looks for first."""
     facts = []
     environment = run.environment or {}
@@ -84,8 +86,8 @@ def _facts(run: RunFolder) -> list[tuple[str, str]]:
         facts += [("training", str(fits[-1].get("status", "unknown")))]
         known = [entry["duration_s"] for entry in fits if entry.get("duration_s") is not None]
         facts += [("training time", tables.duration_text(sum(known) if known else None))]
-    if run.metrics is not None and "train_loss" in run.metrics:
-        facts.append(("epochs", str(int(run.metrics["train_loss"].notna().sum()))))
+    if run.curves is not None and "train_loss" in run.curves:
+        facts.append(("epochs", str(int(run.curves["train_loss"].notna().sum()))))
     if run.scores is not None:
         facts.append(("scored images", str(len(run.scores))))
         for column, label in UNIT_SCORES.items():
@@ -129,15 +131,15 @@ def _environment_rows(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*rows, ("git commit", f"{commit}{dirty}")]
 
 
-def _training_figures(metrics: pd.DataFrame | None) -> list[dict[str, str]]:
-    if metrics is None:
+def _training_figures(curves: pd.DataFrame | None) -> list[dict[str, str]]:
+    if curves is None:
         return []
     raw = {f"train_loss_{term}": name for term, name in LOSS_TERMS.items()}
     weighted = {f"train_loss_{term}_weighted": name for term, name in LOSS_TERMS.items()}
-    rates = {str(name): str(name) for name in metrics if str(name).startswith("lr")}
+    rates = {str(name): str(name) for name in curves if str(name).startswith("lr")}
     scores = {f"val_{name}": label for name, label in UNIT_SCORES.items()}
     loss = {"train_loss": "training", "val_loss": "validation"}
-    phase = metrics.get("phase")
+    phase = curves.get("phase")
     drawn = []
     for title, columns, y_label, note in (
         ("Loss", loss, "loss", "Mean over each epoch."),
@@ -146,10 +148,10 @@ def _training_figures(metrics: pd.DataFrame | None) -> list[dict[str, str]]:
         ("Validation scores", scores, "score", "Mean over images; a dot marks the highest value."),
         ("Learning rate", rates, "learning rate", "At the start of each epoch."),
     ):
-        present = {column: label for column, label in columns.items() if _has(metrics, column)}
+        present = {column: label for column, label in columns.items() if _has(curves, column)}
         if present:
             svg = figures.line_chart(
-                metrics,
+                curves,
                 present,
                 y_label,
                 phase,
@@ -160,24 +162,24 @@ def _training_figures(metrics: pd.DataFrame | None) -> list[dict[str, str]]:
     return drawn
 
 
-def _distillation_figures(run: RunFolder) -> list[dict[str, str]] | None:
+def _distillation_figures(run: RunContents) -> list[dict[str, str]] | None:
     """Figures of γ and the prototypes; None for a run that does not distil."""
     task = str((run.config or {}).get("model", {}).get("class_path", ""))
-    metrics = pd.DataFrame() if run.metrics is None else run.metrics
+    curves = pd.DataFrame() if run.curves is None else run.curves
     drawn = []
-    phase = metrics.get("phase")
-    if _has(metrics, "gamma_mean"):
-        svg = figures.band_chart(metrics, "gamma_mean", "gamma_sd", "γ", phase)
+    phase = curves.get("phase")
+    if _has(curves, "gamma_mean"):
+        svg = figures.band_chart(curves, "gamma_mean", "gamma_sd", "γ", phase)
         note = "Share of the student's feature in what the denoiser starts from; 1 means no noise."
         drawn.append(_figure("Noise adapter γ", svg, note))
-    if _has(metrics, "prototype_cosine"):
-        svg = figures.line_chart(metrics, {"prototype_cosine": "cosine"}, "cosine", phase)
+    if _has(curves, "prototype_cosine"):
+        svg = figures.line_chart(curves, {"prototype_cosine": "cosine"}, "cosine", phase)
         note = "Between the denoised student feature and the teacher's class prototypes."
         drawn.append(_figure("Prototype cosine", svg, note))
     return drawn if drawn or "Distillation" in task else None
 
 
-def _score_content(run: RunFolder) -> dict[str, Any]:
+def _score_content(run: RunContents) -> dict[str, Any]:
     colours = {
         "target only": overlays.TARGET_COLOUR,
         "prediction only": overlays.PREDICTION_COLOUR,
@@ -193,7 +195,7 @@ def _score_content(run: RunFolder) -> dict[str, Any]:
         "per_image": tables.image_table(run.scores),
         "boxes": _box_plots(run.scores),
         "ranked_by": tables.SCORES[ranked_by][0] if ranked_by else "",
-        "examples": pictures.show_examples(run.path, run.scores),
+        "examples": pictures.show_examples(run.folder, run.scores),
         "legend": [(name, "rgb({}, {}, {})".format(*rgb)) for name, rgb in colours.items()],
     }
 
@@ -217,7 +219,7 @@ def _box_plots(scores: pd.DataFrame) -> list[dict[str, str]]:
     return drawn
 
 
-def _reproduction(run: RunFolder) -> dict[str, Any]:
+def _reproduction(run: RunContents) -> dict[str, Any]:
     """The commands that were run, in their order, and what they need."""
     environment = run.environment or {}
     entries = environment.get("invocations", [])
@@ -232,7 +234,7 @@ def _reproduction(run: RunFolder) -> dict[str, Any]:
         notes.append(
             "The command line was not recorded; the resolved configuration gives the same run."
         )
-        commands = [f"lotus fit --config {shlex.quote(str(run.path / 'config.yaml'))}"]
+        commands = [f"lotus fit --config {shlex.quote(str(run.folder.config))}"]
     else:
         notes.append("Run in the folder the paths are relative to; give --run another name.")
     return {"commands": "\n".join([*lines, *commands]), "reproduce_notes": notes}

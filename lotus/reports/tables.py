@@ -149,15 +149,19 @@ def data_parts(summary: Mapping[str, Any]) -> list[tuple[str, list[Table]]]:
     What differs between splits stands in one column per split; the rest in rows.
 
     Args:
-        summary: data.json; the summaries under `student` and `teacher` are parts of their own.
+        summary: Of a data module; the summaries under `parts` are parts of their own. Those of
+            older runs are there by the names `student` and `teacher`.
 
     Returns:
         Title (empty for what belongs to no part) and tables of every part.
     """
-    parts = {key: part for key, part in summary.items() if key in ("student", "teacher")}
-    rest = {key: value for key, value in summary.items() if key not in parts}
+    rest = dict(summary)
+    parts = rest.pop("parts", None)
+    if parts is None:
+        parts = {name: rest.pop(name) for name in ("student", "teacher") if name in rest}
     found = [
-        (title.capitalize(), _part_tables(part)) for title, part in (("", rest), *parts.items())
+        (name.replace("_", " ").capitalize(), _part_tables(part))
+        for name, part in (("", rest), *parts.items())
     ]
     return [(title, part) for title, part in found if part]
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lotus.atomic import atomic_path
-from lotus.evaluation.comparison import compare_methods, per_image, read_scores
+from lotus.evaluation.comparison import compare_methods, per_image
 from lotus.reports.comparison import to_frame, to_latex, to_markdown
 from lotus.reports.comparison_figure import write_comparison_figure
 from lotus.reports.published import published_table
+from lotus.runs import RunFolder
+from lotus.runs.scores import read_scores, write_scores
 
 SCORES = ("dice", "hd", "aji", "pq")
 
@@ -42,22 +44,21 @@ def compare_runs(
         ValueError: Runs that cannot be compared; says why.
     """
     second = published_table(published) if published else None
-    methods = {name: read_scores(folder) for name, folder in runs.items()}
-    others = {name: read_scores(folder) for name, folder in (apart or {}).items()}
+    methods = {name: read_scores(RunFolder(folder).scores) for name, folder in runs.items()}
+    others = {name: read_scores(RunFolder(folder).scores) for name, folder in (apart or {}).items()}
     comparison = compare_methods(methods, reference, scores, unit, notes or {}, others)
     table = to_markdown(comparison, second)
     print(table, end="")
     if output is None:
         return
+    folder = RunFolder(output)
     texts = {
-        "comparison.md": table,
-        "comparison.tex": to_latex(comparison, second),
-        "comparison.csv": to_frame(comparison).to_csv(index=False, float_format="%.10g"),
-        "per_image.csv": per_image(methods, scores).to_csv(
-            index=False, float_format="%.10g", na_rep="nan"
-        ),
+        ".md": table,
+        ".tex": to_latex(comparison, second),
+        ".csv": to_frame(comparison).to_csv(index=False, float_format="%.10g"),
     }
-    for name, text in texts.items():
-        with atomic_path(output / name) as temporary:
+    for suffix, text in texts.items():
+        with atomic_path(folder.comparison(suffix)) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    write_comparison_figure(output / "comparison.png", comparison)
+    write_scores(per_image(methods, scores), folder.compared_images)
+    write_comparison_figure(folder.comparison(".png"), comparison)

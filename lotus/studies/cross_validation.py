@@ -13,6 +13,7 @@ from data_modules.splits import write_splits
 from lotus.engines import TrainingJob
 from lotus.engines.job_commands import available_cores
 from lotus.evaluation.crossval import gather_folds, score_folds
+from lotus.runs import RunFolder
 from lotus.training.configuration import read_configuration
 from lotus.training.same_configuration import refuse_another_configuration
 
@@ -22,7 +23,7 @@ class CrossValidation:
     """The folds of one configuration.
 
     Attributes:
-        folder: Holds ``splits.json``, a run folder per fold and, once scored, the out-of-fold
+        folder: Holds the splits, a run folder per fold and, once scored, the out-of-fold
             predictions and their scores.
         jobs: The training of each fold.
         tested: The images that each fold tests.
@@ -51,15 +52,16 @@ class CrossValidation:
                 configuration, or a fold could not train, validate or test.
         """
         data: Any = read_configuration(of_fold(fit_arguments, 0)).data
-        folds = _folds(folder / "splits.json", data.records, n_folds, fold_seed)
+        folds = _folds(RunFolder(folder).splits, data.records, n_folds, fold_seed)
         _check_folds(data, folds)
         jobs = []
         for number in range(n_folds):
             splits = ("--splits", str(_split_file(folder, folds, number)))
             arguments = (*of_fold(fit_arguments, number), *splits)
-            jobs.append(TrainingJob(folder.parent, folder.name, f"fold{number}", arguments))
+            name = RunFolder(folder).fold(number).path.name
+            jobs.append(TrainingJob(folder.parent, folder.name, name, arguments))
         # All folds come from one command, so that one that was begun tells of all.
-        begun = next((job for job in jobs if (job.folder / "config.yaml").is_file()), jobs[0])
+        begun = next((job for job in jobs if RunFolder(job.folder).config.is_file()), jobs[0])
         refuse_another_configuration(begun.folder, begun.arguments)
         tested = tuple(tuple(data.select("test", split)) for split in folds.splits)
         return cls(folder, tuple(jobs), tested)
@@ -123,6 +125,6 @@ def _folds(path: Path, records: Any, n_folds: int, seed: int) -> Folds:
 
 def _split_file(folder: Path, folds: Folds, number: int) -> Path:
     """The split of one fold as a file that `lotus fit` takes."""
-    path = folder / "splits" / f"fold{number}.json"
+    path = RunFolder(folder).split_of_fold(number)
     write_splits(path, folds.splits[number])
     return path

@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from lotus.runs import RunFolder
+
 PLACEHOLDER = re.compile(r'\{([^{}":]+)\}')
 FOLD = "fold"
 """Stays in the arguments; the cross-validation fills it in."""
@@ -113,8 +115,7 @@ class Study:
             if name == FOLD:
                 return "{fold}"
             if name in self.methods:
-                of_method = folder / self.methods[name].folder
-                return str(of_method / "fold{fold}" / "checkpoints" / "best.ckpt")
+                return str(RunFolder(folder / self.methods[name].folder).fold("{fold}").best)
             if name not in self.variables:
                 known = ", ".join([FOLD, *self.variables, *self.methods])
                 raise ValueError(

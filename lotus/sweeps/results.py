@@ -1,4 +1,4 @@
-"""What a sweep found: sweep.csv and the best trial."""
+"""What a sweep found: a table of its trials, and the best one."""
 
 from __future__ import annotations
 

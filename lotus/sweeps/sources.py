@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from lotus.engines.packages import need
+from lotus.runs import RunFolder
 from lotus.sweeps.distributions import Distribution
 from lotus.sweeps.schema import Sweep
-from lotus.sweeps.trial import RECORD, Trial
+from lotus.sweeps.trial import Trial
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -162,7 +163,7 @@ def trials_in(folder: Path, arguments: Sequence[str]) -> list[Trial]:
         arguments: Of `lotus fit`, the same for every trial.
     """
     trials: list[Trial] = []
-    while (path := folder / f"trial{len(trials):03d}" / RECORD).is_file():
+    while (path := RunFolder(folder).trial(len(trials)).trial_record).is_file():
         parameters = json.loads(path.read_text(encoding="utf-8"))["parameters"]
         trials.append(Trial(folder, len(trials), tuple(arguments), parameters))
     return trials

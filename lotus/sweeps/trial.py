@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ import numpy as np
 
 from lotus.atomic import atomic_path
 from lotus.engines.job import fit_command
-from lotus.engines.job_commands import read_curve
+from lotus.runs import RunFolder
+from lotus.runs.curves import logged_columns, read_curve
+from lotus.runs.invocations import status_of_last_fit
 from lotus.sweeps.schema import Sweep
-
-RECORD = "trial.json"
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,16 @@ class Trial:
     @property
     def name(self) -> str:
         """Name of the run."""
-        return f"trial{self.number:03d}"
+        return self._run.path.name
 
     @property
     def folder(self) -> Path:
         """The run folder."""
-        return self.sweep / self.name
+        return self._run.path
+
+    @property
+    def _run(self) -> RunFolder:
+        return RunFolder(self.sweep).trial(self.number)
 
     @property
     def fit_arguments(self) -> list[str]:
@@ -53,14 +56,10 @@ class Trial:
     @property
     def state(self) -> str:
         """``finished``, ``stopped`` (early) or ``unfinished``."""
-        if self._read(RECORD).get("stopped"):
+        if self._earlier_record().get("stopped"):
             return "stopped"
-        fits = [
-            entry
-            for entry in self._read("environment.json").get("invocations", [])
-            if entry["stage"] == "fit"
-        ]
-        return "finished" if fits and fits[-1]["status"] == "finished" else "unfinished"
+        status = status_of_last_fit(self._run.environment)
+        return "finished" if status == "finished" else "unfinished"
 
     @property
     def is_finished(self) -> bool:
@@ -80,7 +79,7 @@ class Trial:
         Raises:
             ValueError: The folder holds a trial of other parameters.
         """
-        earlier = self._read(RECORD)
+        earlier = self._earlier_record()
         if earlier and earlier["parameters"] != self.parameters:
             raise ValueError(
                 f"{self.folder} tried {earlier['parameters']}, and now it would be "
@@ -88,12 +87,12 @@ class Trial:
             )
         stopped = stopped or earlier.get("stopped", False)
         content = {"parameters": self.parameters, "stopped": stopped}
-        with atomic_path(self.folder / RECORD) as path:
+        with atomic_path(self._run.trial_record) as path:
             path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def best(self, sweep: Sweep) -> tuple[int, float] | None:
         """Epoch and value of its best validation, if there was one."""
-        curve = read_curve(self.folder / "metrics.csv", sweep.metric)
+        curve = read_curve(self._run.curves, sweep.metric)
         curve = {epoch: value for epoch, value in curve.items() if np.isfinite(value)}
         if not curve:
             return None
@@ -109,7 +108,7 @@ class Trial:
         Raises:
             ValueError: It came to its end without one; names those that it has.
         """
-        logged = _columns(self.folder / "metrics.csv")
+        logged = logged_columns(self._run.curves)
         if self.state == "finished" and metric not in logged:
             scores = ", ".join(sorted(name for name in logged if name.startswith("val_")))
             raise ValueError(
@@ -117,20 +116,13 @@ class Trial:
                 f"{scores or 'nothing, as there was none'}"
             )
 
-    def _read(self, name: str) -> dict[str, Any]:
+    def _earlier_record(self) -> dict[str, Any]:
         try:
-            content: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
+            text = self._run.trial_record.read_text(encoding="utf-8")
+            content: dict[str, Any] = json.loads(text)
         except (OSError, ValueError):
             return {}
         return content
-
-
-def _columns(path: Path) -> list[str]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return next(csv.reader(file), [])
-    except OSError:
-        return []
 
 
 def as_arguments(parameters: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,9 @@ from typing import Any
 
 from lotus.engines import JobFailed, RayEngine
 from lotus.engines.cluster import Lifeline, Workplace, connected, workplace
-from lotus.engines.job_commands import read_curve, run_job
+from lotus.engines.job_commands import run_job
+from lotus.runs import RunFolder
+from lotus.runs.curves import read_curve
 from lotus.sweeps.schema import Sweep
 from lotus.sweeps.sources import TrialSource
 from lotus.sweeps.trial import Trial
@@ -50,7 +52,9 @@ def run_with_tune(
     os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     demands = {"cpu": engine.cpus_per_job, "gpu": engine.gpus_per_job}
-    place_of = workplace([folder / "trial"], engine.cpus_per_job, engine.gpus_per_job)
+    place_of = workplace(
+        [RunFolder(folder).trial(0).path], engine.cpus_per_job, engine.gpus_per_job
+    )
     storage = folder.resolve() / ".tune"
     with connected(engine.address), place_of as place:
         from ray import tune
@@ -85,7 +89,7 @@ def run_with_tune(
 
 
 def _work(config: dict[str, Any], sweep: Sweep, place: Workplace) -> None:
-    """A trial on a worker; reports each validation as soon as it is in metrics.csv."""
+    """A trial on a worker; reports each validation as soon as it is logged."""
     from ray import tune
 
     trial: Trial = config["trial"]
@@ -112,7 +116,7 @@ def validations(folder: Path, metric: str) -> list[tuple[int, float]]:
         folder: The run folder.
         metric: Name of a validation score.
     """
-    curve = read_curve(folder / "metrics.csv", metric)
+    curve = read_curve(RunFolder(folder).curves, metric)
     return list(enumerate((curve[epoch] for epoch in sorted(curve)), start=1))
 
 

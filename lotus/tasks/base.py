@@ -1,64 +1,72 @@
 """What every task has in common."""
 
-from abc import ABC, abstractmethod
-from typing import Any
+from abc import ABC
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
-from numpy.typing import NDArray
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Tensor, nn
-
-from lotus.metrics.segmentation import InstanceScores
-from lotus.tasks.checkpoint import segmenter_record
+from torch import Tensor
+from torchmetrics import Metric
 
 
 class BaseTask(pl.LightningModule, ABC):
-    """Trains a network that finds objects, and scores those of whole images.
+    """A training that says itself what others need to know of it.
+
+    The command line, callbacks, engines and reports ask a task, and know none by its class: which
+    score picks the best checkpoint (:attr:`monitor`), what is measured (:meth:`configure_metrics`),
+    what happens around the training (:meth:`callbacks`) and after it (:meth:`after_fit`), what a
+    checkpoint needs to be used without the task (:meth:`inference_record`), and from which files
+    its weights or its guidance come (:meth:`origins`).
 
     Args:
-        network: the network.
-        class_names: foreground classes, in the order of the mask's values from 1.
-        in_channels: channels of the images.
-        optimizer: from parameters to an optimizer.
-        lr_scheduler: from an optimizer to a scheduler that steps every epoch.
+        optimizer: From parameters to an optimizer.
+        lr_scheduler: From an optimizer to a scheduler that steps every epoch.
 
     Attributes:
-        patients: whom the weights know, as plain data for the checkpoints; None if nobody said.
+        monitor: Name of the logged score that picks the best checkpoint.
+        patients: Whom the weights know, as plain data for the checkpoints; None if nobody said.
     """
 
+    monitor: ClassVar[str] = "val_loss"
+
     def __init__(
-        self,
-        network: nn.Module,
-        class_names: list[str],
-        in_channels: int,
-        optimizer: OptimizerCallable,
-        lr_scheduler: LRSchedulerCallable | None,
+        self, optimizer: OptimizerCallable, lr_scheduler: LRSchedulerCallable | None = None
     ) -> None:
         super().__init__()
-        self.network = network
-        self.class_names = class_names
-        self.in_channels = in_channels
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.patients: dict[str, Any] | None = None
-        self.val_scores, self.test_scores = InstanceScores(), InstanceScores()
 
-    @abstractmethod
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, NDArray[Any]]:
-        """The objects of one image at native size.
+    # Hooks are empty where most tasks have nothing to say.
+    def configure_metrics(self) -> None:
+        """Make the metrics that the steps update; a constructor calls it at its end."""
 
-        Returns:
-            ``labels``, int32 (Y, X), and ``probability`` of the foreground, float32 (Y, X).
+    def callbacks(self) -> list[pl.Callback]:
+        """What goes with every training, test and prediction of this task.
+
+        A callback that the configuration names itself takes the place of one of its class.
         """
+        return []
 
-    def on_validation_epoch_end(self) -> None:
-        """Log the scores of the validation images."""
-        self._log_scores("val", self.val_scores)
+    def inference_record(self) -> dict[str, Any] | None:
+        """What segmenting needs besides weights, as plain data; None if it cannot be done."""
+        return None
 
-    def on_test_epoch_end(self) -> None:
-        """Log the scores of the test images."""
-        self._log_scores("test", self.test_scores)
+    def origins(self) -> list[Path]:
+        """The checkpoints that the weights come from or that guide their training.
+
+        None of them may know a patient whom the training tests.
+        """
+        return []
+
+    def after_fit(self, folder: Path) -> None:
+        """Make what a finished training leaves besides its checkpoints; called on one process.
+
+        Args:
+            folder: The run folder.
+        """
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer over what is trained, and its scheduler."""
@@ -69,23 +77,35 @@ class BaseTask(pl.LightningModule, ABC):
         return [optimizer], [self.lr_scheduler(optimizer)]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what segmenting needs besides weights, and whom the weights know."""
-        checkpoint["segmenter"] = segmenter_record(self)
+        """Add what inference needs besides weights, and whom the weights know."""
+        record = self.inference_record()
+        if record is not None:
+            checkpoint["segmenter"] = record
         if self.patients is not None:
             checkpoint["patients"] = self.patients
 
-    def _log_training_loss(self, loss: Tensor, batch_size: int) -> None:
-        self.log(
-            "train_loss",
-            loss,
-            on_step=False,
-            on_epoch=True,
-            prog_bar=True,
-            batch_size=batch_size,
-            sync_dist=True,
-        )
+    def log_training_loss(
+        self, loss: Tensor, batch_size: int, terms: dict[str, Tensor] | None = None
+    ) -> None:
+        """Log the mean over an epoch of the loss, and of its terms as ``train_loss_<term>``.
 
-    def _log_scores(self, stage: str, scores: InstanceScores) -> None:
+        Args:
+            loss: What is minimised.
+            batch_size: Images that it is the mean of.
+            terms: Its parts.
+        """
+        options: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": batch_size}
+        self.log("train_loss", loss, prog_bar=True, sync_dist=True, **options)
+        values = {f"train_loss_{name}": term.detach() for name, term in (terms or {}).items()}
+        self.log_dict(values, sync_dist=True, **options)
+
+    def log_scores(self, stage: str, scores: Metric) -> None:
+        """Log what a metric of several named scores came to, and start it anew.
+
+        Args:
+            stage: ``val`` or ``test``, the first part of the names.
+            scores: Its ``compute`` gives a mapping.
+        """
         values = scores.compute()
         self.log_dict({f"{stage}_{name}": value.float() for name, value in values.items()})
         scores.reset()

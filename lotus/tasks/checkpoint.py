@@ -2,17 +2,14 @@
 
 import pickle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zipfile import BadZipFile
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from lotus.tasks.description import describe
-
-if TYPE_CHECKING:
-    from lotus.tasks.base import BaseTask
+from lotus.tasks.description import with_public_paths
 
 PRETRAINED = {
     "encoder_weights": None,
@@ -21,31 +18,6 @@ PRETRAINED = {
     "pretrained": False,
 }
 """Arguments by which common networks fetch pre-trained weights, and their value for none."""
-
-
-def segmenter_record(task: "BaseTask") -> dict[str, Any]:
-    """Everything but weights that is needed to segment: plain data.
-
-    Preprocessing and pixel size are those of the data module that the task was trained with; a
-    task saved without one records neither.
-
-    Args:
-        task: a task whose network came from a configuration or keeps its arguments.
-
-    Raises:
-        ValueError: the network can be described in neither way.
-    """
-    network = task.hparams.get("network")
-    network = network if isinstance(network, dict) else describe(task.network)
-    data = getattr(task.trainer, "datamodule", None) if task._trainer is not None else None
-    return {
-        "network": without_pretraining(network),
-        "class_names": list(task.class_names),
-        "in_channels": task.in_channels,
-        "instances": describe(getattr(task, "instances", None)),
-        "preprocessing": describe(getattr(data, "preprocessing", None)),
-        "spacing_um": describe(getattr(data, "spacing_um", None)),
-    }
 
 
 def without_pretraining(network: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +69,7 @@ def check_architecture(task: pl.LightningModule, path: Path) -> None:
         raise ValueError(
             f"{path} is of another architecture than the configuration: {len(different)} of "
             f"{len(names)} weights differ, first {name} ({found.get(name, 'absent')} in the file, "
-            f"{expected.get(name, 'absent')} expected); use the config.yaml it was trained with"
+            f"{expected.get(name, 'absent')} expected); use the configuration it was trained with"
         )
 
 
@@ -124,7 +96,7 @@ def state_of(checkpoint: dict[str, Any], prefix: str) -> dict[str, Tensor]:
 
 
 def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The record that :func:`segmenter_record` left in a checkpoint.
+    """The record that a task's ``inference_record`` left in a checkpoint.
 
     Raises:
         ValueError: there is none.
@@ -132,4 +104,5 @@ def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     record = checkpoint.get("segmenter")
     if not isinstance(record, dict):
         raise ValueError(f"{path} was not written by a lotus task: it has no segmenter record")
-    return record
+    current: dict[str, Any] = with_public_paths(record)
+    return current

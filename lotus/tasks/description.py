@@ -7,6 +7,68 @@ from typing import Any
 
 _PLAIN = (bool, int, float, str, type(None))
 
+MOVED = {
+    f"{module}.{name}": f"lotus.schemes.{name}"
+    for name, home in (
+        ("BoundaryWatershed", "instances"),
+        ("ConnectedComponents", "instances"),
+        ("FlowField", "flows"),
+    )
+    for module in ("lotus.transforms", f"lotus.transforms.{home}")
+}
+"""Class paths in checkpoints and configurations of version 0.1, and where the classes are now."""
+
+
+def import_class(path: str) -> Any:
+    """The class or function of a dotted path.
+
+    Raises:
+        ImportError: There is no such module.
+        AttributeError: The module has no such name.
+    """
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module or "builtins"), name)
+
+
+def public_path(kind: type) -> str:
+    """The shortest dotted path that a class can be imported by.
+
+    Checkpoints and configurations name classes by it, so that a module may move within its package.
+
+    Args:
+        kind: A class of any package.
+
+    Returns:
+        For example ``lotus.networks.UNet`` of the class in ``lotus.networks.unet``.
+    """
+    parts = kind.__module__.split(".")
+    for length in range(1, len(parts)):
+        package = ".".join(parts[:length])
+        if getattr(import_module(package), kind.__qualname__, None) is kind:
+            return f"{package}.{kind.__qualname__}"
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def with_public_paths(description: Any) -> Any:
+    """A description with every class named by its public path, wherever it once stood.
+
+    Args:
+        description: Plain data, from a checkpoint or configuration of this or an earlier version.
+    """
+    if isinstance(description, list):
+        return [with_public_paths(item) for item in description]
+    if not isinstance(description, dict):
+        return description
+    renamed = {key: with_public_paths(item) for key, item in description.items()}
+    if isinstance(path := renamed.get("class_path"), str):
+        path = MOVED.get(path, path)
+        try:
+            kind = import_class(path)
+        except (ImportError, AttributeError):
+            return renamed  # what cannot be imported is refused by whoever builds it
+        renamed["class_path"] = public_path(kind) if isinstance(kind, type) else path
+    return renamed
+
 
 def describe(value: Any) -> Any:
     """Plain data from which :func:`build` makes an equal object.
@@ -41,7 +103,7 @@ def describe(value: Any) -> Any:
                 "an attribute; build the task from a configuration (class_path, init_args) instead"
             )
         arguments[name] = describe(getattr(value, name))
-    return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": arguments}
+    return {"class_path": public_path(kind), "init_args": arguments}
 
 
 def build(description: Any) -> Any:
@@ -60,9 +122,7 @@ def build(description: Any) -> Any:
     if "class_path" not in description:
         return {key: build(item) for key, item in description.items()}
     class_path = description["class_path"]
-    module, _, name = class_path.rpartition(".")
     try:
-        kind = getattr(import_module(module), name)
-        return kind(**build(description.get("init_args") or {}))
+        return import_class(class_path)(**build(description.get("init_args") or {}))
     except (ImportError, AttributeError, TypeError) as error:
         raise ValueError(f"cannot build {class_path}: {error}") from error

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from monai.inferers import Inferer
-from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from lotus.batch import Batch, Parts
 from lotus.losses import Alignment, ClassAlignment
 from lotus.metrics.prototype_cosine import prototype_cosine
 from lotus.networks import (
@@ -18,7 +17,9 @@ from lotus.networks import (
     features_and_logits,
     segmentation_head,
 )
+from lotus.runs import RunFolder
 from lotus.schemes import PixelClasses
+from lotus.tasks.export import export_student
 from lotus.tasks.gamma_plateau import GammaPlateau
 from lotus.tasks.segmentation import SegmentationTask
 from lotus.tasks.teacher import load_teacher
@@ -47,48 +48,33 @@ class DistillationTask(SegmentationTask):
     At inference the student is the plain network: teacher, P, Φ and adapter are not needed.
 
     Args:
-        network: the student.
-        teacher: a checkpoint of a SegmentationTask, whose network is frozen in evaluation mode.
-        class_names: as in SegmentationTask; the teacher's must be as many.
-        in_channels: channels of both modalities' images.
-        loss: L_seg, as in SegmentationTask.
-        optimizer: as in SegmentationTask.
-        lr_scheduler: as in SegmentationTask.
-        instances: as in SegmentationTask, one of pixel classes; the teacher's must be of the same
+        teacher: A checkpoint of a SegmentationTask, whose network is frozen in evaluation mode; its
+            classes must be as many.
+        instances: As in SegmentationTask, one of pixel classes; the teacher's must be of the same
             kind.
-        inferer: as in SegmentationTask.
-        initial_weights: a checkpoint that the student starts from, e.g. the teacher's own.
-        alignment: how unpaired scores and features are compared.
+        alignment: How unpaired scores and features are compared.
         lambda_diff: λ1 >= 0.
         lambda_kl: λ2 >= 0.
         lambda_ifv: λ3 >= 0.
-        feature_stride: features, scores and truth are average-pooled by this before they are
+        feature_stride: Features, scores and truth are average-pooled by this before they are
             denoised and compared; 1 is the paper, 2 costs a quarter.
         inference_steps: DDIM steps.
-        patience: epochs without a rise of γ's average that end phase 1.
-        min_delta: the smallest rise that counts.
-        gamma_decay: weight of the past in γ's average.
-        max_phase_one_epochs: phase 1 ends after so many epochs in any case.
+        patience: Epochs without a rise of γ's average that end phase 1.
+        min_delta: The smallest rise that counts.
+        gamma_decay: Weight of the past in γ's average.
+        max_phase_one_epochs: Phase 1 ends after so many epochs in any case.
+        **kwargs: Those of :class:`SegmentationTask`; ``network`` is the student's.
 
     Raises:
-        ValueError: a teacher whose channels, classes or feature width do not fit the student, or a
+        ValueError: A teacher whose channels, classes or feature width do not fit the student, or a
             negative weight.
     """
 
     def __init__(
         self,
-        network: nn.Module,
+        *,
         teacher: Path,
-        class_names: list[str],
-        in_channels: int = 3,
-        loss: nn.Module | None = None,
-        optimizer: OptimizerCallable = lambda parameters: torch.optim.Adam(
-            parameters, lr=1e-3, weight_decay=1e-7
-        ),
-        lr_scheduler: LRSchedulerCallable | None = None,
         instances: PixelClasses | None = None,
-        inferer: Inferer | None = None,
-        initial_weights: Path | None = None,
         alignment: Alignment | None = None,
         lambda_diff: float = 1.0,
         lambda_kl: float = 1.0,
@@ -99,18 +85,9 @@ class DistillationTask(SegmentationTask):
         min_delta: float = 0.001,
         gamma_decay: float = 0.9,
         max_phase_one_epochs: int = 100,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            network,
-            class_names,
-            in_channels,
-            loss,
-            optimizer,
-            lr_scheduler,
-            instances,
-            inferer,
-            initial_weights,
-        )
+        super().__init__(instances=instances, **kwargs)
         weights = {"seg": 1.0, "diff": lambda_diff, "kl": lambda_kl, "ifv": lambda_ifv}
         if min(weights.values()) < 0 or feature_stride < 1:
             raise ValueError(
@@ -121,6 +98,7 @@ class DistillationTask(SegmentationTask):
         self.feature_stride = feature_stride
         self.alignment = alignment or ClassAlignment()
         self.plateau = GammaPlateau(patience, min_delta, gamma_decay, max_phase_one_epochs)
+        self.teacher_checkpoint = teacher
         self.teacher = load_teacher(teacher, self)
         self.feature_mean: Tensor
         self.feature_sd: Tensor
@@ -131,9 +109,17 @@ class DistillationTask(SegmentationTask):
         self.projector: Projector | None = None
         self.diffusion: FeatureDiffusion | None = None
         if lambda_diff > 0:
-            self.projector = Projector(segmentation_head(network).in_channels, width)
+            self.projector = Projector(segmentation_head(self.network).in_channels, width)
             self.diffusion = FeatureDiffusion(width, inference_steps=inference_steps)
         self._gammas: list[Tensor] = []
+
+    def origins(self) -> list[Path]:
+        """The checkpoints of the teacher and of the weights to start from."""
+        return [self.teacher_checkpoint, *super().origins()]
+
+    def after_fit(self, run: RunFolder) -> None:
+        """Leave the best student as a plain segmentation checkpoint."""
+        export_student(run.best, run.student)
 
     @property
     def phase(self) -> int:
@@ -171,7 +157,7 @@ class DistillationTask(SegmentationTask):
             mean = self.trainer.strategy.reduce(gamma.mean(), reduce_op="mean")
             self.plateau.update(float(mean))
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Parts, batch_idx: int) -> Tensor:  # type: ignore[override]
         """L_ct of one unpaired batch ``{"student": ..., "teacher": ...}``."""
         student, teacher = batch["student"], batch["teacher"]
         features, logits = features_and_logits(self.network, student["image"])
@@ -180,13 +166,8 @@ class DistillationTask(SegmentationTask):
             terms |= self._distillation_terms(features, student, teacher)
         loss = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         size = len(student["image"])
-        self._log_training_loss(loss, size)
-        for name, term in terms.items():
-            values = {
-                f"train_loss_{name}": term.detach(),
-                f"train_loss_{name}_weighted": self.weights[name] * term.detach(),
-            }
-            self.log_dict(values, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        weighted = {f"{name}_weighted": self.weights[name] * term for name, term in terms.items()}
+        self.log_training_loss(loss, size, {**terms, **weighted})
         return loss
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -204,7 +185,7 @@ class DistillationTask(SegmentationTask):
             checkpoint["state_dict"][name] = value
 
     def _distillation_terms(
-        self, features: Tensor, student: dict[str, Any], teacher: dict[str, Any]
+        self, features: Tensor, student: Batch, teacher: Batch
     ) -> dict[str, Tensor]:
         """The terms of the current phase whose weight is not 0, unweighted."""
         with torch.no_grad():
@@ -238,7 +219,7 @@ class DistillationTask(SegmentationTask):
     def _pool(self, maps: Tensor) -> Tensor:
         return F.avg_pool2d(maps, self.feature_stride) if self.feature_stride > 1 else maps
 
-    def _classes(self, batch: dict[str, Any]) -> Tensor:
+    def _classes(self, batch: Batch) -> Tensor:
         """One-hot class membership (B, C, Y, X) at the stride of the features, by majority."""
         target = self.instances.encode(batch["mask"], batch["instances"])
         # Comparing is several times faster than F.one_hot, which works on 64-bit integers.
@@ -247,7 +228,7 @@ class DistillationTask(SegmentationTask):
         return (share.argmax(dim=1, keepdim=True) == values).float()
 
     @torch.no_grad()
-    def _measure_teacher_features(self, batches: Iterable[dict[str, Any]]) -> None:
+    def _measure_teacher_features(self, batches: Iterable[Parts]) -> None:
         """Mean and SD per channel of the pooled teacher features over some training batches."""
         moments = []
         for batch in batches:

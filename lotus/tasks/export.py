@@ -6,7 +6,9 @@ from pathlib import Path
 import torch
 
 from lotus.atomic import atomic_path
+from lotus.tasks.base import BaseTask
 from lotus.tasks.checkpoint import read_checkpoint, segmenter_of, state_of
+from lotus.tasks.description import public_path
 from lotus.tasks.segmentation import SegmentationTask
 
 
@@ -20,11 +22,13 @@ def export_student(checkpoint: Path, output: Path) -> None:
         output: the file to write.
     """
     contents = read_checkpoint(checkpoint)
-    names = {*inspect.signature(SegmentationTask).parameters, "_instantiator"}
+    names = {"_instantiator"}
+    for kind in SegmentationTask.__mro__:
+        if issubclass(kind, BaseTask):
+            names.update(inspect.signature(kind.__init__).parameters)
     hyper_parameters = {
         name: value for name, value in contents["hyper_parameters"].items() if name in names
     }
-    class_path = f"{SegmentationTask.__module__}.{SegmentationTask.__qualname__}"
     student = {
         "epoch": contents["epoch"],
         "global_step": contents["global_step"],
@@ -32,7 +36,7 @@ def export_student(checkpoint: Path, output: Path) -> None:
         "state_dict": {
             f"network.{name}": value for name, value in state_of(contents, "network.").items()
         },
-        "hyper_parameters": {**hyper_parameters, "_class_path": class_path},
+        "hyper_parameters": {**hyper_parameters, "_class_path": public_path(SegmentationTask)},
         "segmenter": segmenter_of(contents, checkpoint),
     }
     if "patients" in contents:

@@ -3,20 +3,20 @@
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
-from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
 
+from lotus.batch import Batch, Prediction
 from lotus.schemes.detections import (
     class_map,
     detection_target,
     foreground_probability,
     label_map,
 )
-from lotus.tasks.base import BaseTask
+from lotus.tasks.instances import InstanceTask
 
 
-class MaskRCNNTask(BaseTask):
+class MaskRCNNTask(InstanceTask):
     """Train a detector on images and objects of one modality (Mask R-CNN, He et al., ICCV 2017).
 
     Images go through the network whole, because objects that windows cut cannot be blended; so
@@ -25,32 +25,30 @@ class MaskRCNNTask(BaseTask):
     scores are those of all tasks.
 
     Args:
-        network: a detector in the manner of torchvision's Mask R-CNN, that is, one that maps a list
+        network: A detector in the manner of torchvision's Mask R-CNN, that is, one that maps a list
             of images and targets to a dict of losses in training mode, and images to ``scores``,
             ``labels`` and ``masks`` in evaluation mode; e.g.
             ``lotus.networks.mask_rcnn.mask_rcnn_resnet50``.
-        class_names: foreground classes, in the order of the mask's values from 1.
-        in_channels: channels of the images.
-        optimizer: from parameters to an optimizer; that of torchvision's tutorial by default.
-        lr_scheduler: from an optimizer to a scheduler that steps every epoch.
-        minimum_score: detections below this score are not in the label map, in [0, 1].
+        class_names: Foreground classes, in the order of the mask's values from 1.
+        optimizer: From parameters to an optimizer; that of torchvision's tutorial by default.
+        minimum_score: Detections below this score are not in the label map, in [0, 1].
+        **kwargs: Those of :class:`InstanceTask`.
 
     Raises:
-        ValueError: a score outside [0, 1].
+        ValueError: A score outside [0, 1].
     """
 
     def __init__(
         self,
         network: nn.Module,
         class_names: list[str],
-        in_channels: int = 3,
         optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
             parameters, lr=5e-3, momentum=0.9, weight_decay=5e-4
         ),
-        lr_scheduler: LRSchedulerCallable | None = None,
         minimum_score: float = 0.5,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(network, class_names, in_channels, optimizer, lr_scheduler)
+        super().__init__(network, class_names, optimizer, **kwargs)
         self.save_hyperparameters()
         if not 0.0 <= minimum_score <= 1.0:
             raise ValueError(f"minimum_score is {minimum_score:g}; expected a score in [0, 1]")
@@ -76,7 +74,7 @@ class MaskRCNNTask(BaseTask):
                 f"background are {expected}: set num_classes to that"
             )
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The sum of the detector's losses of one batch."""
         targets = [
             detection_target(mask, instances)
@@ -86,25 +84,25 @@ class MaskRCNNTask(BaseTask):
             losses: dict[str, Tensor] = self.network(list(batch["image"]), targets)
         loss = torch.stack(list(losses.values())).sum()
         size = len(targets)
-        self._log_training_loss(loss, size)
+        self.log_training_loss(loss, size)
         for name, value in losses.items():
             value = value.detach()
             self.log(f"train_{name}", value, on_step=False, on_epoch=True, batch_size=size)
         return loss
 
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, NDArray[Any]]:
+    def validation_step(self, batch: Batch, batch_idx: int) -> Prediction:
         """Scores of one image at native size."""
         found = self.predict_step(batch, batch_idx)
         self.val_scores.update(found["labels"], batch["instances"][0].cpu().numpy())
         return found
 
-    def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, NDArray[Any]]:
+    def test_step(self, batch: Batch, batch_idx: int) -> Prediction:
         """Scores of one image at native size."""
         found = self.predict_step(batch, batch_idx)
         self.test_scores.update(found["labels"], batch["instances"][0].cpu().numpy())
         return found
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, NDArray[Any]]:
+    def predict_step(self, batch: Batch, batch_idx: int) -> Prediction:
         """Label map, foreground probability and class map of one image at native size."""
         if len(batch["image"]) != 1:
             raise ValueError(

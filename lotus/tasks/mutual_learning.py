@@ -1,17 +1,13 @@
 """MAML: a network per modality, trained apart and through what their features give together."""
 
 from copy import deepcopy
-from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from lightning_utilities.core.rank_zero import rank_zero_warn
-from monai.inferers import Inferer
-from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor, nn
+from torch import Tensor
 
+from lotus.batch import Batch, Parts
 from lotus.networks import ModalityAwareFusion, features_and_logits, segmentation_head
-from lotus.schemes import InstanceScheme
 from lotus.tasks.segmentation import SegmentationTask
 
 
@@ -35,16 +31,9 @@ class ModalityAwareMutualLearningTask(SegmentationTask):
       taught is in the weights.
 
     Args:
-        network: the student's; the teacher's network starts as its copy.
-        class_names: as in SegmentationTask; the same for both modalities.
-        in_channels: channels of both modalities' images.
-        loss: the loss of each output, as in SegmentationTask.
-        optimizer: as in SegmentationTask.
-        lr_scheduler: as in SegmentationTask.
-        instances: as in SegmentationTask.
-        inferer: as in SegmentationTask.
-        initial_weights: a checkpoint that both networks start from.
-        lambda_joint: weight >= 0 of the fused output's loss; 8/15 in the released code.
+        lambda_joint: Weight >= 0 of the fused output's loss; 8/15 in the released code.
+        **kwargs: Those of :class:`SegmentationTask`; ``network`` is the student's, and the
+            teacher's starts as its copy.
 
     Attributes:
         note: what a table must say beside a result of this task on unpaired data.
@@ -58,37 +47,13 @@ class ModalityAwareMutualLearningTask(SegmentationTask):
         "scores are those of the student's stream alone"
     )
 
-    def __init__(
-        self,
-        network: nn.Module,
-        class_names: list[str],
-        in_channels: int = 3,
-        loss: nn.Module | None = None,
-        optimizer: OptimizerCallable = lambda parameters: torch.optim.Adam(
-            parameters, lr=1e-3, weight_decay=1e-7
-        ),
-        lr_scheduler: LRSchedulerCallable | None = None,
-        instances: InstanceScheme | None = None,
-        inferer: Inferer | None = None,
-        initial_weights: Path | None = None,
-        lambda_joint: float = 0.5,
-    ) -> None:
-        super().__init__(
-            network,
-            class_names,
-            in_channels,
-            loss,
-            optimizer,
-            lr_scheduler,
-            instances,
-            inferer,
-            initial_weights,
-        )
+    def __init__(self, *, lambda_joint: float = 0.5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         if lambda_joint < 0:
             raise ValueError(f"expected lambda_joint >= 0, got {lambda_joint}")
         self.lambda_joint = lambda_joint
-        self.teacher_stream = deepcopy(network)
-        head = segmentation_head(network)
+        self.teacher_stream = deepcopy(self.network)
+        head = segmentation_head(self.network)
         self.fusion = ModalityAwareFusion(head.in_channels, head.out_channels)
 
     def on_fit_start(self) -> None:
@@ -97,17 +62,14 @@ class ModalityAwareMutualLearningTask(SegmentationTask):
         if not getattr(data, "paired", False):
             rank_zero_warn(f"{type(self).__name__} runs {self.note}")
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Parts, batch_idx: int) -> Tensor:  # type: ignore[override]
         """Loss of one batch ``{"student": ..., "teacher": ...}``."""
         terms = self._terms(batch["student"], batch["teacher"])
         loss = terms["student"] + terms["teacher"] + self.lambda_joint * terms["joint"]
-        size = len(batch["student"]["image"])
-        self._log_training_loss(loss, size)
-        values = {f"train_loss_{name}": term.detach() for name, term in terms.items()}
-        self.log_dict(values, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        self.log_training_loss(loss, len(batch["student"]["image"]), terms)
         return loss
 
-    def _terms(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Tensor]:
+    def _terms(self, student: Batch, teacher: Batch) -> dict[str, Tensor]:
         """Losses of the single outputs and of the fused one, unweighted."""
         student_features, student_logits = features_and_logits(self.network, student["image"])
         teacher_features, teacher_logits = features_and_logits(

@@ -1,44 +1,40 @@
 """Supervised segmentation: teacher, student and every segmentation baseline."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_info
 from monai.inferers import Inferer, SlidingWindowInferer
-from numpy.typing import NDArray
-from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
+from lotus.batch import Batch, Prediction
 from lotus.metrics.segmentation import InstanceScores
 from lotus.schemes import ConnectedComponents, InstanceScheme
-from lotus.tasks.base import BaseTask
 from lotus.tasks.checkpoint import read_checkpoint, state_of
+from lotus.tasks.instances import InstanceTask
 
-_log = logging.getLogger(__name__)
 
-
-class SegmentationTask(BaseTask):
+class SegmentationTask(InstanceTask):
     """Train one network on images and masks of one modality.
 
     Args:
         network: ``forward(image (B, C, Y, X)) -> logits (B, K, Y, X)``, or a list of logits,
             finest first, for deep supervision.
-        class_names: foreground classes, in the order of the mask's values from 1.
-        in_channels: channels of the images.
-        loss: called with logits (B, K, Y, X) and the target (B, C, Y, X) of the instance scheme;
+        class_names: Foreground classes, in the order of the mask's values from 1.
+        loss: Called with logits (B, K, Y, X) and the target (B, C, Y, X) of the instance scheme;
             that of the scheme by default, of classes soft Dice plus cross-entropy, 1:1 (LOTUS,
             L_seg).
-        optimizer: from parameters to an optimizer.
-        lr_scheduler: from an optimizer to a scheduler that steps every epoch.
-        instances: how objects are written into the target and read from the probability.
-        inferer: how an image of any size goes through the network in validation and test.
-        initial_weights: a checkpoint of a SegmentationTask or DistillationTask whose network's
+        optimizer: From parameters to an optimizer.
+        instances: How objects are written into the target and read from the probability.
+        inferer: How an image of any size goes through the network in validation and test.
+        initial_weights: A checkpoint of a SegmentationTask or DistillationTask whose network's
             weights this one starts from.
-        deep_supervision_decay: weight of each of several outputs in the loss relative to the one
+        deep_supervision_decay: Weight of each of several outputs in the loss relative to the one
             before it, 0 < decay <= 1. 1 takes their plain mean; nnU-Net has 0.5.
+        **kwargs: Those of :class:`InstanceTask`.
 
     Raises:
         ValueError: ``initial_weights`` of another architecture, or a decay out of range.
@@ -49,18 +45,17 @@ class SegmentationTask(BaseTask):
         self,
         network: nn.Module,
         class_names: list[str],
-        in_channels: int = 3,
         loss: nn.Module | None = None,
         optimizer: OptimizerCallable = lambda parameters: torch.optim.Adam(
             parameters, lr=1e-3, weight_decay=1e-7
         ),
-        lr_scheduler: LRSchedulerCallable | None = None,
         instances: InstanceScheme | None = None,
         inferer: Inferer | None = None,
         initial_weights: Path | None = None,
         deep_supervision_decay: float = 1.0,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(network, class_names, in_channels, optimizer, lr_scheduler)
+        super().__init__(network, class_names, optimizer, **kwargs)
         if not 0 < deep_supervision_decay <= 1:
             raise ValueError(
                 f"deep_supervision_decay is above 0 and at most 1, got {deep_supervision_decay}"
@@ -73,10 +68,19 @@ class SegmentationTask(BaseTask):
         self.inferer = inferer or SlidingWindowInferer(
             roi_size=(256, 256), sw_batch_size=4, overlap=0.25, mode="gaussian"
         )
-        # Lightning's own mean is wrong where processes have unlike numbers of images.
-        self.val_loss, self.test_loss = MeanMetric(), MeanMetric()
+        self.initial_weights = initial_weights
         if initial_weights is not None:
             start_from(network, initial_weights)
+
+    def configure_metrics(self) -> None:
+        """Scores of the objects, and the loss."""
+        super().configure_metrics()
+        # Lightning's own mean is wrong where processes have unlike numbers of images.
+        self.val_loss, self.test_loss = MeanMetric(), MeanMetric()
+
+    def origins(self) -> list[Path]:
+        """The checkpoint that the weights start from."""
+        return [] if self.initial_weights is None else [self.initial_weights]
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, K, Y, X), the finest under deep supervision."""
@@ -106,21 +110,21 @@ class SegmentationTask(BaseTask):
             )
         self._check_loss(logits.float())
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
         loss = self.segmentation_loss(self.network(batch["image"]), batch)
-        self._log_training_loss(loss, len(batch["image"]))
+        self.log_training_loss(loss, len(batch["image"]))
         return loss
 
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+    def validation_step(self, batch: Batch, batch_idx: int) -> Prediction:
         """Loss and scores of one image at native size."""
         return self._evaluate(batch, self.val_loss, self.val_scores)
 
-    def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+    def test_step(self, batch: Batch, batch_idx: int) -> Prediction:
         """Loss and scores of one image at native size."""
         return self._evaluate(batch, self.test_loss, self.test_scores)
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, NDArray[Any]]:
+    def predict_step(self, batch: Batch, batch_idx: int) -> Prediction:
         """Label map and foreground probability of one image at native size."""
         return self._decode(self._infer(batch["image"]))
 
@@ -134,7 +138,7 @@ class SegmentationTask(BaseTask):
         super().on_test_epoch_end()
         self._log_loss("test", self.test_loss)
 
-    def segmentation_loss(self, output: Any, batch: dict[str, Any]) -> Tensor:
+    def segmentation_loss(self, output: Any, batch: Batch) -> Tensor:
         """L_seg of logits, or its weighted mean over several outputs, against a batch's truth."""
         target = self.instances.encode(batch["mask"], batch["instances"])
         outputs = output if isinstance(output, list | tuple) else [output]
@@ -164,9 +168,7 @@ class SegmentationTask(BaseTask):
                 f"one, or settings that fit ({detail})"
             ) from error
 
-    def _evaluate(
-        self, batch: dict[str, Any], loss: MeanMetric, scores: InstanceScores
-    ) -> dict[str, Any]:
+    def _evaluate(self, batch: Batch, loss: MeanMetric, scores: InstanceScores) -> Prediction:
         logits = self._infer(batch["image"])
         loss.update(self.segmentation_loss(logits, batch))
         decoded = self._decode(logits)
@@ -177,7 +179,7 @@ class SegmentationTask(BaseTask):
         logits: Tensor = self.inferer(image, self.forward)
         return logits
 
-    def _decode(self, logits: Tensor) -> dict[str, NDArray[Any]]:
+    def _decode(self, logits: Tensor) -> Prediction:
         if len(logits) != 1:
             raise ValueError(f"images are scored one at a time, got a batch of {len(logits)}")
         probability = self.instances.activate(logits)[0].cpu().numpy()

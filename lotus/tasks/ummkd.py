@@ -1,13 +1,11 @@
 """UMMKD: one network for two unpaired modalities, normalised apart, distilled into each other."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
-from monai.inferers import Inferer
-from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
+from lotus.batch import Batch, Parts
 from lotus.losses import ClassMeanDistillation, DiceWeightedCrossEntropy
 from lotus.networks import with_own_norm_layers
 from lotus.schemes import PixelClasses
@@ -27,17 +25,12 @@ class UnpairedKnowledgeDistillationTask(SegmentationTask):
     stream, ``teacher_stream``, is used in training only.
 
     Args:
-        network: the network, with normalisation layers.
-        class_names: as in SegmentationTask; the same for both modalities.
-        in_channels: channels of both modalities' images.
-        loss: the segmentation loss of each modality; Dice plus weighted cross-entropy by default.
-        optimizer: as in SegmentationTask.
-        lr_scheduler: as in SegmentationTask.
-        instances: as in SegmentationTask.
-        inferer: as in SegmentationTask.
-        initial_weights: a checkpoint that both streams start from.
-        lambda_kd: weight >= 0 of the divergence.
+        loss: The segmentation loss of each modality; Dice plus weighted cross-entropy by default.
+        instances: As in SegmentationTask, one of pixel classes.
+        lambda_kd: Weight >= 0 of the divergence.
         temperature: T > 0 of the class-mean scores.
+        **kwargs: Those of :class:`SegmentationTask`; ``network`` has normalisation layers, and both
+            streams start from ``initial_weights``.
 
     Raises:
         ValueError: a network without normalisation layers, a negative weight, or a temperature
@@ -46,38 +39,22 @@ class UnpairedKnowledgeDistillationTask(SegmentationTask):
 
     def __init__(
         self,
-        network: nn.Module,
-        class_names: list[str],
-        in_channels: int = 3,
+        *,
         loss: nn.Module | None = None,
-        optimizer: OptimizerCallable = lambda parameters: torch.optim.Adam(
-            parameters, lr=1e-3, weight_decay=1e-7
-        ),
-        lr_scheduler: LRSchedulerCallable | None = None,
         instances: PixelClasses | None = None,
-        inferer: Inferer | None = None,
-        initial_weights: Path | None = None,
         lambda_kd: float = 0.5,
         temperature: float = 2.0,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            network,
-            class_names,
-            in_channels,
-            loss or DiceWeightedCrossEntropy(),
-            optimizer,
-            lr_scheduler,
-            instances,
-            inferer,
-            initial_weights,
-        )
+        loss = loss or DiceWeightedCrossEntropy()
+        super().__init__(loss=loss, instances=instances, **kwargs)
         if lambda_kd < 0:
             raise ValueError(f"expected lambda_kd >= 0, got {lambda_kd}")
         self.lambda_kd = lambda_kd
         self.distillation = ClassMeanDistillation(temperature)
-        self.teacher_stream = with_own_norm_layers(network)
+        self.teacher_stream = with_own_norm_layers(self.network)
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Parts, batch_idx: int) -> Tensor:  # type: ignore[override]
         """Loss of one unpaired batch ``{"student": ..., "teacher": ...}``."""
         student, teacher = batch["student"], batch["teacher"]
         student_output = self.network(student["image"])
@@ -88,18 +65,15 @@ class UnpairedKnowledgeDistillationTask(SegmentationTask):
             "kd": self._divergence(student_output, teacher_output, student, teacher),
         }
         loss = terms["student"] + terms["teacher"] + self.lambda_kd * terms["kd"]
-        size = len(student["image"])
-        self._log_training_loss(loss, size)
-        values = {f"train_loss_{name}": term.detach() for name, term in terms.items()}
-        self.log_dict(values, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        self.log_training_loss(loss, len(student["image"]), terms)
         return loss
 
     def _divergence(
         self,
         student_output: Any,
         teacher_output: Any,
-        student: dict[str, Any],
-        teacher: dict[str, Any],
+        student: Batch,
+        teacher: Batch,
     ) -> Tensor:
         logits = [
             output[0] if isinstance(output, list | tuple) else output

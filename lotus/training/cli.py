@@ -19,12 +19,13 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from lotus.atomic import atomic_path
-from lotus.callbacks import EpochSeed, OverlayImages, PredictionWriter, RunRecord
+from lotus.callbacks import EpochSeed, RunRecord
 from lotus.callbacks.checkpoint_io import AtomicCheckpointIO
 from lotus.callbacks.run_loggers import run_loggers
+from lotus.runs import RunFolder
+from lotus.tasks.base import BaseTask
 from lotus.tasks.checkpoint import check_architecture
-from lotus.tasks.distillation import DistillationTask
-from lotus.tasks.export import export_student
+from lotus.tasks.description import import_class
 from lotus.training.errors import shortened, without_dump
 from lotus.training.known_patients import COHORT, known_patients
 
@@ -72,8 +73,18 @@ class LotusCLI(LightningCLI):
             help="whose patients these are: equal names in two cohorts are different people",
         )
         parser.add_argument(
-            "--monitor", type=str, default="val_dice", help="score of the best checkpoint"
+            "--monitor",
+            type=str | None,
+            default=None,
+            help="score of the best checkpoint; the task's own by default",
         )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Read the configuration; what it leaves open, the task decides."""
+        super().parse_arguments(parser, args)
+        config = self.config[self.config.subcommand] if "subcommand" in self.config else self.config
+        if config.monitor is None:
+            config.monitor = import_class(config.model.class_path).monitor
 
     def _parse_ckpt_path(self) -> None:
         """Keep the configuration as given: Lightning would overwrite it by the checkpoint's.
@@ -86,13 +97,13 @@ class LotusCLI(LightningCLI):
         config = self.config[self.subcommand]
         config.run = config.run or default_run_name()
         self.folder = Path(config.runs) / config.experiment / config.run
-        checkpoints = self.folder / "checkpoints"
+        run = RunFolder(self.folder)
         if self.subcommand == "fit":
-            self._refuse_overwriting(config.ckpt_path, checkpoints / "last.ckpt")
+            self._refuse_overwriting(config.ckpt_path, run.last)
         elif config.ckpt_path is None:
-            config.ckpt_path = str(checkpoints / "best.ckpt")
+            config.ckpt_path = str(run.best)
         if config.ckpt_path == "last":
-            config.ckpt_path = str(checkpoints / "last.ckpt")
+            config.ckpt_path = str(run.last)
         if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
             raise FileNotFoundError(
                 f"no checkpoint at {config.ckpt_path}: train first, or give --ckpt_path FILE"
@@ -110,22 +121,25 @@ class LotusCLI(LightningCLI):
         trainer["plugins"] = plugins
         if trainer["logger"] is None:
             kwargs["logger"] = run_loggers(config.runs, config.experiment, config.run)
-        checkpoints = {"dirpath": self.folder / "checkpoints", "enable_version_counter": False}
+        run = RunFolder(self.folder)
+        checkpoints: dict[str, Any] = {
+            "dirpath": run.checkpoints,
+            "enable_version_counter": False,
+        }
         best = ModelCheckpoint(
-            filename="best",
+            filename=run.best.stem,
             monitor=config.monitor,
             mode="min" if config.monitor.endswith("loss") else "max",
             **checkpoints,
         )
         # Lightning's own save_last writes only when the best checkpoint changes.
-        last = ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **checkpoints)
+        last = ModelCheckpoint(filename=run.last.stem, save_on_train_epoch_end=True, **checkpoints)
         self.trainer_defaults["callbacks"] = [
             best,
             last,
             EpochSeed(int(config.seed_everything)),
             RunRecord(),
-            OverlayImages(),
-            PredictionWriter(),
+            *self._callbacks_of_the_task(trainer["callbacks"] or []),
             *([LearningRateMonitor("epoch")] if self.subcommand == "fit" else []),
         ]
         return super().instantiate_trainer(**kwargs)
@@ -137,14 +151,13 @@ class LotusCLI(LightningCLI):
             # A test of a resumed run is to score its best checkpoint like any other test.
             config.ckpt_path = None
             text = self._parser("fit").dump(config, skip_none=False)
-            with atomic_path(self.folder / "config.yaml") as path:
+            with atomic_path(RunFolder(self.folder).config) as path:
                 path.write_text(text)
 
     def after_fit(self) -> None:
-        """Export the plain student of a distillation's best checkpoint."""
-        best = self.folder / "checkpoints" / "best.ckpt"
-        if isinstance(self.model, DistillationTask) and self.trainer.is_global_zero:
-            export_student(best, best.with_name("student.ckpt"))
+        """Let the task leave what it makes of a finished training."""
+        if self.trainer.is_global_zero:
+            self.model.after_fit(RunFolder(self.folder))
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run, once data, network and checkpoint are known to fit: bad input leaves no trace."""
@@ -172,14 +185,19 @@ class LotusCLI(LightningCLI):
     def _known_patients(self) -> dict[str, Any]:
         """Whom the checkpoints of this training will know; refused if it tests one of them."""
         config = self.config["fit"]
-        given = [config.model.init_args.get(name) for name in ("teacher", "initial_weights")]
-        origins = [Path(path) for path in (*given, config.ckpt_path) if path is not None]
+        resumed = [] if config.ckpt_path is None else [Path(config.ckpt_path)]
+        origins = [*self.model.origins(), *self.datamodule.origins(), *resumed]
         return known_patients(origins, self.datamodule.splits, config.cohort)
+
+    def _callbacks_of_the_task(self, given: pl.Callback | list[pl.Callback]) -> list[pl.Callback]:
+        """Those that the configuration does not name itself."""
+        named = {type(callback) for callback in (given if isinstance(given, list) else [given])}
+        return [callback for callback in self.model.callbacks() if type(callback) not in named]
 
     def _how_to_go_on(self, subcommand: str) -> str:
         if subcommand != "fit":
             return ""
-        if not (self.folder / "checkpoints" / "last.ckpt").is_file():
+        if not RunFolder(self.folder).last.is_file():
             return "before the first checkpoint"
         return f"go on with --run {self.folder.name} --ckpt_path last"
 
@@ -226,6 +244,8 @@ def parse(cli: type[LotusCLI], arguments: list[str], *, run: bool = True) -> Lot
     subcommands = dict.fromkeys(LotusCLI.subcommands(), options) if run else {}
     try:
         return cli(
+            BaseTask,
+            subclass_mode_model=True,
             args=arguments,
             run=run,
             seed_everything_default=0,

@@ -16,7 +16,7 @@ class Configuration:
 
     Attributes:
         data: The data module, not set up.
-        keys: All keys and their values, as in the ``config.yaml`` of a run.
+        keys: All keys and their values, as in the configuration of a run.
     """
 
     data: pl.LightningDataModule

@@ -7,6 +7,8 @@ The checkpoint itself says whom its weights know, under ``patients``::
 These are the patients it was trained or chosen on, together with those of every checkpoint that it
 started from, resumed or learnt from, however far back: weights that were taught by a network which
 saw a patient know that patient. ``unrecorded`` names those among the ancestors that do not say.
+Masks that a model drew know whom the model knew: their manifest names its checkpoint as their
+``origin``, or a JSON file with the record alone.
 
 Two patients are the same person if name and cohort are equal. One cohort, ``default``, is the rule:
 manifests of two modalities name the same people, and whether two manifests do cannot be read from
@@ -15,6 +17,7 @@ again. Who pre-trains on other people whose names may coincide by chance, such a
 with ``--cohort``; without it a coincidence is refused, not overlooked.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from typing import Any
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from data_modules.splits import Splits, read_splits
+from lotus.runs import RunFolder
 from lotus.tasks.checkpoint import read_checkpoint
 
 COHORT = "default"
@@ -35,7 +39,8 @@ def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> 
     of the run folder that it lies in. Without that either it is used, with a warning.
 
     Args:
-        checkpoints: whatever the training starts from, resumes or learns from.
+        checkpoints: Whatever the training starts from, resumes or learns from, and the origins of
+            its masks: checkpoints, or JSON files that hold the record alone.
         splits: the split of the training.
         cohort: whose patients the split names.
 
@@ -66,14 +71,26 @@ def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> 
 
 def _record_of(checkpoint: Path, cohort: str) -> dict[str, Any]:
     """Whom a checkpoint knows, by its own word or by the split of its run folder."""
-    record = read_checkpoint(checkpoint).get("patients")
+    is_record = checkpoint.suffix == ".json"
+    record = _read(checkpoint) if is_record else read_checkpoint(checkpoint).get("patients")
     if isinstance(record, dict) and {"cohorts", "unrecorded"} <= record.keys():
         return record
-    path = checkpoint.resolve().parents[1] / "splits.json"
-    if checkpoint.resolve().parent.name != "checkpoints" or not path.is_file():
+    if is_record:
+        raise ValueError(f"{checkpoint}: no record of known patients; expected cohorts, unrecorded")
+    run = RunFolder.of_checkpoint(checkpoint)
+    if run is None or not run.splits.is_file():
         return {"cohorts": {}, "unrecorded": [checkpoint.name]}
-    made_with = read_splits(path)
+    made_with = read_splits(run.splits)
     return {"cohorts": {cohort: [*made_with.train, *made_with.val]}, "unrecorded": []}
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no record of known patients here")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged ({error})") from error
 
 
 def _refuse(checkpoint: Path, leaked: set[str]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lotus.runs import RunFolder
+
 PLACE = ("runs", "experiment", "run", "splits")
 """Keys that say where a run and its split lie, and not what is trained."""
 
@@ -18,7 +20,7 @@ def refuse_another_configuration(folder: Path, arguments: Sequence[str]) -> None
     belong to another version, or to a class that differs itself.
 
     Args:
-        folder: A run folder; one without ``config.yaml`` has not begun.
+        folder: A run folder; one without a configuration has not begun.
         arguments: Of `lotus fit`.
 
     Raises:
@@ -28,7 +30,7 @@ def refuse_another_configuration(folder: Path, arguments: Sequence[str]) -> None
 
     from lotus.training.configuration import read_configuration
 
-    path = folder / "config.yaml"
+    path = RunFolder(folder).config
     if not path.is_file():
         return
     try:

@@ -7,6 +7,7 @@ from lotus.callbacks import PredictionWriter
 from lotus.callbacks.prediction_writer import preview, write_prediction
 from lotus.evaluation.folders import evaluate_folders
 from lotus.imaging.raster import read_image, read_label_map
+from lotus.runs import RunFolder
 
 
 def names_in(folder):
@@ -101,5 +102,5 @@ def test_previews_keep_colour_where_there_is_some():
 def test_a_batch_of_several_images_is_refused(tmp_path):
     batch = {"name": ["a", "b"], "image": torch.zeros(2, 3, 4, 5)}
     with pytest.raises(ValueError, match="one image per batch"):
-        write_prediction(tmp_path, np.zeros((4, 5), dtype=np.int32), batch)
+        write_prediction(RunFolder(tmp_path), np.zeros((4, 5), dtype=np.int32), batch)
     assert not list(tmp_path.iterdir())

@@ -155,8 +155,7 @@ def test_a_run_of_an_older_version_has_no_patients(runs, tmp_path, capsys):
     path = tmp_path / "other/scores.csv"
     save(load(path).drop(columns="patient"), path)
     assert main(["compare", *runs]) == 2
-    assert (
-        "patients of other are not in its scores.csv; use --unit image" in capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert "patients of other are not in its table of scores; use --unit image" in said
     assert main(["compare", *runs, "--unit", "image"]) == 0
     assert "over 6 images" in capsys.readouterr().out

@@ -13,7 +13,8 @@ import pytorch_lightning as pl
 import yaml
 
 from lotus.cli import main
-from lotus.engines.job_commands import available_cores, read_curve
+from lotus.engines.job_commands import available_cores
+from lotus.runs.curves import read_curve
 from tests.conftest import tiny_arguments
 from tests.engines.commands import PATIENCE_S
 from tests.test_interruption import WaitForSignal, start, wait_for

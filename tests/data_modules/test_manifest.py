@@ -178,6 +178,42 @@ def test_names_are_unique_within_a_modality_only(folder):
     assert "differ within histology" in problem
 
 
+def origin_rows(*origins):
+    """Rows of two images whose masks have these origins, with a header that has the column."""
+    rows = ("a.png,a_mask.png,binary,m,p1,g,,,train", "b.png,b_mask.png,binary,m,p2,g,,,val")
+    return [f"{row},{origin}" for row, origin in zip(rows, origins, strict=True)]
+
+
+def test_a_mask_comes_from_a_person_or_from_a_model(folder):
+    (folder / "teacher").mkdir()
+    for name in ("teacher/best.ckpt", "model.json"):
+        (folder / name).touch()
+    header = f"{HEADER},origin"
+    by_hand = read_manifest(write(folder, *origin_rows("", "manual"), header=header))
+    assert [record.origin for record in by_hand] == [None, None]
+    path = write(folder, *origin_rows("teacher/best.ckpt", "model.json"), header=header)
+    records = read_manifest(path)
+    assert [record.origin for record in records] == [
+        folder.resolve() / "teacher/best.ckpt",
+        folder.resolve() / "model.json",
+    ]
+    write_manifest(folder / "deep/manifest.csv", records)
+    assert (folder / "deep/manifest.csv").read_text().count(",../model.json\n") == 1
+    assert read_manifest(folder / "deep/manifest.csv") == records
+
+
+def test_an_origin_that_cannot_be_read(folder):
+    header = f"{HEADER},origin"
+    assert problems(folder, *origin_rows("U-Net", "scores.csv"), header=header) == [
+        f"row {row}, column origin: found '{found}', expected a file (.ckpt, .json), manual, or "
+        "nothing"
+        for row, found in ((2, "U-Net"), (3, "scores.csv"))
+    ]
+    (problem,) = problems(folder, *origin_rows("gone/best.ckpt", "manual"), header=header)
+    gone = folder.resolve() / "gone/best.ckpt"
+    assert problem == f"row 2, column origin: found '{gone}', expected an existing file"
+
+
 def test_empty_and_absent_manifest(folder):
     (problem,) = problems(folder)
     assert "at least one row" in problem

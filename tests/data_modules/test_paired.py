@@ -79,7 +79,7 @@ def epoch(data, number):
 def equal_pairs(draw_pairs):
     data = join(draw_pairs(), spatial())
     data.setup("fit")
-    return data.training_pairs()
+    return data.training_dataset()
 
 
 @settings(
@@ -101,7 +101,7 @@ def test_the_pair_moves_as_one_image_alone_would(draw_pairs):
     plain, flipped = join(manifests), join(manifests, flip)
     for data in (plain, flipped):
         data.setup("fit")
-    before, after = plain.training_pairs(), flipped.training_pairs()
+    before, after = plain.training_dataset(), flipped.training_dataset()
     for seed in range(10):
         for side in SIDES:
             for key in KEYS:
@@ -115,7 +115,7 @@ def test_grey_values_change_per_modality_and_masks_do_not(draw_pairs):
     noise = RandGaussianNoised(["image"], prob=1.0, std=0.3)
     data = join(draw_pairs(), spatial(), own=([noise], [RandScaleIntensityd(["image"], 0.5, 1.0)]))
     data.setup("fit")
-    for sample in (data.training_pairs()[0, seed] for seed in range(10)):
+    for sample in (data.training_dataset()[0, seed] for seed in range(10)):
         student, teacher = (sample[side] for side in SIDES)
         assert not torch.equal(student["image"], teacher["image"])
         assert torch.equal(student["mask"], teacher["mask"])
@@ -126,7 +126,7 @@ def test_equal_transforms_of_the_modalities_draw_independently(draw_pairs):
     own = [[RandScaleIntensityd(["image"], 0.5, prob=1.0)] for _ in SIDES]
     data = join(draw_pairs(), own=own)
     data.setup("fit")
-    dataset = data.training_pairs()
+    dataset = data.training_dataset()
     ratios = [
         float(sample["student"]["image"].sum() / sample["teacher"]["image"].sum())
         for sample in (dataset[0, seed] for seed in range(12))
@@ -163,7 +163,7 @@ def test_nobody_evaluated_is_trained_on_in_either_modality(draw_pairs, seed):
     data = join(draw_pairs(), seed=seed)
     data.setup("fit")
     shown = {name for b in epoch(data, 0) for side in SIDES for name in b[side]["patient"]}
-    evaluated = {r.patient for name in ("val", "test") for r in data.student.select(name)}
+    evaluated = {r.patient for name in ("val", "test") for r in data.parts["student"].select(name)}
     assert evaluated
     assert shown == set(data.splits.train)
     assert not shown & evaluated
@@ -172,7 +172,7 @@ def test_nobody_evaluated_is_trained_on_in_either_modality(draw_pairs, seed):
 def test_fewer_training_images_keep_their_partners(draw_pairs):
     data = join(draw_pairs(), training_images=3)
     data.setup("fit")
-    assert len(data.training_pairs()) == 3
+    assert len(data.training_dataset()) == 3
 
 
 def test_an_image_without_its_partner_is_named(draw_pairs):

@@ -105,6 +105,29 @@ def test_unannotated_images_are_predicted_and_never_trained_on(draw_dataset):
     assert data.summary()["splits"]["train"]["annotated"] == 1
 
 
+def test_origins_are_those_of_masks_that_train_and_validate(draw_dataset):
+    folder = draw_dataset([{"patient": "p"}], name="models").parent.resolve()
+    files = {name: folder / f"{name}.ckpt" for name in ("first", "second", "test", "bare", "he")}
+    for path in files.values():
+        path.touch()
+    manifest = draw_dataset(
+        [
+            {"patient": "a", "split": "train"},
+            {"patient": "b", "split": "val", "origin": files["second"]},
+            {"patient": "c", "split": "train", "origin": files["first"]},
+            {"patient": "d", "split": "train", "origin": files["first"]},
+            {"patient": "e", "split": "test", "origin": files["test"]},
+            {"patient": "f", "split": "train", "origin": files["bare"], "mask": None},
+            {"patient": "g", "split": "train", "origin": files["he"], "modality": "histology"},
+        ]
+    )
+    assert SegmentationDataModule(manifest, "microct").origins() == [
+        files["first"],
+        files["second"],
+    ]
+    assert SegmentationDataModule(manifest, "histology").origins() == [files["he"]]
+
+
 def test_summary_is_plain_json(module):
     summary = module(training_images=3).summary()
     assert json.loads(json.dumps(summary)) == summary
@@ -157,9 +180,9 @@ def test_modules_are_built_from_yaml(module, tmp_path):
     parsed = parser.parse_object(config)
     again = parser.parse_object(yaml.safe_load(parser.dump(parsed)))
     data = parser.instantiate_classes(again)["data"]
-    assert isinstance(data.student.preprocessing, DtypeRange)
-    assert isinstance(data.student.augmentation[0], RandFlipd)
-    assert data.student.class_names == ["lacuna"]
+    assert isinstance(data.parts["student"].preprocessing, DtypeRange)
+    assert isinstance(data.parts["student"].augmentation[0], RandFlipd)
+    assert data.parts["student"].class_names == ["lacuna"]
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
     assert batch["teacher"]["image"].shape == (16, 3, 16, 16)

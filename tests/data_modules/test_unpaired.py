@@ -50,8 +50,8 @@ def test_teacher_batches_have_the_groups_of_the_student(unpaired):
 def test_no_evaluated_patient_is_shown_by_the_teacher(unpaired, seed):
     data = unpaired(seed=seed)
     splits = data.join()
-    shown = {record.patient for record in data.teacher.select("train")}
-    evaluated = {r.patient for name in ("val", "test") for r in data.student.select(name)}
+    shown = {record.patient for record in data.parts["teacher"].select("train")}
+    evaluated = {r.patient for name in ("val", "test") for r in data.parts["student"].select(name)}
     assert not shown & evaluated
     assert not shown & (set(splits.val) | set(splits.test))
 
@@ -93,8 +93,9 @@ def test_evaluation_is_the_students(unpaired):
         for batch in loader:
             assert batch["image"].shape == (1, 3, 20, 24)
             assert batch["name"][0] < "i050"
-    assert set(data.summary()) == {"paired", "student", "teacher"}
-    assert data.summary()["paired"] is False
+    summary = data.summary()
+    assert summary["paired"] is False
+    assert set(summary["parts"]) == {"student", "teacher"}
 
 
 def test_split_files_must_not_differ(draw_dataset, tmp_path):

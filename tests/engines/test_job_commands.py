@@ -13,7 +13,7 @@ import pytest
 from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
 from lotus.engines import JobFailed, LocalEngine
-from lotus.engines.job_commands import job_environment, read_curve, run_job
+from lotus.engines.job_commands import job_environment, run_job
 from lotus.engines.local import deal_devices
 from tests.engines.commands import PATIENCE_S, Command, wait_until
 
@@ -257,11 +257,3 @@ def test_a_job_that_is_not_wanted_any_more_is_interrupted(tmp_path):
         list(lines)
     with (job.folder / "log.txt").open("a+b") as log:
         fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody works there any more
-
-
-def test_a_curve_that_is_still_written_has_no_half_values(tmp_path):
-    path = tmp_path / "metrics.csv"
-    assert read_curve(path, "val_dice") == {}
-    path.write_text("epoch,step,val_dice\n0,1,0.25\n0,2,\n1,3,0.5\n1,4,0.75\n2,5,0.62")
-    assert read_curve(path, "val_dice") == {0: 0.25, 1: 0.75}
-    assert read_curve(path, "nonsense") == {}

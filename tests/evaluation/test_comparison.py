@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lotus.evaluation.comparison import compare_methods, per_image, read_scores
+from lotus.evaluation.comparison import compare_methods, per_image
 
 IMAGES = ["a1", "a2", "b1", "c1"]
 PATIENTS = ["a", "a", "b", "c"]
@@ -106,7 +106,10 @@ def test_holm_goes_over_the_methods_of_a_score():
         (table([0.1] * 4, names=["a1", "a2", "b1", "d1"]), "image c1 was scored for LOTUS and not"),
         (table([0.1] * 4, n_true=[3, 3, 4, 3]), "image b1 has 3 true objects for LOTUS and 4 for"),
         (table([0.1] * 4).drop(columns="dice"), "other has no score 'dice'"),
-        (table([0.1] * 4).drop(columns="patient"), "patients of other are not in its scores.csv"),
+        (
+            table([0.1] * 4).drop(columns="patient"),
+            "patients of other are not in its table of scores",
+        ),
         (
             table([0.1] * 4).assign(patient=["a", "b", "a", "c"]),
             "image a2 is of patient a for LOTUS and of b for other",
@@ -132,35 +135,3 @@ def test_unknown_reference_and_unit():
         compare_methods(METHODS, "x", ["dice"])
     with pytest.raises(ValueError, match="unit is 'cell'"):
         compare_methods(METHODS, "LOTUS", ["dice"], unit="cell")
-
-
-def test_reading(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"has no scores\.csv"):
-        read_scores(tmp_path)
-    # Names that pandas would take for a number or for nothing.
-    scores = METHODS["LOTUS"].set_axis(["001", "NA", "b1", "c1"]).rename_axis("name")
-    scores["patient"] = ["07", "07", "nan", "c"]
-    rows = scores.reset_index()
-    rows.loc[len(rows)] = ["mean", 3, 0.7, 6.0, ""]
-    rows.to_csv(tmp_path / "scores.csv", index=False)
-    pd.testing.assert_frame_equal(read_scores(tmp_path), scores, check_dtype=False)
-    pd.concat([rows.iloc[:-1], rows]).to_csv(tmp_path / "scores.csv", index=False)
-    with pytest.raises(ValueError, match="image 001 is there twice"):
-        read_scores(tmp_path)
-
-
-@pytest.mark.parametrize("lost", [1, 4, 30])
-def test_a_table_that_was_cut_off(lost, tmp_path):
-    path = tmp_path / "scores.csv"
-    path.write_text("name,n_true,dice\na,1,0.25\nb,2,0.5\nmean,1.5,0.375\n")
-    assert list(read_scores(tmp_path)["dice"]) == [0.25, 0.5]
-    path.write_text(path.read_text()[:-lost])
-    with pytest.raises(ValueError, match=r"scores\.csv was cut off: its last row is not 'mean'"):
-        read_scores(tmp_path)
-
-
-def test_a_table_of_something_else(tmp_path):
-    for text in ("", "a\n", "name,dice\na,high\nmean,high\n"):
-        (tmp_path / "scores.csv").write_text(text)
-        with pytest.raises(ValueError, match=r"scores\.csv is not a table of scores"):
-            read_scores(tmp_path)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, label
 
-from lotus.inference import parts
+from lotus.inference import partial_object
 from lotus.inference.label_bands import LabelBand, decode_bands, matching_labels
 from lotus.inference.label_spool import LabelSpool
 from lotus.inference.object_collector import ObjectCollector
@@ -124,7 +124,7 @@ def test_means_are_those_of_the_pixels_of_each_object(tmp_path):
 
 
 def test_of_an_object_that_is_too_large_only_sums_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(parts, "LARGEST_BOX", 500)
+    monkeypatch.setattr(partial_object, "LARGEST_BOX", 500)
     mask = np.zeros((80, 20), np.float32)
     mask[5:75, 3:13] = 1.0
     mask[30:33, 16:18] = 1.0

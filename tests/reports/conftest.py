@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from lotus.evaluation.folders import add_patients, evaluate_folders, write_scores
+from lotus.evaluation.folders import evaluate_folders
 from lotus.imaging.raster import write_image, write_label_map
+from lotus.runs.scores import add_patients, write_scores
 
 
 def squares(*corners):

@@ -14,7 +14,6 @@ from PIL import Image
 from lotus.commands import report as command
 from lotus.reports.overlays import AGREEMENT_COLOUR, TARGET_COLOUR
 from lotus.reports.report import write_report
-from lotus.reports.run_folder import read_metrics
 
 pytestmark = pytest.mark.slow
 
@@ -93,14 +92,6 @@ def test_curves_are_drawn(full_report):
     assert len(drawings) == len(titles)
     for drawing in drawings:
         assert ElementTree.fromstring(drawing).tag.endswith("svg")
-
-
-def test_metrics_of_one_epoch_are_joined(full_run):
-    metrics = read_metrics(full_run / "metrics.csv")
-    assert metrics.index.tolist() == [0, 1]
-    assert metrics["val_dice"].tolist() == [0.25, 0.75]
-    assert metrics["train_loss"].tolist() == [2.0, 1.0]
-    assert metrics["lr-Adam"].tolist() == [0.001, 0.0005]
 
 
 def test_what_was_run_is_said(full_report):

@@ -26,7 +26,9 @@ def random_batch(seed):
 
 def task_in_phase(teacher, phase, **changes):
     values = {"lambda_diff": 0.0, "lambda_kl": 0.0, "lambda_ifv": 0.0} | changes
-    task = DistillationTask(UNet(filters=(4, 8)), teacher, ["lacuna"], **values)
+    task = DistillationTask(
+        network=UNet(filters=(4, 8)), teacher=teacher, class_names=["lacuna"], **values
+    )
     task.log = task.log_dict = lambda *_, **__: None
     task.feature_sd.fill_(1.0)
     task.plateau.reached = phase == 2
@@ -214,4 +216,6 @@ def test_a_teacher_or_weight_that_does_not_fit_is_refused(tiny_teacher, changes,
 
 def test_a_missing_teacher_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*absent.ckpt"):
-        DistillationTask(UNet(filters=(4, 8)), tmp_path / "absent.ckpt", ["lacuna"])
+        DistillationTask(
+            network=UNet(filters=(4, 8)), teacher=tmp_path / "absent.ckpt", class_names=["lacuna"]
+        )

@@ -20,7 +20,9 @@ PARTS = ("network", "teacher_stream", "fusion")
 
 def new_task(network=None, **options):
     network = network or UNet(filters=(4, 8))
-    return keep_log(ModalityAwareMutualLearningTask(network, ["lacuna"], **options))
+    return keep_log(
+        ModalityAwareMutualLearningTask(network=network, class_names=["lacuna"], **options)
+    )
 
 
 def test_loss_is_both_single_losses_and_half_the_joint_one():

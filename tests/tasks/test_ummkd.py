@@ -23,7 +23,9 @@ def random_pair():
 
 
 def new_task(**options):
-    task = UnpairedKnowledgeDistillationTask(UNet(filters=(4, 8)), ["lacuna"], **options)
+    task = UnpairedKnowledgeDistillationTask(
+        network=UNet(filters=(4, 8)), class_names=["lacuna"], **options
+    )
     return keep_log(task)
 
 

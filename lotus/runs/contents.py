@@ -11,44 +11,44 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from lotus.evaluation.folders import read_score_table
-
-SIGNS_OF_A_RUN = ("config.yaml", "environment.json", "metrics.csv", "scores.csv")
+from lotus.runs.curves import read_epochs
+from lotus.runs.layout import RunFolder
+from lotus.runs.scores import read_scores
 
 
 @dataclass(frozen=True)
-class RunFolder:
-    """The readable contents of `runs/<experiment>/<run>/`; an absent or damaged file is None.
+class RunContents:
+    """The readable contents of a run folder; of a file that is absent or damaged, None.
 
     Attributes:
-        path: The folder, absolute.
-        config: Resolved configuration of config.yaml.
+        folder: Its names, with an absolute path.
+        config: The resolved configuration.
         config_text: The same as text.
-        environment: environment.json, as written by `lotus.callbacks.RunRecord`.
-        splits: splits.json.
-        data: data.json, the data module's summary.
-        metrics: metrics.csv, one row per epoch.
-        scores: scores.csv without its mean row.
-        missing: File name to the reason why its contents are not available.
+        environment: Versions, device, commit and invocations.
+        splits: The patients of every split.
+        data: The data module's summary.
+        curves: One row per epoch.
+        scores: One row per image.
+        missing: Name of an attribute to the reason why it is None.
     """
 
-    path: Path
+    folder: RunFolder
     config: dict[str, Any] | None
     config_text: str | None
     environment: dict[str, Any] | None
     splits: dict[str, Any] | None
     data: dict[str, Any] | None
-    metrics: pd.DataFrame | None
+    curves: pd.DataFrame | None
     scores: pd.DataFrame | None
     missing: dict[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """Experiment and run, from the names of the folder and its parent."""
-        return f"{self.path.parent.name} / {self.path.name}"
+        return f"{self.folder.path.parent.name} / {self.folder.path.name}"
 
 
-def read_run(path: Path) -> RunFolder:
+def read_run(path: Path) -> RunContents:
     """Read a run folder; absent and damaged files are named in `missing`.
 
     Raises:
@@ -56,68 +56,37 @@ def read_run(path: Path) -> RunFolder:
     """
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder; give a run folder, runs/<experiment>/<run>")
-    if not any((path / name).is_file() for name in SIGNS_OF_A_RUN):
-        expected = ", ".join(SIGNS_OF_A_RUN)
+    run = RunFolder(path)
+    signs = (run.config, run.environment, run.curves, run.scores)
+    if not any(sign.is_file() for sign in signs):
+        expected = ", ".join(sign.name for sign in signs)
         raise ValueError(f"{path}: not a run folder; it holds none of {expected}")
     missing: dict[str, str] = {}
 
-    def read(name: str, parse: Callable[[Path], Any]) -> Any:
-        if not (path / name).is_file():
-            missing[name] = f"{name} is not in the run folder"
+    def read(attribute: str, file: Path, parse: Callable[[Path], Any]) -> Any:
+        if not file.is_file():
+            missing[attribute] = f"{file.name} is not in the run folder"
             return None
         try:
-            return parse(path / name)
+            return parse(file)
         except (ValueError, OSError, yaml.YAMLError) as error:
-            missing[name] = f"{name} cannot be read ({str(error).splitlines()[0]})"
+            missing[attribute] = f"{file.name} cannot be read ({str(error).splitlines()[0]})"
             return None
 
-    return RunFolder(
-        path=path.resolve(),
-        config=read("config.yaml", _read_config),
-        config_text=read("config.yaml", lambda file: file.read_text(encoding="utf-8")),
-        environment=read("environment.json", _read_json),
-        splits=read("splits.json", _read_json),
-        data=read("data.json", _read_json),
-        metrics=read("metrics.csv", read_metrics),
-        scores=read("scores.csv", read_scores),
+    return RunContents(
+        folder=RunFolder(path.resolve()),
+        config=read("config", run.config, _read_config),
+        config_text=read("config", run.config, lambda file: file.read_text(encoding="utf-8")),
+        environment=read("environment", run.environment, _read_json),
+        splits=read("splits", run.splits, _read_json),
+        data=read("data", run.data, _read_json),
+        curves=read("curves", run.curves, read_epochs),
+        scores=read("scores", run.scores, lambda file: read_scores(file).reset_index()),
         missing=missing,
     )
 
 
-def read_metrics(path: Path) -> pd.DataFrame:
-    """Read a CSVLogger file into one row per epoch.
-
-    The logger writes one row per call, each with some of the columns; a learning rate comes without
-    an epoch, just before the rows of the epoch it belongs to.
-
-    Returns:
-        Frame indexed by epoch; a column's mean over the rows of an epoch, NaN where never logged.
-
-    Raises:
-        ValueError: If the file has no column `epoch`.
-    """
-    frame = pd.read_csv(path)
-    if "epoch" not in frame:
-        raise ValueError(f"found no column epoch, but {', '.join(map(str, frame.columns))}")
-    frame["epoch"] = frame["epoch"].bfill().ffill()
-    numeric = frame.apply(pd.to_numeric, errors="coerce")
-    means: pd.DataFrame = numeric.groupby("epoch").mean()
-    return means
-
-
-def read_scores(path: Path) -> pd.DataFrame:
-    """Read an evaluation CSV into one row per image, without the closing mean row.
-
-    Raises:
-        ValueError: If it is damaged or there is no image.
-    """
-    scores = read_score_table(path).iloc[:-1]
-    if scores.empty:
-        raise ValueError("found no image")
-    return scores
-
-
-def manifest_folders(run: RunFolder) -> list[Path]:
+def manifest_folders(run: RunContents) -> list[Path]:
     """Folders of the manifests named in the configuration that can be reached from here.
 
     Relative paths are taken from where the run was started, or from the current folder.
@@ -133,16 +102,16 @@ def manifest_folders(run: RunFolder) -> list[Path]:
     return list(folders)
 
 
-def contact_sheets(run: RunFolder) -> list[Path]:
+def contact_sheets(run: RunContents) -> list[Path]:
     """Contact sheets of the phantoms that this run used, each beside its manifest."""
     sheets = [folder / "contact_sheet.png" for folder in manifest_folders(run)]
     return [sheet for sheet in sheets if sheet.is_file()]
 
 
-def is_phantom(run: RunFolder) -> bool:
+def is_phantom(run: RunContents) -> bool:
     """Whether any of the data are phantoms.
 
-    The run's own record counts (`phantom` in data.json); without it, what lies beside the manifest.
+    The run's own record counts (`phantom` in its data); without it, what lies beside the manifest.
     """
     said = list(values_of("phantom", run.data))
     if said:

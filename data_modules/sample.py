@@ -1,0 +1,37 @@
+"""What a data set hands out, before several of it make a batch."""
+
+from typing import NotRequired, TypedDict
+
+from torch import Tensor
+
+Pixels = dict[str, Tensor]
+"""``image``, ``mask`` and ``instances`` of a crop, each ``(C, Y, X)``."""
+
+
+class Sample(TypedDict):
+    """An image or a crop of one; several make a :class:`lotus.batch.Batch`.
+
+    Attributes:
+        image: float32 (C, Y, X) in [0, 1].
+        mask: int64 (Y, X), class per pixel, 0 is background; absent without annotation.
+        instances: int32 (Y, X), object number per pixel, 0 is background; absent without
+            annotation.
+        label: int64 (), index of the group.
+        spacing_um: float32 (2,), pixel size (Y, X) in µm; NaN where unknown.
+        name: Name of the image.
+        patient: Its patient.
+        group: Its group.
+    """
+
+    image: Tensor
+    mask: NotRequired[Tensor]
+    instances: NotRequired[Tensor]
+    label: Tensor
+    spacing_um: Tensor
+    name: str
+    patient: str
+    group: str
+
+
+SampleParts = dict[str, Sample]
+"""A sample of every part, by the name of the part; several make :data:`lotus.batch.Parts`."""

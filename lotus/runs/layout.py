@@ -1,0 +1,200 @@
+"""What a run folder holds, and under which names; no other module knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The names in a run folder, ``<runs>/<experiment>/<run>``; nothing needs to be there.
+
+    The folders of cross-validations, sweeps and comparisons are run folders too, with the runs of
+    their folds and trials inside.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def of_checkpoint(cls, checkpoint: Path) -> RunFolder | None:
+        """The run that a checkpoint lies in; None for one that lies elsewhere."""
+        folder = checkpoint.resolve().parent
+        run = cls(folder.parent)
+        return run if run.checkpoints == folder else None
+
+    # What was run, on which data.
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration, as `lotus fit` takes it."""
+        return self.path / "config.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, device, commit and the commands that worked in the folder."""
+        return self.path / "environment.json"
+
+    @property
+    def splits(self) -> Path:
+        """Which patients train, validate and test; of a cross-validation, in every fold."""
+        return self.path / "splits.json"
+
+    @property
+    def data(self) -> Path:
+        """What the data module says of its data."""
+        return self.path / "data.json"
+
+    @property
+    def log(self) -> Path:
+        """What the commands of a job printed; locked by those that write to it."""
+        return self.path / "log.txt"
+
+    # What a training leaves.
+
+    @property
+    def curves(self) -> Path:
+        """What was logged, epoch by epoch, as Lightning's CSV logger calls it."""
+        return self.path / "metrics.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best validation score."""
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to go on from."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def student(self) -> Path:
+        """The plain student of a distillation's best checkpoint."""
+        return self.checkpoints / "student.ckpt"
+
+    # What a test or a prediction leaves: a file per image in each folder.
+
+    @property
+    def predictions(self) -> Path:
+        """Folder of the predicted label maps."""
+        return self.path / "predictions"
+
+    @property
+    def targets(self) -> Path:
+        """Folder of the true label maps."""
+        return self.path / "targets"
+
+    @property
+    def images(self) -> Path:
+        """Folder of 8-bit pictures of the images, as the network saw them."""
+        return self.path / "images"
+
+    @property
+    def classes(self) -> Path:
+        """Folder of the predicted class maps, where a network tells several classes apart."""
+        return self.path / "classes"
+
+    def prediction_of(self, name: str) -> Path:
+        """The predicted label map of an image."""
+        return self.predictions / f"{name}.tif"
+
+    def target_of(self, name: str) -> Path:
+        """The true label map of an image."""
+        return self.targets / f"{name}.tif"
+
+    def image_of(self, name: str) -> Path:
+        """The picture of an image."""
+        return self.images / f"{name}.png"
+
+    def classes_of(self, name: str) -> Path:
+        """The predicted class map of an image."""
+        return self.classes / f"{name}.tif"
+
+    @property
+    def patterns(self) -> dict[Path, str]:
+        """The folders that every scored run has, with the pattern of their files."""
+        return {self.predictions: "*.tif", self.targets: "*.tif", self.images: "*.png"}
+
+    @property
+    def scores(self) -> Path:
+        """The scores of the test images; appears whole, and last."""
+        return self.path / "scores.csv"
+
+    @property
+    def predicted(self) -> RunFolder:
+        """Where a prediction writes, apart from the images that were scored."""
+        return RunFolder(self.path / "predict")
+
+    @property
+    def report(self) -> Path:
+        """The report for a browser."""
+        return self.path / "report.html"
+
+    # Of a cross-validation.
+
+    def fold(self, number: int | str) -> RunFolder:
+        """The run of a fold.
+
+        Args:
+            number: From 0, or the placeholder that stands for it.
+        """
+        return RunFolder(self.path / f"fold{number}")
+
+    def split_of_fold(self, number: int) -> Path:
+        """Which patients train, validate and test in a fold."""
+        return self.path / "splits" / f"fold{number}.json"
+
+    def planned_folds(self) -> Iterator[RunFolder]:
+        """The folds that were to be made, whether or not they were run."""
+        for split in sorted((self.path / "splits").glob("fold*.json")):
+            yield RunFolder(self.path / split.stem)
+
+    @property
+    def fold_scores(self) -> Path:
+        """The mean scores of every fold."""
+        return self.path / "fold_scores.csv"
+
+    @property
+    def nnunet(self) -> Path:
+        """Folder of what nnU-Net made of the data, where it trained the folds."""
+        return self.path / "nnunet"
+
+    # Of a sweep.
+
+    def trial(self, number: int) -> RunFolder:
+        """The run of a trial, from 0."""
+        return RunFolder(self.path / f"trial{number:03d}")
+
+    @property
+    def trial_record(self) -> Path:
+        """Of a trial: the parameters it tries, and whether it was stopped early."""
+        return self.path / "trial.json"
+
+    @property
+    def trial_table(self) -> Path:
+        """The parameters and the best score of every trial of a sweep."""
+        return self.path / "sweep.csv"
+
+    # Of a comparison.
+
+    def comparison(self, suffix: str) -> Path:
+        """The compared methods as a table or figure.
+
+        Args:
+            suffix: ``.md``, ``.tex``, ``.csv`` or ``.png``.
+        """
+        return self.path / f"comparison{suffix}"
+
+    @property
+    def compared_images(self) -> Path:
+        """The scores of all compared methods in every image."""
+        return self.path / "per_image.csv"

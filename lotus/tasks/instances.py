@@ -1,0 +1,86 @@
+"""What tasks have in common that find objects."""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from torch import nn
+
+from lotus.batch import Batch, Prediction
+from lotus.metrics.segmentation import InstanceScores
+from lotus.tasks.base import BaseTask
+from lotus.tasks.checkpoint import without_pretraining
+from lotus.tasks.description import describe
+
+
+class InstanceTask(BaseTask):
+    """Trains a network that finds objects, and scores those of whole images.
+
+    Args:
+        network: The network.
+        class_names: Foreground classes, in the order of the mask's values from 1.
+        optimizer: From parameters to an optimizer.
+        in_channels: Channels of the images.
+        lr_scheduler: From an optimizer to a scheduler that steps every epoch.
+    """
+
+    monitor: ClassVar[str] = "val_dice"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        class_names: list[str],
+        optimizer: OptimizerCallable,
+        in_channels: int = 3,
+        lr_scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__(optimizer, lr_scheduler)
+        self.network = network
+        self.class_names = class_names
+        self.in_channels = in_channels
+        self.configure_metrics()
+
+    @abstractmethod
+    def predict_step(self, batch: Batch, batch_idx: int) -> Prediction:
+        """The objects of one image at native size."""
+
+    def configure_metrics(self) -> None:
+        """Scores of the objects of validation and test images."""
+        self.val_scores, self.test_scores = InstanceScores(), InstanceScores()
+
+    def callbacks(self) -> list[pl.Callback]:
+        """Outlines on the dashboard, predictions in the run folder and their scores."""
+        # Pictures and tables are not needed to build a task.
+        from lotus.callbacks import OverlayImages, PredictionWriter
+
+        return [OverlayImages(), PredictionWriter()]
+
+    def inference_record(self) -> dict[str, Any]:
+        """Everything but weights that is needed to segment.
+
+        Preprocessing and pixel size are those of the data module that the task was trained with;
+        a task saved without one records neither.
+
+        Raises:
+            ValueError: The network neither came from a configuration nor keeps its arguments.
+        """
+        network = self.hparams.get("network")
+        network = network if isinstance(network, dict) else describe(self.network)
+        data = getattr(self.trainer, "datamodule", None) if self._trainer is not None else None
+        return {
+            "network": without_pretraining(network),
+            "class_names": list(self.class_names),
+            "in_channels": self.in_channels,
+            "instances": describe(getattr(self, "instances", None)),
+            "preprocessing": describe(getattr(data, "preprocessing", None)),
+            "spacing_um": describe(getattr(data, "spacing_um", None)),
+        }
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores of the validation images."""
+        self.log_scores("val", self.val_scores)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores of the test images."""
+        self.log_scores("test", self.test_scores)

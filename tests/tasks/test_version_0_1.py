@@ -1,0 +1,95 @@
+"""A checkpoint that version 0.1 wrote, before classes moved, goes on being used.
+
+It is the teacher of a tiny run: U-Net with four and eight filters, boundary and watershed, of
+``lotus.transforms.instances.BoundaryWatershed`` as the schemes were called then.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lotus.imaging import read_label_map, write_image
+from lotus.inference.segment import segment_image
+from lotus.inference.segmenter import load_segmenter
+from lotus.networks import UNet
+from lotus.schemes import BoundaryWatershed
+from lotus.tasks import DistillationTask, SegmentationTask
+from lotus.tasks.checkpoint import read_checkpoint
+from lotus.training.configuration import read_configuration
+from lotus.training.known_patients import COHORT
+from lotus.transforms import DtypeRange
+
+FOLDER = Path(__file__).resolve().parents[1] / "data" / "version_0_1"
+TEACHER = FOLDER / "teacher.ckpt"
+
+
+@pytest.fixture
+def field(tmp_path):
+    """Four dark discs, stained; their labels are what version 0.1 found."""
+    rows, columns = np.mgrid[:64, :64]
+    grey = np.full((64, 64), 180)
+    for y, x in ((12, 14), (20, 44), (45, 20), (48, 50)):
+        grey[(rows - y) ** 2 + (columns - x) ** 2 < 30] = 60
+    grey += (7 * rows + 11 * columns) % 23 - 11
+    image = np.stack([grey, grey // 2, 255 - grey], axis=-1).astype(np.uint8)
+    write_image(tmp_path / "field.png", image)
+    return tmp_path / "field.png"
+
+
+def test_it_still_holds_the_old_paths():
+    """Otherwise the tests below would show nothing."""
+    record = read_checkpoint(TEACHER)["segmenter"]
+    assert record["instances"]["class_path"] == "lotus.transforms.instances.BoundaryWatershed"
+    assert record["preprocessing"]["class_path"] == "lotus.transforms.intensity_range.DtypeRange"
+
+
+def test_it_segments_as_it_did(field, tmp_path):
+    segmenter = load_segmenter(TEACHER, device="cpu")
+    assert isinstance(segmenter.instances, BoundaryWatershed)
+    assert isinstance(segmenter.preprocessing, DtypeRange)
+    assert segmenter.class_names == ["lacuna"]
+    assert segmenter.spacing_um == (1.6, 1.6)
+    segment_image(segmenter, field, tmp_path / "out")
+    found = read_label_map(tmp_path / "out/field_labels.tif")
+    np.testing.assert_array_equal(found, read_label_map(FOLDER / "labels.png"))
+
+
+def test_it_starts_and_teaches_what_is_trained_now():
+    def network():
+        return UNet(out_channels=3, filters=(4, 8))
+
+    scheme = BoundaryWatershed()
+    started = SegmentationTask(network(), ["lacuna"], instances=scheme, initial_weights=TEACHER)
+    saved = read_checkpoint(TEACHER)["state_dict"]
+    for name, weight in started.network.state_dict().items():
+        assert torch.equal(weight, saved[f"network.{name}"])
+    student = DistillationTask(
+        network=network(), teacher=TEACHER, class_names=["lacuna"], instances=scheme
+    )
+    assert torch.equal(student.teacher.head.weight, saved["network.head.weight"])
+
+
+def test_it_says_whom_it_knows():
+    record = read_checkpoint(TEACHER)["patients"]
+    assert record["unrecorded"] == []
+    assert len(record["cohorts"][COHORT]) == 8
+
+
+def test_a_configuration_with_an_old_path_is_read(tiny_manifest, tmp_path):
+    experiment = Path(__file__).resolve().parents[2] / "experiments/lotus/teacher.yaml"
+    layer = tmp_path / "touching.yaml"
+    layer.write_text(
+        "model:\n"
+        "  init_args:\n"
+        "    instances:\n"
+        "      class_path: lotus.transforms.BoundaryWatershed\n"
+        "      init_args: {minimum_size: 8}\n"
+    )
+    manifest = f"--data.init_args.manifest={tiny_manifest}"
+    keys = read_configuration([f"--config={experiment}", f"--config={layer}", manifest]).keys
+    assert keys["model"]["init_args"]["instances"] == {
+        "class_path": "lotus.schemes.BoundaryWatershed",
+        "init_args": {"minimum_size": 8, "boundary_width": 1},
+    }
