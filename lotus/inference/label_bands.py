@@ -47,7 +47,7 @@ class LabelBand:
         Raises:
             ValueError: labels are not (rows, X), or values not (K, rows, X).
         """
-        if self.labels.ndim != 2 or self.values.shape[1:] != self.labels.shape:
+        if self.labels.ndim != 2 or self.values.ndim != 3:
             raise ValueError(
                 f"a band has labels {self.labels.shape} and values {self.values.shape}; (rows, X) "
                 "and (K, rows, X) are expected"
