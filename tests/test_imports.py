@@ -49,7 +49,7 @@ ALLOWED = {
     "lotus.training": (*GROUND, "lotus.tasks", "lotus.callbacks", "data_modules", "lotus.runs"),
     "lotus.studies": (
         *(*GROUND, "lotus.training", "lotus.engines", "lotus.evaluation", "lotus.reports"),
-        *("data_modules", "lotus.runs"),
+        *("data_modules", "lotus.runs", "lotus.metrics"),
     ),
     "lotus.cli": (),
 }
