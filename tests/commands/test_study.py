@@ -97,9 +97,9 @@ def test_the_command_takes_every_key_of_a_shipped_study(path, tiny_manifest, mon
     variables = {"data": str(tiny_manifest), "student": "sr_microct", "preset": "quick"}
     study = read_study(path, variables)
     for method in study.methods.values():
-        arguments = study.fit_arguments(method, Path("runs"))
+        arguments = study.command_line(method, Path("runs"))
         data = read_configuration([text.replace("{fold}", "0") for text in arguments]).data
-        own = "sr_microct" if method.compared else "histology"
+        own = "sr_microct" if method.row == "compared" else "histology"
         tested = data.select("test", data.splits)
         assert {record.modality for record in tested} == {own}, method.name
     with pytest.raises(ValueError, match="no_such_key"):
