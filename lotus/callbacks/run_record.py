@@ -17,6 +17,7 @@ import torch
 
 from lotus.atomic import atomic_path
 from lotus.runs import RunFolder
+from lotus.runs.charts import write_charts
 from lotus.runs.contents import holds_phantoms, values_of
 from lotus.runs.invocations import Invocation, read_invocations
 
@@ -24,13 +25,13 @@ PACKAGES = ("lotus-bone", "torch", "pytorch-lightning", "monai", "numpy")
 
 
 class RunRecord(pl.Callback):
-    """Write environment.json, data.json and splits.json into the run folder.
+    """Write environment.json, data.json, splits.json and charts.json into the run folder.
 
     environment.json holds versions, device, git commit and, under `invocations`, one entry per
     command that worked in the folder (a fit, its resumption, a test), with start, duration and
     how it ended: `running`, `finished`, `interrupted` or `failed`. data.json and splits.json come
     from the data module's `summary()` and `write_splits(path)` where it has them; a test does not
-    replace those of the training it tests.
+    replace those of the training it tests. charts.json comes from the task's `charts()`.
     """
 
     def __init__(self) -> None:
@@ -55,6 +56,9 @@ class RunRecord(pl.Callback):
         }
         self._write_environment(trainer)
         self._write_data(trainer, replace=stage == "fit")
+        task: Any = pl_module
+        if hasattr(task, "charts"):
+            write_charts(RunFolder(Path(trainer.default_root_dir)).charts, task.charts())
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Record that the stage came to its end."""
