@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -133,7 +134,7 @@ def device_name(device: torch.device) -> str:
     return f"{name} ({os.cpu_count()} cores)"
 
 
-def git_state(folder: Path) -> dict[str, Any]:
+def git_state(folder: Path) -> dict[str, str | bool | None]:
     """Commit of the checkout a folder is in, and whether tracked files differ from it.
 
     Both are None outside a checkout, or where git is not installed.
@@ -160,11 +161,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return result.stdout.strip()
 
 
-def _from_phantoms(summary: dict[str, Any]) -> bool:
+def _from_phantoms(summary: Mapping[str, object]) -> bool:
     """Whether a manifest named in a summary is that of a phantom."""
     return any(holds_phantoms(Path(found).parent) for found in values_of("manifest", summary))
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")

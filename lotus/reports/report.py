@@ -47,10 +47,10 @@ def write_report(run: Path) -> Path:
     return target
 
 
-def _content(run: RunContents) -> dict[str, Any]:
+def _content(run: RunContents) -> dict[str, object]:
     """Everything the template shows."""
     environment = run.environment or {}
-    content: dict[str, Any] = {
+    content: dict[str, object] = {
         "title": run.title,
         "experiment": run.folder.path.parent.name,
         "run_name": run.folder.path.name,
@@ -192,13 +192,13 @@ def _validation_scores(curves: pd.DataFrame) -> dict[str, str]:
     return {f"val_{score.name}": score.label for score in scores if not score.lower_is_better}
 
 
-def _score_content(run: RunContents) -> dict[str, Any]:
+def _score_content(run: RunContents) -> dict[str, object]:
     colours = {
         "target only": overlays.TARGET_COLOUR,
         "prediction only": overlays.PREDICTION_COLOUR,
         "both, within one pixel": overlays.AGREEMENT_COLOUR,
     }
-    empty: dict[str, Any] = {"score_rows": [], "boxes": [], "examples": [], "legend": []}
+    empty: dict[str, object] = {"score_rows": [], "boxes": [], "examples": [], "legend": []}
     if run.scores is None:
         return empty
     ranked_by = pictures.ranking_score(run.scores)
@@ -230,7 +230,7 @@ def _box_plots(scores: pd.DataFrame) -> list[dict[str, str]]:
     return drawn
 
 
-def _reproduction(run: RunContents) -> dict[str, Any]:
+def _reproduction(run: RunContents) -> dict[str, object]:
     """The commands that were run, in their order, and what they need."""
     environment = run.environment or {}
     entries = environment.get("invocations", [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,11 @@ class RunContents:
     """
 
     folder: RunFolder
-    config: dict[str, Any] | None
+    config: Mapping[str, Any] | None
     config_text: str | None
-    environment: dict[str, Any] | None
-    splits: dict[str, Any] | None
-    data: dict[str, Any] | None
+    environment: Mapping[str, Any] | None
+    splits: Mapping[str, Any] | None
+    data: Mapping[str, Any] | None
     curves: pd.DataFrame | None
     charts: list[Chart] | None
     scores: pd.DataFrame | None
