@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from lotus.evaluation.statistics import PairedTest, holm, paired_test
+from lotus.metrics.catalogue import score_of
 
 UNITS = ("patient", "image")
-LESS_IS_BETTER = ("hd", "hd95", "hd_um", "hd95_um")
 
 
 @dataclass(frozen=True)
@@ -167,6 +167,8 @@ def _check_same_images(methods: Mapping[str, pd.DataFrame]) -> None:
         for image in sorted(set(expected.index) ^ set(table.index)):
             there, absent = (first, name) if image in expected.index else (name, first)
             raise ValueError(f"image {image} was scored for {there} and not for {absent}")
+        if "n_true" not in table or "n_true" not in expected:
+            continue  # Not every task counts objects.
         for image in expected.index:
             ours, theirs = table.loc[image, "n_true"], expected.loc[image, "n_true"]
             if ours != theirs:
@@ -210,7 +212,7 @@ def _column(
 ) -> dict[str, Cell]:
     values = {name: table[score].to_numpy(np.float64) for name, table in units.items()}
     summaries = {name: _summary(images[name], table, score) for name, table in units.items()}
-    sign = 1.0 if score in LESS_IS_BETTER else -1.0
+    sign = 1.0 if score_of(score).lower_is_better else -1.0
     best = np.nanmin([sign * summary.mean for summary in summaries.values()] + [np.inf])
     tests = {
         name: paired_test(column, values[reference])
@@ -248,6 +250,6 @@ def _summary(images: pd.DataFrame, units: pd.DataFrame, score: str) -> Cell:
 
 def _replaced(images: pd.DataFrame, score: str) -> int:
     """Images whose Hausdorff distance is the diagonal, as exactly one of the masks is empty."""
-    if score not in LESS_IS_BETTER or "n_pred" not in images:
+    if not score_of(score).is_distance or not {"n_true", "n_pred"} <= {*images}:
         return 0
     return int(((images["n_true"] == 0) != (images["n_pred"] == 0)).sum())
