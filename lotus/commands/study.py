@@ -30,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="variables of the study, such as data=data/mine/manifest.csv",
     )
+    parser.add_argument(
+        "--seeds",
+        nargs="+",
+        type=int,
+        metavar="SEED",
+        help="repeat by these seeds on the split of the data, instead of by folds",
+    )
     add_fold_arguments(parser)
 
 
@@ -45,16 +52,18 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
             has been trained if a configuration or a fold cannot be used.
     """
     from lotus.reports.published import published_table
+    from lotus.studies.repeats import FoldRepeats, Repeats, SeedRepeats
     from lotus.studies.running import StudyRun
     from lotus.studies.study import read_study
 
-    study = read_study(arguments.study, dict(_variable(text) for text in arguments.set))
+    repeats: Repeats = FoldRepeats(arguments.folds, arguments.fold_seed)
+    if arguments.seeds:
+        repeats = SeedRepeats(arguments.seeds)
+    study = read_study(arguments.study, dict(map(_variable, arguments.set)), repeats.by)
     if study.published:
         published_table(study.published)
     folder = arguments.runs / study.name / arguments.run
-    StudyRun(study, folder, fit_arguments, arguments.folds, arguments.fold_seed).run(
-        engine_of(arguments)
-    )
+    StudyRun(study, folder, fit_arguments, repeats).run(engine_of(arguments))
 
 
 def _variable(text: str) -> tuple[str, Any]:

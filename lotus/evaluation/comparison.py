@@ -13,7 +13,7 @@ import pandas as pd
 from lotus.evaluation.statistics import PairedTest, holm, paired_test
 from lotus.metrics.catalogue import score_of
 
-UNITS = ("patient", "image")
+UNITS = ("patient", "image", "seed")
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,9 @@ class Comparison:
     Attributes:
         cells: By method, then by score, in the order they were given.
         reference: The method that the others are tested against.
-        unit: ``patient`` or ``image``.
-        units: By method, the scores of every unit: one row per patient or image, in one order.
+        unit: ``patient``, ``image`` or ``seed``.
+        units: By method, the scores of every unit: one row per patient, image or seed, in one
+            order.
         notes: By method, what a reader of its row has to know; may be empty.
         apart: Like ``cells``, of methods that were scored on other images, such as a teacher: they
             are neither tested nor the best of anything.
@@ -85,7 +86,8 @@ def compare_methods(
         methods: Tables with one row per image, indexed by its name, by the name of their method.
         reference: The method that the others are tested against.
         scores: Columns to compare.
-        unit: ``patient`` (the mean over a patient's images counts once) or ``image``.
+        unit: What counts once: ``patient`` (the mean over its images), ``image``, or ``seed`` (the
+            mean over the images of a training).
         notes: By method, what a reader of its row has to know.
         apart: Tables of methods that were scored on other images.
 
@@ -201,7 +203,9 @@ def _by_unit(name: str, table: pd.DataFrame, scores: Sequence[str], unit: str) -
         raise ValueError(f"{name} has no score {missing[0]!r}; found {', '.join(table.columns)}")
     if unit == "image":
         return table[list(scores)].sort_index()
-    return table.groupby("patient")[list(scores)].mean().sort_index()
+    if unit not in table:
+        raise ValueError(f"{name} has no {unit}s; score it over several, or use --unit image")
+    return table.groupby(unit)[list(scores)].mean().sort_index()
 
 
 def _column(

@@ -168,6 +168,15 @@ class RunFolder:
         """The mean scores of every fold."""
         return self.path / "fold_scores.csv"
 
+    def seed(self, number: int | str) -> RunFolder:
+        """The run of a seed, where one method is trained with several; numbers as for folds."""
+        return RunFolder(self.path / f"seed{number}")
+
+    @property
+    def seed_scores(self) -> Path:
+        """The mean scores of every seed."""
+        return self.path / "seed_scores.csv"
+
     @property
     def nnunet(self) -> Path:
         """Folder of what nnU-Net made of the data, where it trained the folds."""

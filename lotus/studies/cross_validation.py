@@ -14,6 +14,7 @@ from lotus.engines import TrainingJob
 from lotus.engines.job_commands import available_cores
 from lotus.evaluation.crossval import gather_folds, score_folds
 from lotus.runs import RunFolder
+from lotus.studies.numbered import numbered
 from lotus.training.configuration import read_configuration
 from lotus.training.same_configuration import refuse_another_configuration
 
@@ -62,15 +63,15 @@ class CrossValidation:
             ValueError: The configuration cannot be used, other folds are there or folds of another
                 configuration, or a fold could not train, validate or test.
         """
-        data: Any = read_configuration(of_fold(fit_arguments, 0)).data
+        data: Any = read_configuration(numbered(fit_arguments, "fold", 0)).data
         folds = folds_in(folder, data.records, n_folds, fold_seed, like)
         _check_folds(data, folds)
         jobs = []
         for number in range(n_folds):
             splits = ("--splits", str(write_split_file(folder, folds, number)))
-            arguments = (*of_fold(fit_arguments, number), *splits)
+            arguments = (*numbered(fit_arguments, "fold", number), *splits)
             name = RunFolder(folder).fold(number).path.name
-            read = tuple(map(Path, of_fold(inputs, number)))
+            read = tuple(map(Path, numbered(inputs, "fold", number)))
             jobs.append(TrainingJob(folder.parent, folder.name, name, arguments, tested, read))
         # All folds come from one command, so that one that was begun tells of all.
         begun = next((job for job in jobs if RunFolder(job.folder).config.is_file()), jobs[0])
@@ -99,14 +100,9 @@ class CrossValidation:
         return len(fold_of)
 
 
-def of_fold(arguments: Sequence[str], number: int) -> list[str]:
-    """Arguments with the number of a fold in place of ``{fold}``."""
-    return [argument.replace("{fold}", str(number)) for argument in arguments]
-
-
 def experiment_of(arguments: Sequence[str]) -> str:
     """Name of the experiment that a configuration gives itself."""
-    return str(read_configuration(of_fold(arguments, 0)).keys["experiment"])
+    return str(read_configuration(numbered(arguments, "fold", 0)).keys["experiment"])
 
 
 def _check_folds(data: Any, folds: Folds) -> None:

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
-from data_modules.folds import Folds
 from lotus.engines import CommandJob, Engine, Job, TrainingJob
 from lotus.runs import RunFolder
 from lotus.studies.comparison import compare_runs
-from lotus.studies.cross_validation import CrossValidation, folds_in, of_fold, write_split_file
+from lotus.studies.numbered import numbered
+from lotus.studies.repeats import Planned, Repeats
 from lotus.studies.stages import Command, Training
 from lotus.studies.study import SPLITS, Study
 from lotus.training.configuration import read_configuration
 from lotus.training.same_configuration import refuse_another_configuration
-
-
-class Planned(Protocol):
-    """A stage that is ready to be run."""
-
-    @property
-    def jobs(self) -> Sequence[Job]:
-        """What is to be run."""
-
-    def score(self) -> int:
-        """Score what the jobs have tested; the number of images that this took."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +36,13 @@ class StudyRun:
         study: What is run.
         folder: Holds a folder per stage, and the table.
         fit_arguments: Of `lotus fit`, for every training.
-        n_folds: Number of folds.
-        fold_seed: Seed of the folds.
+        repeats: What is repeated of the stages that are not run once.
     """
 
     study: Study
     folder: Path
     fit_arguments: Sequence[str]
-    n_folds: int
-    fold_seed: int
-    _folds: Folds | None = field(default=None, init=False)
+    repeats: Repeats
 
     def run(self, engine: Engine) -> None:
         """Run what is left of all stages, score them and write the table.
@@ -80,7 +65,8 @@ class StudyRun:
         }
         for stage in stages:
             if isinstance(stage, Training) and stage not in ready:
-                read_configuration(of_fold(self._command_line(stage), 0))
+                first = self.repeats.numbers[0]
+                read_configuration(numbered(self._command_line(stage), self.repeats.by, first))
         for level in levels:
             planned |= {s.name: self._plan(s) for s in level if s.name not in planned}
             engine.run([job for stage in level for job in planned[stage.name].jobs])
@@ -93,24 +79,13 @@ class StudyRun:
             return Jobs([self._command_job(stage, number) for number in self._numbers(stage)])
         if stage.per == "study":
             return Jobs([self._single_training(stage)])
-        like = self._folds if self.study.needs_made_data(stage) else None
-        planned = CrossValidation.plan(
+        return self.repeats.plan(
             self.folder / stage.folder,
             self._command_line(stage),
-            self.n_folds,
-            self.fold_seed,
-            like=like,
             inputs=self.study.inputs(stage, self.folder),
             tested=stage.tested,
+            made_data=self.study.needs_made_data(stage),
         )
-        if self._folds is None:
-            self._folds = self._folds_of(stage)
-        return planned
-
-    def _folds_of(self, stage: Training) -> Folds:
-        """The folds that a training was planned with; those of the first hold for commands, too."""
-        data: Any = read_configuration(of_fold(self._command_line(stage), 0)).data
-        return folds_in(self.folder / stage.folder, data.records, self.n_folds, self.fold_seed)
 
     def _single_training(self, stage: Training) -> TrainingJob:
         arguments = tuple(self._command_line(stage))
@@ -124,14 +99,14 @@ class StudyRun:
 
     def _command_job(self, stage: Command, number: int | None) -> CommandJob:
         def here(texts: Sequence[str]) -> list[str]:
-            return [*texts] if number is None else of_fold(texts, number)
+            return [*texts] if number is None else numbered(texts, self.repeats.by, number)
 
-        folder, *leaves = here(
-            [str(stage.place(self.folder)), *map(str, stage.outputs(self.folder).values())]
-        )
+        by = self.repeats.by
+        outputs = stage.outputs(self.folder, by).values()
+        folder, *leaves = here([str(stage.place(self.folder, by)), *map(str, outputs)])
         inputs = here(self.study.inputs(stage, self.folder))
-        if SPLITS in stage.placeholders:
-            inputs.append(str(self._split_file(stage, number)))
+        if SPLITS in stage.placeholders and number is not None:
+            inputs.append(str(self.repeats.split_file(self.folder / stage.folder, number)))
         job = CommandJob(
             name="/".join([stage.folder, *([] if number is None else [Path(folder).name])]),
             folder=Path(folder),
@@ -142,15 +117,8 @@ class StudyRun:
         job.refuse_other_arguments()
         return job
 
-    def _split_file(self, stage: Command, number: int | None) -> Path:
-        if self._folds is None or number is None:
-            raise ValueError(
-                f"{self.study.name}: {stage.name} has {{{SPLITS}}}, but no training is run per fold"
-            )
-        return write_split_file(self.folder / stage.folder, self._folds, number)
-
     def _numbers(self, stage: Command) -> Sequence[int | None]:
-        return range(self.n_folds) if stage.per == "fold" else [None]
+        return self.repeats.numbers if stage.per == "fold" else [None]
 
     def _command_line(self, stage: Training) -> list[str]:
         return [*self.study.command_line(stage, self.folder), *self.fit_arguments]
@@ -163,6 +131,7 @@ class StudyRun:
         compare_runs(
             {name: places[name] for name, method in methods.items() if method.row == "compared"},
             reference,
+            unit=self.repeats.unit,
             published=self.study.published,
             notes={name: method.note for name, method in methods.items() if method.note},
             apart={name: places[name] for name, method in methods.items() if method.row == "apart"},

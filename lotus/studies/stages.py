@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lotus.runs import RunFolder
+from lotus.studies.numbered import RepeatedBy
 from lotus.studies.placeholders import filled, placeholders
 
 Per = Literal["fold", "study"]
-"""How often a stage is run: for each fold, or once for the study."""
+"""How often a stage is run: for each fold (or seed), or once for the study."""
 
 Row = Literal["compared", "apart"]
 """How a training stands in the table: tested against the reference, or on other images."""
@@ -26,7 +27,7 @@ class Stage:
 
     Attributes:
         name: By which others refer to it.
-        per: Whether it is run for every fold or once.
+        per: Whether it is run for every fold, or seed, or once.
     """
 
     name: str
@@ -38,10 +39,17 @@ class Stage:
         plain = unicodedata.normalize("NFKD", self.name.lower().replace("+", " plus "))
         return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
-    def place(self, study: Path) -> Path:
-        """Where it works inside the folder of a study's run; per fold with ``{fold}`` in it."""
+    def place(self, study: Path, by: RepeatedBy = "fold") -> Path:
+        """Where it works inside the folder of a study's run.
+
+        Args:
+            study: The folder.
+            by: What tells repetitions apart; its placeholder stands in the path.
+        """
         run = RunFolder(study / self.folder)
-        return run.fold("{fold}").path if self.per == "fold" else run.path
+        if self.per == "study":
+            return run.path
+        return (run.fold("{fold}") if by == "fold" else run.seed("{seed}")).path
 
 
 @dataclass(frozen=True)
@@ -67,9 +75,9 @@ class Training(Stage):
         """What stands in braces in its configuration files and arguments."""
         return placeholders([self.configs, dict(self.arguments)])
 
-    def outputs(self, study: Path) -> dict[str, Path]:
+    def outputs(self, study: Path, by: RepeatedBy = "fold") -> dict[str, Path]:
         """What others may refer to, by name; the first is meant where none is named."""
-        run = RunFolder(self.place(study))
+        run = RunFolder(self.place(study, by))
         return {"checkpoint": run.best, "last": run.last, "folder": run.path}
 
     def command_line(self, fill: Callable[[str], Any]) -> list[str]:
@@ -104,9 +112,9 @@ class Command(Stage):
         """What stands in braces in its arguments."""
         return placeholders([*self.arguments])
 
-    def outputs(self, study: Path) -> dict[str, Path]:
+    def outputs(self, study: Path, by: RepeatedBy = "fold") -> dict[str, Path]:
         """What others may refer to, by name; the first is meant where none is named."""
-        folder = self.place(study)
+        folder = self.place(study, by)
         left = {name: folder / path for name, path in self.leaves.items()}
         return {**left, "folder": folder}
 

@@ -10,10 +10,11 @@ from typing import Any, get_args
 import yaml
 
 from lotus.runs import RunFolder
+from lotus.studies.numbered import RepeatedBy
 from lotus.studies.stages import Command, Per, Row, Training
 
-FOLD, SPLITS, FOLDER = "fold", "splits", "folder"
-"""Placeholders besides variables and stages: the fold's number, its split file, the own folder."""
+SPLITS, FOLDER = "splits", "folder"
+"""Placeholders besides variables, stages and repetitions: a fold's split file, the own folder."""
 
 EXPECTED = (
     "expected the keys variables, methods and reference, perhaps stages and published; in each "
@@ -32,6 +33,7 @@ class Study:
         variables: Values of placeholders.
         stages: All of them by name, methods too, these in the order of the table.
         published: Name of a paper whose figures make a second block; None for none.
+        by: What its repetitions are told apart by; ``{seed}`` is a variable in a study over folds.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Study:
     variables: Mapping[str, Any]
     stages: Mapping[str, Training | Command]
     published: str | None = None
+    by: RepeatedBy = "fold"
 
     @property
     def methods(self) -> dict[str, Training]:
@@ -105,27 +108,29 @@ class Study:
             folder: Of the study's run.
         """
         return tuple(
-            str(needed.outputs(folder)[output]) for needed, output in self.references(stage)
+            str(needed.outputs(folder, self.by)[output])
+            for needed, output in self.references(stage)
         )
 
     def _filler(self, stage: Training | Command, folder: Path) -> Callable[[str], Any]:
         def fill(name: str) -> Any:
-            if name == FOLD:
-                return "{fold}"
+            if name == self.by:
+                return f"{{{name}}}"
             if name == FOLDER:
-                return str(stage.place(folder))
+                return str(stage.place(folder, self.by))
             if name == SPLITS:
                 return str(RunFolder(folder / stage.folder).split_of_fold("{fold}"))
             found = self._output(name, stage)
             if found is not None:
-                return str(found[0].outputs(folder)[found[1]])
+                return str(found[0].outputs(folder, self.by)[found[1]])
             return self.variables[name]
 
         return fill
 
     def _output(self, name: str, user: Training | Command) -> tuple[Training | Command, str] | None:
         """The stage, and what of it, that a placeholder means; None for all others."""
-        if name in (FOLD, SPLITS) and user.per == "fold":
+        own = self._of_repetitions(user)
+        if name in own:
             return None
         if (name == FOLDER and isinstance(user, Command)) or name in self.variables:
             return None
@@ -133,11 +138,10 @@ class Study:
         if name not in self.stages:
             owner, _, output = name.rpartition(".")
         if owner not in self.stages:
-            own = [FOLD, SPLITS] if user.per == "fold" else []
             known = ", ".join([*own, *self.variables, *self.stages])
             raise ValueError(f"{self.name}: {user.name} has {{{name}}}; expected one of {known}")
         stage = self.stages[owner]
-        outputs = list(stage.outputs(Path()))
+        outputs = list(stage.outputs(Path(), self.by))
         if output and output not in outputs:
             raise ValueError(
                 f"{self.name}: {user.name} has {{{name}}}, but {owner} leaves {', '.join(outputs)}"
@@ -149,8 +153,14 @@ class Study:
             )
         return stage, output or outputs[0]
 
+    def _of_repetitions(self, user: Training | Command) -> list[str]:
+        """The placeholders of a stage that is run more than once."""
+        if user.per == "study":
+            return []
+        return [self.by, *([SPLITS] if self.by == "fold" else [])]
 
-def read_study(path: Path, variables: Mapping[str, Any]) -> Study:
+
+def read_study(path: Path, variables: Mapping[str, Any], by: RepeatedBy = "fold") -> Study:
     """Read a study.
 
     Args:
@@ -159,6 +169,7 @@ def read_study(path: Path, variables: Mapping[str, Any]) -> Study:
             ``compared``, ``note`` and ``per``; a stage is such a training without a row, ``tested``
             only if it says so, or has ``command`` with ``arguments`` and ``leaves``.
         variables: These replace those of the file.
+        by: What repetitions are told apart by.
 
     Raises:
         FileNotFoundError: No such file.
@@ -190,9 +201,18 @@ def read_study(path: Path, variables: Mapping[str, Any]) -> Study:
         raise ValueError(f"{path} has no variable {unknown[0]!r}; found {', '.join(own)}")
     if reference is not None and (reference not in methods or methods[reference].row != "compared"):
         raise ValueError(f"{path}: the reference {reference!r} is none of the compared methods")
-    _check_names(path, [*stages, *methods, *own, FOLD, SPLITS, FOLDER], {**stages, **methods})
+    _check_names(
+        path,
+        [*stages, *methods, *(own.keys() - {by}), "fold", SPLITS, FOLDER],
+        {**stages, **methods},
+    )
     study = Study(
-        path.stem, reference, {**own, **variables}, {**stages, **methods}, content.get("published")
+        path.stem,
+        reference,
+        {**own, **variables},
+        {**stages, **methods},
+        content.get("published"),
+        by,
     )
     for stage in study.stages.values():
         list(study.references(stage))

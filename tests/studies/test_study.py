@@ -176,6 +176,26 @@ def test_splits_of_a_fold_are_those_of_the_stage_itself(write):
     ]
 
 
+def test_repeated_by_seeds_the_seed_is_no_variable(write):
+    content = {
+        "variables": {"seed": 0},
+        "stages": {
+            "teacher": {"configs": [], "arguments": {"data.seed": "{seed}"}},
+            "student": {"configs": ["{teacher}"]},
+        },
+    }
+    by_fold = read_study(write(content), {})
+    assert by_fold.command_line(by_fold.stages["teacher"], Path("r")) == ["--data.seed=0"]
+    by_seed = read_study(write(content), {}, "seed")
+    assert by_seed.command_line(by_seed.stages["teacher"], Path("r")) == ["--data.seed={seed}"]
+    assert by_seed.command_line(by_seed.stages["student"], Path("r")) == [
+        "--config=r/teacher/seed{seed}/checkpoints/best.ckpt"
+    ]
+    content["stages"]["student"]["configs"] = ["{fold}"]
+    with pytest.raises(ValueError, match=r"student has \{fold\}; expected one of seed"):
+        read_study(write(content), {}, "seed")
+
+
 @pytest.mark.parametrize(
     ("stages", "message"),
     [
