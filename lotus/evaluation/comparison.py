@@ -97,6 +97,17 @@ def compare_methods(
     Raises:
         ValueError: Unlike images, truths or patients, a score or the patients are missing, or an
             unknown reference or unit.
+
+    Example:
+        >>> import pandas as pd
+        >>> from lotus.evaluation.comparison import compare_methods
+        >>> shared = {"patient": ["P1", "P1", "P2"], "n_true": [4.0, 2.0, 3.0]}
+        >>> plain = pd.DataFrame({**shared, "dice": [0.5, 0.7, 0.8]}, index=["a", "b", "c"])
+        >>> better = pd.DataFrame({**shared, "dice": [0.7, 0.7, 0.9]}, index=["a", "b", "c"])
+        >>> comparison = compare_methods({"plain": plain, "better": better}, "plain", ["dice"])
+        >>> cell = comparison.cells["better"]["dice"]
+        >>> round(cell.mean, 2), cell.is_best, cell.test.n, round(cell.test.difference, 2)
+        (0.8, True, 2, 0.1)
     """
     if reference not in methods:
         raise ValueError(f"no method is called {reference!r}; found {', '.join(methods)}")
@@ -135,6 +146,15 @@ def per_image(methods: Mapping[str, pd.DataFrame], scores: Sequence[str]) -> pd.
     Returns:
         One row per method and image: ``name``, ``patient`` (empty where it is not known),
         ``method`` and the scores.
+
+    Example:
+        >>> import pandas as pd
+        >>> from lotus.evaluation.comparison import per_image
+        >>> table = pd.DataFrame({"dice": [0.5], "patient": ["P1"]}, pd.Index(["a"], name="name"))
+        >>> per_image({"plain": table, "better": table.assign(dice=0.75)}, ["dice"])
+          name patient  method  dice
+        0    a      P1   plain  0.50
+        1    a      P1  better  0.75
     """
     parts = [
         table.reindex(columns=["patient", *scores]).assign(method=method).sort_index()

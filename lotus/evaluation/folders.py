@@ -70,6 +70,20 @@ def evaluate_folders(
         FileNotFoundError: If a folder does not exist.
         ValueError: If a file has no partner, sizes differ, the class is in no file, or options do
             not fit the kind.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> import numpy as np
+        >>> from lotus.evaluation.folders import evaluate_folders
+        >>> from lotus.imaging import write_label_map
+        >>> with TemporaryDirectory() as root:
+        ...     predictions, targets = Path(root, "predictions"), Path(root, "targets")
+        ...     write_label_map(predictions / "a.png", np.array([[1, 1, 0, 0]]))
+        ...     write_label_map(targets / "a.tif", np.array([[0, 1, 1, 0]]))
+        ...     scores = evaluate_folders(predictions, targets, kind="binary")
+        >>> scores[["name", "n_true", "dice"]].values.tolist()
+        [['a', 1.0, 0.5], ['mean', 1.0, 0.5]]
     """
     _check_options(kind, class_index, pixel_size_um)
     spacing_um = None if pixel_size_um is None else (pixel_size_um, pixel_size_um)
@@ -98,6 +112,14 @@ def pooled_panoptic_quality(scores: pd.DataFrame) -> PanopticQuality:
 
     Returns:
         Pooled scores and counts.
+
+    Example:
+        >>> import pandas as pd
+        >>> from lotus.evaluation.folders import pooled_panoptic_quality
+        >>> images = {"n_true": [1, 2], "n_pred": [0, 2], "precision": [0, 1], "sq": [0, 1]}
+        >>> scores = pd.concat([pd.DataFrame(images), pd.DataFrame(images).mean().to_frame().T])
+        >>> pooled_panoptic_quality(scores).pq  # 2 / (2 + 1 / 2)
+        0.8
     """
     images = scores.iloc[:-1]
     counts = images[["n_true", "n_pred", "precision", "sq"]].fillna(0.0).to_numpy(dtype=float)
@@ -116,6 +138,20 @@ def common_pixel_size(folder: Path) -> float | None:
 
     Returns:
         The size; None where one has none, or another one, or pixels are not square.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> import numpy as np
+        >>> from lotus.evaluation.folders import common_pixel_size
+        >>> from lotus.imaging import write_label_map
+        >>> labels = np.ones((4, 4), int)
+        >>> with TemporaryDirectory() as root:
+        ...     write_label_map(Path(root, "a.tif"), labels, spacing_um=(0.5, 0.5))
+        ...     alone = common_pixel_size(Path(root))
+        ...     write_label_map(Path(root, "b.tif"), labels, spacing_um=(0.25, 0.25))
+        ...     print(alone, common_pixel_size(Path(root)))
+        0.5 None
     """
     sizes = {read_image(path).spacing_um for path in folder.glob("*.tif")}
     known = {size for size in sizes if size is not None}
@@ -131,6 +167,18 @@ def pair_files(predictions: Path, targets: Path) -> list[Pair]:
     Raises:
         FileNotFoundError: If a folder does not exist.
         ValueError: If a folder holds no label file or two of one stem, or a file has no partner.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from lotus.evaluation.folders import pair_files
+        >>> with TemporaryDirectory() as root:
+        ...     predictions, targets = Path(root, "predictions"), Path(root, "targets")
+        ...     for path in (predictions / "a.png", targets / "a.ome.tif"):
+        ...         path.parent.mkdir()
+        ...         path.touch()
+        ...     [(pair.name, pair.target.name) for pair in pair_files(predictions, targets)]
+        [('a', 'a.ome.tif')]
     """
     predicted, true = _label_files(predictions), _label_files(targets)
     unpaired = [

@@ -35,6 +35,11 @@ def map_in_processes(
     Raises:
         ValueError: Fewer than one process.
         ChildProcessError: A process was killed.
+
+    Example:
+        >>> from lotus.evaluation.process_pool import map_in_processes
+        >>> list(map_in_processes(abs, [-1, 2], processes=4))
+        [1, 2]
     """
     if processes < 1:
         raise ValueError(f"found {processes} processes; expected at least 1")

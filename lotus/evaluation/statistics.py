@@ -44,6 +44,12 @@ def paired_test(method: ArrayLike, reference: ArrayLike) -> PairedTest:
 
     Raises:
         ValueError: The scores are not two lists of equal length.
+
+    Example:
+        >>> from lotus.evaluation.statistics import paired_test
+        >>> test = paired_test([3, 5, 4], [1, 2, 3])
+        >>> test.n, test.difference, round(test.p_t, 4), test.p_wilcoxon  # t = 2 sqrt(3); 2 of 2^3
+        (3, 2.0, 0.0742, 0.25)
     """
     ours, theirs = np.asarray(method, np.float64), np.asarray(reference, np.float64)
     if ours.ndim != 1 or ours.shape != theirs.shape:
@@ -71,6 +77,11 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
 
     Returns:
         Corrected p-values in the same order.
+
+    Example:
+        >>> from lotus.evaluation.statistics import holm
+        >>> holm([0.01, 0.04, 0.03]).round(4).tolist()  # 3 * 0.01, 2 * 0.03, no less for 0.04
+        [0.03, 0.06, 0.06]
     """
     values = np.asarray(p_values, np.float64)
     corrected = np.full(values.shape, np.nan)

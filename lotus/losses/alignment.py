@@ -16,6 +16,14 @@ def log_scores(logits: Tensor, temperature: float) -> Tensor:
 
     Returns:
         (B, max(K, 2), Y, X), normalised over the second axis.
+
+    Example:
+        >>> import math
+        >>> import torch
+        >>> from lotus.losses import log_scores
+        >>> logits = torch.full((1, 1, 1, 1), 2 * math.log(3))
+        >>> log_scores(logits, temperature=2.0).exp().flatten()
+        tensor([0.2500, 0.7500])
     """
     logits = logits.float() / temperature
     if logits.shape[1] == 1:
@@ -35,6 +43,13 @@ def feature_variation_map(features: Tensor, classes: Tensor) -> Tensor:
 
     Returns:
         (B, Y, X) in [-1, 1].
+
+    Example:
+        >>> import torch
+        >>> from lotus.losses import feature_variation_map
+        >>> features = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])  # two pixels, at right angles
+        >>> feature_variation_map(features, torch.ones(1, 1, 1, 2))  # 45 degrees off their mean
+        tensor([[[0.7071, 0.7071]]])
     """
     features = features.float()
     members = classes.to(features.dtype)

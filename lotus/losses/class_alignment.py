@@ -19,6 +19,16 @@ class ClassAlignment(Alignment):
 
     Raises:
         ValueError: a temperature that is not positive, or fewer than one quantile.
+
+    Example:
+        >>> import torch
+        >>> from lotus.losses import ClassAlignment
+        >>> logits = torch.tensor([[[[-2.0, 2.0]]]])
+        >>> classes = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])
+        >>> alignment = ClassAlignment()
+        >>> turned = logits.flip(-1), classes.flip(-1)  # the same classes at other places
+        >>> alignment.score_divergence(logits, turned[0], classes, turned[1])
+        tensor(0.)
     """
 
     def __init__(self, temperature: float = 1.0, quantiles: int = 16) -> None:

@@ -25,6 +25,16 @@ class ClassMeanDistillation(nn.Module):
 
     Raises:
         ValueError: a temperature that is not positive.
+
+    Example:
+        >>> import math
+        >>> import torch
+        >>> from lotus.losses import ClassMeanDistillation
+        >>> target = torch.tensor([[[[0, 1]]]])
+        >>> first = torch.tensor([[[[0.0, 4 * math.log(3)]]]])  # softened to 9/10
+        >>> second = torch.tensor([[[[0.0, 2 * math.log(3)]]]])  # softened to 3/4
+        >>> ClassMeanDistillation()(first, second, target, target)  # (0.9 - 0.75) ln 3 / 4
+        tensor(0.0412)
     """
 
     def __init__(self, temperature: float = 2.0) -> None:

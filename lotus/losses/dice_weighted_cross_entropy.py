@@ -13,6 +13,13 @@ class DiceWeightedCrossEntropy(nn.Module):
     A class of n of the batch's N pixels weighs 1 - n / N in the cross-entropy. Dice is that of
     V-Net: over the whole batch, with squares in the denominator (Dou et al., IEEE TMI 2020, and
     their released code). One sigmoid logit is read as two classes.
+
+    Example:
+        >>> import torch
+        >>> from lotus.losses import DiceWeightedCrossEntropy
+        >>> loss = DiceWeightedCrossEntropy()
+        >>> loss(torch.zeros(1, 1, 1, 2), torch.tensor([[[[0, 1]]]]))  # 1 - 2 / 3 + ln(2) / 2
+        tensor(0.6799)
     """
 
     def __init__(self) -> None:

@@ -9,6 +9,12 @@ class FlowLoss(nn.Module):
 
     Predictions and targets are (B, 3, Y, X): the flow v along Y and along X, times 5, and the
     foreground p, of which the prediction is a logit and the target 0 or 1.
+
+    Example:
+        >>> import torch
+        >>> from lotus.losses import FlowLoss
+        >>> FlowLoss()(torch.zeros(1, 3, 1, 1), torch.ones(1, 3, 1, 1))  # ln(2) + 1 / 2
+        tensor(1.1931)
     """
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:

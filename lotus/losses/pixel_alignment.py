@@ -10,6 +10,15 @@ class PixelAlignment(Alignment):
 
     The two images show different tissue, so the pixels do not correspond; this is the paper's
     formula all the same.
+
+    Example:
+        >>> import math
+        >>> import torch
+        >>> from lotus.losses import PixelAlignment
+        >>> student = torch.full((1, 1, 1, 1), math.log(3))
+        >>> classes = torch.ones(1, 1, 1, 1)
+        >>> PixelAlignment().score_divergence(student, -student, classes, classes)  # ln(3) / 2
+        tensor(0.5493)
     """
 
     def score_divergence(

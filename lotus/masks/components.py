@@ -32,6 +32,15 @@ def connected_components(
 
     Raises:
         ValueError: If the mask does not have two or three axes, or spacing does not fit it.
+
+    Example:
+        >>> from lotus.masks import connected_components
+        >>> connected_components([[1, 0, 0, 1], [0, 1, 0, 0]])
+        array([[1, 0, 0, 2],
+               [0, 1, 0, 0]], dtype=int32)
+        >>> connected_components([[1, 0, 0, 1], [0, 1, 0, 0]], minimum_size=2)
+        array([[1, 0, 0, 0],
+               [0, 1, 0, 0]], dtype=int32)
     """
     foreground = np.asarray(mask) != 0
     if foreground.ndim not in FULL_CONNECTIVITY:
@@ -66,6 +75,14 @@ def split_touching(
 
     Raises:
         ValueError: As for `connected_components`.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.masks import connected_components, split_touching
+        >>> mask = np.zeros((7, 17), int)
+        >>> mask[1:6, 1:6] = mask[1:6, 11:16] = mask[3, 6:11] = 1  # two squares and a bridge
+        >>> int(connected_components(mask).max()), int(split_touching(mask).max())
+        (1, 2)
     """
     components = connected_components(mask)
     # The distance stops at the image border, as objects cut by it go on outside.
@@ -100,6 +117,12 @@ def without_small(
 
     Raises:
         ValueError: If spacing does not fit the label map.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.masks import without_small
+        >>> without_small(np.array([[1, 0, 2, 2]], np.int32), minimum_size=2)
+        array([[0, 0, 1, 1]], dtype=int32)
     """
     if spacing_um is not None and len(spacing_um) != labels.ndim:
         raise ValueError(

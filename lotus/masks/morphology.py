@@ -21,6 +21,13 @@ def close_with_disk(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
 
     Returns:
         Bool array of the same shape.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.masks import close_with_disk
+        >>> mask = np.array([[0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0]], bool)
+        >>> close_with_disk(mask, radius=1).astype(int)
+        array([[0, 0, 1, 1, 1, 0, 0, 0, 1, 0, 0]])
     """
     dilated = edt.edtsq(~mask) <= radius**2
     return np.asarray(edt.edtsq(dilated) > radius**2)
@@ -36,6 +43,15 @@ def fill_voids(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
     Returns:
         Bool array of the same shape.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.masks import fill_voids
+        >>> mask = np.array([[1, 1, 1, 1], [1, 0, 1, 0], [1, 1, 1, 1]], bool)
+        >>> fill_voids(mask).astype(int)
+        array([[1, 1, 1, 1],
+               [1, 1, 1, 0],
+               [1, 1, 1, 1]])
     """
     outside = label(~mask, connectivity=1)
     is_open = np.zeros(int(outside.max()) + 1, np.bool_)

@@ -9,7 +9,17 @@ from numpy.typing import NDArray
 
 
 class UnionFind:
-    """Which numbers mean one object: disjoint sets named by their smallest number."""
+    """Which numbers mean one object: disjoint sets named by their smallest number.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.masks import UnionFind
+        >>> same = UnionFind()
+        >>> same.extend(4)
+        >>> same.unite(4, 2)
+        >>> same.roots(np.arange(5, dtype=np.int32)).tolist()
+        [0, 1, 2, 3, 2]
+    """
 
     def __init__(self) -> None:
         """Start with the background, number 0."""

@@ -48,6 +48,16 @@ def object_table(
     Raises:
         ValueError: Not a 2-D array of integers, a probability map of another shape, a pixel size
             that is not two positive numbers, or an offset that is not (Y, X).
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.morphometry.objects import object_table
+        >>> labels = np.zeros((4, 5), int)
+        >>> labels[1:3, 1:4] = 7
+        >>> table = object_table(labels, spacing_um=(0.5, 0.5))
+        >>> columns = ["label", "centroid_y_px", "centroid_x_px", "area_px", "area_um2"]
+        >>> table[columns].values.tolist()
+        [[7.0, 1.5, 2.0, 6.0, 1.5]]
     """
     if labels.ndim != 2 or labels.dtype.kind not in "iu":
         raise ValueError(

@@ -29,6 +29,14 @@ class Runs:
 
     Raises:
         ValueError: Not a 2-D label map.
+
+    Example:
+        >>> import numpy as np
+        >>> runs = Runs(np.array([[1, 1, 0, 2], [1, 0, 0, 2]]))
+        >>> runs.row.tolist(), runs.first.tolist(), runs.last.tolist()
+        ([0, 1, 0, 1], [0, 0, 3, 3], [1, 0, 3, 3])
+        >>> [side.tolist() for side in runs.boxes()]
+        [[0, 0], [0, 3], [2, 2], [2, 4]]
     """
 
     def __init__(self, labels: NDArray[np.integer]) -> None:
@@ -69,6 +77,11 @@ def crofton_perimeters(labels: NDArray[np.integer], count: int) -> NDArray[np.fl
 
     Raises:
         ValueError: Not a 2-D label map.
+
+    Example:
+        >>> import numpy as np
+        >>> crofton_perimeters(np.array([[1]]), 1).round(4).tolist()  # pi / 8 * (4 + sqrt(8))
+        [2.6815]
     """
     _refuse_volumes(labels)
     padded = np.pad(labels, 1)
@@ -94,6 +107,12 @@ def convex_areas(runs: Runs) -> Integers:
 
     Args:
         runs: The runs of the objects.
+
+    Example:
+        >>> import numpy as np
+        >>> bay = np.array([[1, 0, 1], [1, 1, 1]])
+        >>> convex_areas(Runs(bay)).tolist()
+        [6]
     """
     if not len(runs.object_starts):
         return runs.object_starts

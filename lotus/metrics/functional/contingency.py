@@ -77,6 +77,14 @@ def contingency_table(prediction: ArrayLike, target: ArrayLike) -> ContingencyTa
     Raises:
         ValueError: If shapes differ, the maps are empty arrays, not of an integer type, or hold
             negative ids.
+
+    Example:
+        >>> from lotus.metrics.functional import contingency_table
+        >>> table = contingency_table([[1, 1, 0], [0, 2, 2]], [[7, 7, 7], [0, 0, 9]])
+        >>> table.target_ids.tolist(), table.target_areas.tolist()
+        ([7, 9], [3, 1])
+        >>> table.intersections.tolist(), table.unions.tolist(), table.iou.round(2).tolist()
+        ([2, 1], [3, 2], [0.67, 0.5])
     """
     predicted, true = label_maps(prediction, target)
     flat_prediction, flat_target = predicted.ravel(), true.ravel()
@@ -112,6 +120,13 @@ def as_table(
 
     Raises:
         ValueError: If a label map comes without its partner, or a table with one.
+
+    Example:
+        >>> table = as_table([[1, 0, 2]], [[3, 3, 0]])
+        >>> table.n_pred, table.n_true
+        (2, 1)
+        >>> as_table(table, None) is table
+        True
     """
     if isinstance(prediction, ContingencyTable):
         if target is not None:
@@ -131,6 +146,11 @@ def label_maps(
 
     Raises:
         ValueError: As for `contingency_table`.
+
+    Example:
+        >>> predicted, true = label_maps([[True, False]], [[3, 0]])
+        >>> predicted.tolist(), true.tolist()
+        ([[1, 0]], [[3, 0]])
     """
     predicted, true = _label_map(prediction, "prediction"), _label_map(target, "target")
     if predicted.shape != true.shape:

@@ -32,6 +32,16 @@ def hausdorff_distance(
     Raises:
         ValueError: If the maps do not fit together or do not have two or three axes, or if spacing
             or percentile is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.metrics.functional import hausdorff_distance
+        >>> prediction, target = np.zeros((5, 5), int), np.zeros((5, 5), int)
+        >>> prediction[0, 0] = target[3, 4] = 1
+        >>> hausdorff_distance(prediction, target)
+        5.0
+        >>> hausdorff_distance(prediction, target, spacing=(0.5, 0.5))
+        2.5
     """
     return hausdorff_distances(prediction, target, (percentile,), spacing)[0]
 
@@ -61,6 +71,11 @@ def hausdorff_distances(
 
     Raises:
         ValueError: As for `hausdorff_distance`.
+
+    Example:
+        >>> from lotus.metrics.functional import hausdorff_distances
+        >>> hausdorff_distances([[1, 1, 1, 1, 1]], [[1, 1, 1, 0, 0]], percentiles=(100, 75))
+        (2.0, 1.0)
     """
     predicted, true = label_maps(prediction, target)
     if not all(0 <= percentile <= 100 for percentile in percentiles):

@@ -57,6 +57,14 @@ def aggregated_jaccard_index(
 
     Raises:
         ValueError: If the maps do not fit together (see `contingency_table`).
+
+    Example:
+        >>> from lotus.metrics.functional import aggregated_jaccard_index
+        >>> prediction, target = [[1, 1, 1, 1]], [[1, 1, 1, 2]]
+        >>> aggregated_jaccard_index(prediction, target)  # taken twice: (3 + 1) / (4 + 4)
+        0.5
+        >>> aggregated_jaccard_index(prediction, target, one_to_one=True)  # 3 / (4 + 1)
+        0.6
     """
     table = as_table(prediction, target)
     if table.n_pred == 0 and table.n_true == 0:
@@ -85,6 +93,14 @@ def panoptic_quality(
 
     Raises:
         ValueError: If the maps do not fit together (see `contingency_table`).
+
+    Example:
+        >>> from lotus.metrics.functional import panoptic_quality
+        >>> quality = panoptic_quality([[1, 1, 1, 0, 0, 0]], [[1, 1, 1, 1, 0, 2]])
+        >>> quality.sq, quality.pq  # 3 / 4, and 3 / 4 times 1 / (1 + 1 / 2)
+        (0.75, 0.5)
+        >>> quality.tp, quality.fp, quality.fn
+        (1, 0, 1)
     """
     table = as_table(prediction, target)
     pairs = one_to_one_pairs(table, above=MATCH_IOU)
@@ -100,6 +116,13 @@ def pool_panoptic_quality(qualities: Iterable[PanopticQuality]) -> PanopticQuali
 
     Returns:
         Scores from the summed counts; NaN if no image has an instance.
+
+    Example:
+        >>> from lotus.metrics.functional import panoptic_quality, pool_panoptic_quality
+        >>> missed = panoptic_quality([[0, 0]], [[0, 1]])
+        >>> found = panoptic_quality([[1, 2]], [[1, 2]])
+        >>> missed.pq, found.pq, pool_panoptic_quality([missed, found]).pq  # 2 / (2 + 1 / 2)
+        (0.0, 1.0, 0.8)
     """
     images = list(qualities)
     iou_sum = sum(image.sq * image.tp for image in images if image.tp)
@@ -127,6 +150,12 @@ def detection_scores(
 
     Raises:
         ValueError: If the maps do not fit together or the threshold is out of range.
+
+    Example:
+        >>> from lotus.metrics.functional import detection_scores
+        >>> scores = detection_scores([[1, 1, 1, 0, 0, 0]], [[1, 1, 1, 1, 0, 2]])
+        >>> scores.precision, scores.recall, round(scores.f1, 2)
+        (1.0, 0.5, 0.67)
     """
     if not 0 <= threshold < 1:
         raise ValueError(f"threshold must lie in [0, 1), got {threshold}")

@@ -42,6 +42,16 @@ def lotus2024_scores(prediction: ArrayLike, target: ArrayLike) -> dict[str, floa
 
     Raises:
         ValueError: If the maps are not two-dimensional or do not fit together.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.metrics.functional import lotus2024_scores
+        >>> target = np.ones((4, 4), int)
+        >>> prediction = target.copy()
+        >>> prediction[0] = 0
+        >>> scores = lotus2024_scores(prediction, target)
+        >>> scores["lotus2024_foreground_iou"], scores["lotus2024_pq"]
+        (0.75, 0.75)
     """
     predicted, true = _patches(prediction, target)
     found, expected = _without_specks(predicted), connected_components(true)
@@ -57,6 +67,12 @@ def lotus2024_hd95(prediction: ArrayLike, target: ArrayLike) -> float:
     """What the 2024 table calls HD: HD95 in pixels of the 512×512 patch, 0 if a mask is empty.
 
     Args and raises are those of `lotus2024_scores`.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.metrics.functional import lotus2024_hd95
+        >>> lotus2024_hd95(np.zeros((4, 4), int), np.ones((4, 4), int))  # all missed
+        0.0
     """
     return _hd95_or_zero(*_patches(prediction, target))
 
@@ -65,6 +81,13 @@ def lotus2024_foreground_iou(prediction: ArrayLike, target: ArrayLike) -> float:
     """What the 2024 table calls AJI: IoU of the masks, the prediction without specks.
 
     Args and raises are those of `lotus2024_scores`.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.metrics.functional import lotus2024_foreground_iou
+        >>> target = np.ones((4, 4), int)
+        >>> lotus2024_foreground_iou(np.triu(target), target)  # 10 of 16
+        0.625
     """
     predicted, true = _patches(prediction, target)
     return _foreground_iou(_without_specks(predicted), connected_components(true))

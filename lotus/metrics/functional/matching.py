@@ -21,6 +21,12 @@ def best_prediction_per_target(table: ContingencyTable) -> NDArray[np.intp]:
 
     Returns:
         Positions in the pairs of the table, at most one per true instance.
+
+    Example:
+        >>> from lotus.metrics.functional import contingency_table
+        >>> table = contingency_table([[1, 1, 1, 1]], [[1, 1, 1, 2]])
+        >>> best_prediction_per_target(table).tolist()  # prediction 1 is taken twice
+        [0, 1]
     """
     order = np.lexsort((table.pair_prediction, -table.iou, table.pair_target))
     first = np.unique(table.pair_target[order], return_index=True)[1]
@@ -40,6 +46,13 @@ def one_to_one_pairs(table: ContingencyTable, above: float = 0.0) -> NDArray[np.
 
     Returns:
         Positions in the pairs of the table; each instance is in one of them at most.
+
+    Example:
+        >>> from lotus.metrics.functional import contingency_table
+        >>> table = contingency_table([[1, 1, 1, 1]], [[1, 1, 1, 2]])
+        >>> pairs = one_to_one_pairs(table)
+        >>> table.iou[pairs].tolist()
+        [0.75]
     """
     pairs = np.flatnonzero(table.iou > above)
     rows, columns = table.pair_target[pairs], table.pair_prediction[pairs]

@@ -20,6 +20,11 @@ def dice(prediction: ArrayLike | ContingencyTable, target: ArrayLike | None = No
 
     Raises:
         ValueError: If the maps do not fit together (see `contingency_table`).
+
+    Example:
+        >>> from lotus.metrics.functional import dice
+        >>> dice([[1, 1, 0]], [[0, 1, 1]])
+        0.5
     """
     shared, predicted, true = _foreground_pixels(prediction, target)
     return 2 * shared / (predicted + true) if predicted + true else float("nan")
@@ -31,6 +36,11 @@ def intersection_over_union(
     """Intersection over union (Jaccard index) of the foregrounds, |P∩T| / |P∪T|.
 
     Args, returns and raises are those of `dice`.
+
+    Example:
+        >>> from lotus.metrics.functional import intersection_over_union
+        >>> intersection_over_union([[1, 1, 1, 0]], [[0, 1, 1, 1]])
+        0.5
     """
     shared, predicted, true = _foreground_pixels(prediction, target)
     union = predicted + true - shared
@@ -51,6 +61,11 @@ def class_dice(prediction: ArrayLike, target: ArrayLike, n_classes: int) -> NDAr
 
     Raises:
         ValueError: If a label lies above `n_classes` or the maps do not fit together.
+
+    Example:
+        >>> from lotus.metrics.functional import class_dice
+        >>> class_dice([[1, 1, 2]], [[1, 2, 2]], n_classes=3).round(2).tolist()
+        [0.67, 0.67, nan]
     """
     shared, predicted, true = _class_pixels(prediction, target, n_classes)
     return _ratio(2 * shared, predicted + true)
@@ -62,13 +77,25 @@ def class_intersection_over_union(
     """Intersection over union of each semantic class.
 
     Args, returns and raises are those of `class_dice`.
+
+    Example:
+        >>> from lotus.metrics.functional import class_intersection_over_union
+        >>> class_intersection_over_union([[1, 1, 2]], [[1, 2, 2]], n_classes=3).tolist()
+        [0.5, 0.5, nan]
     """
     shared, predicted, true = _class_pixels(prediction, target, n_classes)
     return _ratio(shared, predicted + true - shared)
 
 
 def macro_average(scores: NDArray[np.float64]) -> float:
-    """Mean of the defined (not NaN) scores; NaN where none is defined."""
+    """Mean of the defined (not NaN) scores; NaN where none is defined.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.metrics.functional import macro_average
+        >>> macro_average(np.array([0.5, 1.0, np.nan]))
+        0.75
+    """
     defined = scores[~np.isnan(scores)]
     return float(defined.mean()) if defined.size else float("nan")
 

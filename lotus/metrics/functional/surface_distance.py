@@ -21,6 +21,13 @@ def boundary(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
     Returns:
         Bool array of the same shape.
+
+    Example:
+        >>> import numpy as np
+        >>> boundary(np.ones((3, 4), bool)).astype(int)
+        array([[1, 1, 1, 1],
+               [1, 0, 0, 1],
+               [1, 1, 1, 1]])
     """
     padded = np.pad(mask, 1)
     inside = (slice(1, -1),) * mask.ndim
@@ -52,6 +59,13 @@ def nearest_distances(
 
     Raises:
         ValueError: If the edges do not have two or three axes, or shapes or `voxel` do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> edge = np.array([[True, False, False, True]])
+        >>> other = np.array([[False, True, False, False]])
+        >>> nearest_distances(edge, other, voxel=(1.0, 0.5)).tolist()
+        [0.5, 1.0]
     """
     if edge.ndim not in (2, 3) or edge.shape != other.shape or len(voxel) != edge.ndim:
         raise ValueError(
