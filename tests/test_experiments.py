@@ -16,11 +16,12 @@ from lotus.inference.segmenter import load_segmenter
 from tests.conftest import STUDENT, TINY_UNET, tiny_arguments
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
+LOTUS = EXPERIMENTS / "lotus"
 
 PRESET_NAMES = ("quick", "paper", "brief")
 # Each base with each preset on top.
 PRESETS = [
-    (base, EXPERIMENTS / preset / f"{base}.yaml")
+    (base, LOTUS / preset / f"{base}.yaml")
     for base in ("teacher", "student", "distill")
     for preset in PRESET_NAMES
 ]
@@ -43,37 +44,37 @@ STUDENT_LAYERS = [
     (name, preset)
     for name in STUDENT_BASELINES
     for preset in PRESET_NAMES
-    if preset == "quick" or (EXPERIMENTS / preset / f"{name}.yaml").is_file()
+    if preset == "quick" or (LOTUS / preset / f"{name}.yaml").is_file()
 ]
 
 # Files that other tests try, and where.
 ELSEWHERE = {
-    "baselines/maml.yaml": "tasks/test_mutual_learning.py",
-    "baselines/mask_rcnn.yaml": "tasks/test_mask_rcnn.py",
-    "baselines/mediar.yaml": "tasks/test_mediar.py",
-    "baselines/ummkd.yaml": "tasks/test_ummkd.py",
-    "deepliif/*.yaml": "test_recipes.py",
-    "deepliif/semantic/*.yaml": "test_recipes.py",
-    "pretraining/nuinsseg.yaml": "test_recipes.py",
-    "studies/*.yaml": "evaluation/test_study.py",
+    "lotus/baselines/maml.yaml": "tasks/test_mutual_learning.py",
+    "lotus/baselines/mask_rcnn.yaml": "tasks/test_mask_rcnn.py",
+    "lotus/baselines/mediar.yaml": "tasks/test_mediar.py",
+    "lotus/baselines/ummkd.yaml": "tasks/test_ummkd.py",
+    "lotus/deepliif/*.yaml": "test_recipes.py",
+    "lotus/deepliif/semantic/*.yaml": "test_recipes.py",
+    "lotus/pretraining/nuinsseg.yaml": "test_recipes.py",
+    "studies/*.yaml": "studies/test_study.py",
     "sweeps/*.yaml": "sweeps/test_sweep_files.py",
 }
 
 
 def baseline(name: str) -> Path:
-    return EXPERIMENTS / "baselines" / f"{name}.yaml"
+    return LOTUS / "baselines" / f"{name}.yaml"
 
 
 def layers_over_the_student(name: str, preset: str) -> list[Path]:
     """The preset, the baseline, and what the preset says about the baseline if it does."""
-    own = EXPERIMENTS / preset / f"{name}.yaml"
-    layers = [EXPERIMENTS / preset / "student.yaml", baseline(name)]
+    own = LOTUS / preset / f"{name}.yaml"
+    layers = [LOTUS / preset / "student.yaml", baseline(name)]
     return [*layers, own] if own.is_file() else layers
 
 
 def is_named(path: Path, text: str) -> bool:
     """Whether a test names a configuration, alone or by folder and name, or takes its folder."""
-    folder = path.parent.relative_to(EXPERIMENTS).as_posix()
+    folder = path.parent.relative_to(EXPERIMENTS).as_posix().removeprefix("lotus/")
     whole = (f'{folder}/{path.stem}"', f'{folder}/{path.name}"', f'{folder}").glob("*.yaml")')
     by_parts = f'"{folder}"' in text and f'"{path.stem}"' in text
     return by_parts or any(name in text for name in whole)
@@ -119,7 +120,7 @@ def fit_test_predict(arguments: list[str], folder: Path) -> None:
 
 
 def test_every_yaml_file_is_tried():
-    tried = {EXPERIMENTS / f"{base}.yaml" for base, _ in PRESETS}
+    tried = {LOTUS / f"{base}.yaml" for base, _ in PRESETS}
     tried |= {preset for _, preset in PRESETS}
     for layer in STUDENT_LAYERS:
         tried |= set(layers_over_the_student(*layer))
