@@ -1,11 +1,16 @@
 """Every shipped configuration goes from training to prediction through the command line.
 
 Each family of configurations has its own list of what is laid over what. A new file belongs into
-one of them, or into a list of its own that `test_every_yaml_file_is_tried` adds.
+one of them, or into a list of its own that `test_every_yaml_file_is_tried` adds; a part belongs to
+the files that are composed of it.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,6 +18,7 @@ import yaml
 
 from lotus.cli import main
 from lotus.inference.segmenter import load_segmenter
+from lotus.training.layers import composed
 from tests.conftest import STUDENT, TINY_UNET, tiny_arguments
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
@@ -80,6 +86,25 @@ def is_named(path: Path, text: str) -> bool:
     return by_parts or any(name in text for name in whole)
 
 
+def parts_of(path: Path) -> Iterator[Path]:
+    """The files that a configuration is composed of, itself apart."""
+    for name in yaml.safe_load(path.read_text()).get("parts", {}).values():
+        part = (path.parent / name).resolve()
+        yield part
+        yield from parts_of(part)
+
+
+def values_in(content: Any) -> Iterator[tuple[str, Any]]:
+    """All keys with their values, at any depth."""
+    if isinstance(content, list):
+        for item in content:
+            yield from values_in(item)
+    elif isinstance(content, dict):
+        for key, value in content.items():
+            yield key, value
+            yield from values_in(value)
+
+
 def small_arguments(
     base: str,
     layers: Sequence[Path],
@@ -120,16 +145,43 @@ def fit_test_predict(arguments: list[str], folder: Path) -> None:
 
 
 def test_every_yaml_file_is_tried():
+    every = set(EXPERIMENTS.rglob("*.yaml"))
+    parts = {part for path in every for part in parts_of(path)}
     tried = {LOTUS / f"{base}.yaml" for base, _ in PRESETS}
     tried |= {preset for _, preset in PRESETS}
     for layer in STUDENT_LAYERS:
         tried |= set(layers_over_the_student(*layer))
     for pattern, test in ELSEWHERE.items():
         text = (Path(__file__).parent / test).read_text()
-        files = set(EXPERIMENTS.glob(pattern))
+        files = set(EXPERIMENTS.glob(pattern)) - parts
         assert [path for path in files if not is_named(path, text)] == [], test
         tried |= files
-    assert tried == set(EXPERIMENTS.rglob("*.yaml"))
+    assert tried | {part for path in tried for part in parts_of(path)} == every
+
+
+def test_no_block_of_data_stands_twice():
+    blocks = Counter(
+        f"{key}: {json.dumps(value)}"
+        for path in EXPERIMENTS.rglob("*.yaml")
+        for key, value in values_in(yaml.safe_load(path.read_text()))
+        if key in ("augmentation", "preprocessing")
+    )
+    assert any("SRMicroCTEnhancement" in block for block in blocks)
+    assert [block for block, count in blocks.items() if count > 1] == []
+
+
+def test_classes_are_named_by_the_path_that_their_package_exports():
+    paths = [
+        value
+        for path in EXPERIMENTS.rglob("*.yaml")
+        for key, value in values_in(yaml.safe_load(path.read_text()))
+        if key == "class_path" and value.startswith(("lotus.", "data_modules."))
+    ]
+    assert "lotus.transforms.SRMicroCTEnhancement" in paths
+    for path in paths:
+        module, _, name = path.rpartition(".")
+        package = ".".join(module.split(".")[:2])
+        assert module == package or name not in import_module(package).__all__, path
 
 
 @pytest.mark.slow
@@ -143,7 +195,7 @@ def test_presets(base, preset, tiny_manifest, tiny_teacher, tmp_path):
         arguments += ["--model.init_args.max_phase_one_epochs", "2"]
     folder = tmp_path / base / "tiny"
     fit_test_predict(arguments, folder)
-    wanted = yaml.safe_load(preset.read_text())["trainer"].get("plugins")
+    wanted = composed(preset)["trainer"].get("plugins")
     assert yaml.safe_load((folder / "config.yaml").read_text())["trainer"]["plugins"] == wanted
 
 
