@@ -43,6 +43,12 @@ class Command:
         """The command."""
         return [[*self.arguments]]
 
+    def begin(self) -> None:
+        """Nothing is to be made ready."""
+
+    def end(self) -> None:
+        """Nothing is to be noted."""
+
 
 def trivial(folder: Path, number: int) -> list[Job]:
     return [Command(folder / f"{time.monotonic_ns()}", TRIVIAL) for _ in range(number)]

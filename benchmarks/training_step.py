@@ -18,6 +18,7 @@ from monai.transforms import RandFlipd, RandRotate90d, RandScaleIntensityd, Rand
 
 from data_modules.segmentation import SegmentationDataModule
 from data_modules.unpaired import UnpairedDataModule
+from lotus.batch import Batch
 from lotus.cli import main as lotus
 from lotus.losses import ClassAlignment, PixelAlignment
 from lotus.networks import UNet, features_and_logits
@@ -31,11 +32,20 @@ Step = Callable[[], object]
 PRECISION = "bfloat16 autocast" if computes_bfloat16(torch.device("cpu")) else "float32"
 
 
-def batch(size: int, count: int) -> dict[str, torch.Tensor]:
+def batch(size: int, count: int) -> Batch:
     """A random batch in the form of the data modules."""
     instances = (torch.rand(count, size, size) > 0.7).int()
-    image = torch.rand(count, 3, size, size)
-    return {"image": image, "mask": instances.long(), "instances": instances}
+    names = [str(number) for number in range(count)]
+    return {
+        "image": torch.rand(count, 3, size, size),
+        "mask": instances.long(),
+        "instances": instances,
+        "label": torch.zeros(count, dtype=torch.int64),
+        "spacing_um": torch.ones(count, 2),
+        "name": names,
+        "patient": names,
+        "group": names,
+    }
 
 
 def teacher_checkpoint(folder: Path) -> Path:

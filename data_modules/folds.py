@@ -87,6 +87,43 @@ def make_folds(
     return Folds(seed, manifest_hash, tuple(splits))
 
 
+def with_records(folds: Folds, records: Sequence[Record]) -> Folds:
+    """The same folds over other records of the same patients.
+
+    What made masks for some patients leaves another manifest, whose trainings are to test whom
+    the others test.
+
+    Args:
+        folds: The folds.
+        records: The other records; of some of the patients perhaps.
+
+    Returns:
+        Folds of the patients that have a record.
+
+    Raises:
+        ValueError: A patient is in no fold.
+    """
+    patients = {record.patient for record in records}
+    known = {patient for split in folds.splits for patient in split.test}
+    if strange := sorted(patients - known):
+        raise ValueError(
+            f"patient {strange[0]} is in none of the folds, which were made of {len(known)} "
+            "patients; expected a manifest of the same patients"
+        )
+    manifest_hash = records_hash(records)
+    splits = tuple(
+        replace(
+            split,
+            train=tuple(patient for patient in split.train if patient in patients),
+            val=tuple(patient for patient in split.val if patient in patients),
+            test=tuple(patient for patient in split.test if patient in patients),
+            manifest_hash=manifest_hash,
+        )
+        for split in folds.splits
+    )
+    return Folds(folds.seed, manifest_hash, splits)
+
+
 def write_folds(path: Path, folds: Folds) -> None:
     """Write folds as JSON.
 

@@ -46,10 +46,13 @@ ALLOWED = {
         *(*GROUND, "lotus.tasks", "lotus.schemes", "lotus.transforms", "lotus.imaging"),
         *("lotus.morphometry", "lotus.runs"),
     ),
-    "lotus.training": (*GROUND, "lotus.tasks", "lotus.callbacks", "data_modules", "lotus.runs"),
+    "lotus.training": (
+        *(*GROUND, "lotus.tasks", "lotus.callbacks", "data_modules", "lotus.runs"),
+        "lotus.metrics",
+    ),
     "lotus.studies": (
         *(*GROUND, "lotus.training", "lotus.engines", "lotus.evaluation", "lotus.reports"),
-        *("data_modules", "lotus.runs"),
+        *("data_modules", "lotus.runs", "lotus.metrics"),
     ),
     "lotus.cli": (),
 }

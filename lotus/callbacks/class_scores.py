@@ -5,6 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from lotus.batch import Batch, Prediction
 from lotus.callbacks.prediction_writer import remove_earlier_files, spacing_of
 from lotus.imaging.raster import write_label_map
 from lotus.metrics.segmentation import SemanticScores
@@ -40,32 +41,32 @@ class ClassScores(pl.Callback):
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
         outputs: Any,
-        batch: dict[str, Any],
+        batch: Batch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Score one image."""
-        self.scores.update(outputs["classes"], batch["mask"][0].cpu().numpy())
+        self._update(outputs, batch)
 
     def on_test_batch_end(
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
         outputs: Any,
-        batch: dict[str, Any],
+        batch: Batch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Score one image and write its classes."""
-        self.scores.update(outputs["classes"], batch["mask"][0].cpu().numpy())
+        self._update(outputs, batch)
         _write(RunFolder(Path(trainer.default_root_dir)), outputs, batch)
 
     def on_predict_batch_end(
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: dict[str, Any],
+        outputs: Prediction,
+        batch: Batch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
@@ -84,6 +85,9 @@ class ClassScores(pl.Callback):
         task: Any = pl_module
         self.scores = SemanticScores(task.class_names).to(pl_module.device)
 
+    def _update(self, prediction: Prediction, batch: Batch) -> None:
+        self.scores.update(prediction["classes"], batch["mask"][0].cpu().numpy())
+
     def _log(self, stage: str, pl_module: pl.LightningModule) -> None:
         # How many are undefined the instance scores count already, under that name.
         means = {name: mean for name, mean in self.scores.compute().items() if name != "undefined"}
@@ -94,5 +98,5 @@ def _remove_maps(trainer: pl.Trainer, run: RunFolder) -> None:
     remove_earlier_files(trainer, run.classes_of("*"))
 
 
-def _write(run: RunFolder, outputs: Any, batch: dict[str, Any]) -> None:
-    write_label_map(run.classes_of(batch["name"][0]), outputs["classes"], spacing_of(batch))
+def _write(run: RunFolder, prediction: Prediction, batch: Batch) -> None:
+    write_label_map(run.classes_of(batch["name"][0]), prediction["classes"], spacing_of(batch))

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 from pytorch_lightning.loggers import WandbLogger
 
+from lotus.batch import Batch, Prediction
 from lotus.callbacks.prediction_writer import preview, spacing_of
 from lotus.reports.overlays import overlay
 
@@ -42,7 +43,7 @@ class OverlayImages(pl.Callback):
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
         outputs: Any,
-        batch: dict[str, Any],
+        batch: Batch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
@@ -50,9 +51,10 @@ class OverlayImages(pl.Callback):
         wanted = len(self._drawn) < self.n_images and self._is_due(trainer)
         if not wanted or "instances" not in batch:
             return
+        prediction: Prediction = outputs
         self._drawn[batch["name"][0]] = overlay(
             preview(batch["image"][0]),
-            outputs["labels"],
+            prediction["labels"],
             batch["instances"][0].cpu().numpy(),
             spacing_of(batch),
         )

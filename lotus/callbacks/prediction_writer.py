@@ -11,6 +11,7 @@ import torch.distributed
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from numpy.typing import NDArray
 
+from lotus.batch import Batch, Prediction
 from lotus.evaluation.folders import common_pixel_size, evaluate_folders
 from lotus.imaging.raster import write_image, write_label_map
 from lotus.runs import RunFolder
@@ -44,20 +45,21 @@ class PredictionWriter(pl.Callback):
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
         outputs: Any,
-        batch: dict[str, Any],
+        batch: Batch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Write one image."""
-        write_prediction(RunFolder(Path(trainer.default_root_dir)), outputs["labels"], batch)
+        prediction: Prediction = outputs
+        write_prediction(RunFolder(Path(trainer.default_root_dir)), prediction["labels"], batch)
         self._patients[batch["name"][0]] = batch["patient"][0]
 
     def on_predict_batch_end(
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: dict[str, Any],
+        outputs: Prediction,
+        batch: Batch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
@@ -73,16 +75,13 @@ class PredictionWriter(pl.Callback):
             score_run(RunFolder(Path(trainer.default_root_dir)), patients)
 
 
-def write_prediction(
-    run: RunFolder, labels: NDArray[np.integer[Any]], batch: dict[str, Any]
-) -> None:
+def write_prediction(run: RunFolder, labels: NDArray[np.integer[Any]], batch: Batch) -> None:
     """Write the files of one image.
 
     Args:
         run: Gets the prediction, the picture and the target.
         labels: Predicted label map (Y, X).
-        batch: Batch of this image alone: `image` (1, C, Y, X) in [0, 1], `name`, `spacing_um`
-            (1, 2) and, where known, `instances` (1, Y, X).
+        batch: Batch of this image alone.
 
     Raises:
         ValueError: If the batch holds several images.
@@ -109,12 +108,10 @@ def preview(image: torch.Tensor) -> NDArray[np.uint8]:
     return np.ascontiguousarray(scaled[0])
 
 
-def spacing_of(batch: dict[str, Any]) -> tuple[float, float] | None:
+def spacing_of(batch: Batch) -> tuple[float, float] | None:
     """Pixel size (Y, X) in µm of the first image of a batch; None where it is unknown."""
-    if "spacing_um" not in batch:
-        return None
-    spacing = batch["spacing_um"][0].cpu().numpy().astype(np.float64).round(9)
-    return (float(spacing[0]), float(spacing[1])) if np.isfinite(spacing).all() else None
+    y, x = batch["spacing_um"][0, -2:].cpu().numpy().astype(np.float64).round(9).tolist()
+    return (y, x) if np.isfinite((y, x)).all() else None
 
 
 def score_run(run: RunFolder, patients: Mapping[str, str]) -> Path | None:

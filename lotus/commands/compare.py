@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-SCORES = ("dice", "hd", "aji", "pq")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line.
@@ -30,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what counts once in means and tests (%(default)s)",
     )
     parser.add_argument(
-        "--scores", nargs="+", default=list(SCORES), help=f"columns ({' '.join(SCORES)})"
+        "--scores",
+        nargs="+",
+        help="columns (default: dice hd aji pq; of another task, what sums up its table)",
     )
     parser.add_argument(
         "--published",

@@ -1,4 +1,4 @@
-"""Cross-validate all methods of a study on the same folds, and compare them in one table."""
+"""Run the stages of a study in order, and compare its methods on the same folds in one table."""
 
 from __future__ import annotations
 
@@ -30,11 +30,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="variables of the study, such as data=data/mine/manifest.csv",
     )
+    parser.add_argument(
+        "--seeds",
+        nargs="+",
+        type=int,
+        metavar="SEED",
+        help="repeat by these seeds on the split of the data, instead of by folds",
+    )
     add_fold_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
-    """Run what is left of all folds of all methods, score them and write the table.
+    """Run what is left of all stages, score the methods and write their table.
 
     Args:
         arguments: Of :func:`add_arguments`.
@@ -45,40 +52,18 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
             has been trained if a configuration or a fold cannot be used.
     """
     from lotus.reports.published import published_table
-    from lotus.studies.comparison import compare_runs
-    from lotus.studies.cross_validation import CrossValidation
+    from lotus.studies.repeats import FoldRepeats, Repeats, SeedRepeats
+    from lotus.studies.running import StudyRun
     from lotus.studies.study import read_study
 
-    study = read_study(arguments.study, dict(_variable(text) for text in arguments.set))
+    repeats: Repeats = FoldRepeats(arguments.folds, arguments.fold_seed)
+    if arguments.seeds:
+        repeats = SeedRepeats(arguments.seeds)
+    study = read_study(arguments.study, dict(map(_variable, arguments.set)), repeats.by)
     if study.published:
         published_table(study.published)
-    levels = study.levels()
     folder = arguments.runs / study.name / arguments.run
-    # All configurations are read before anything trains.
-    planned = {
-        method.name: CrossValidation.plan(
-            folder / method.folder,
-            [*study.fit_arguments(method, folder), *fit_arguments],
-            arguments.folds,
-            arguments.fold_seed,
-        )
-        for level in levels
-        for method in level
-    }
-    engine = engine_of(arguments)
-    for level in levels:
-        engine.run([job for method in level for job in planned[method.name].jobs])
-        for method in level:
-            planned[method.name].score()
-    methods = study.methods
-    compare_runs(
-        {name: planned[name].folder for name in methods if methods[name].compared},
-        study.reference,
-        published=study.published,
-        notes={name: method.note for name, method in methods.items() if method.note},
-        apart={name: planned[name].folder for name in methods if not methods[name].compared},
-        output=folder,
-    )
+    StudyRun(study, folder, fit_arguments, repeats).run(engine_of(arguments))
 
 
 def _variable(text: str) -> tuple[str, Any]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from lotus.engines.inputs import fingerprint, fingerprints, read_begun, write_begun
 from lotus.runs import RunFolder
+from lotus.runs.invocations import status_of_last_fit
 
 
 class JobFailed(ValueError):
@@ -15,7 +17,11 @@ class JobFailed(ValueError):
 
 
 class Job(Protocol):
-    """Commands that work in one run folder, and that go on where they were stopped."""
+    """Commands that work in one run folder, and that go on where they were stopped.
+
+    What "finished" means a job says itself: a training may end with the scores of its test, a
+    pretraining has none, and what made masks is to be run again once its network has changed.
+    """
 
     @property
     def name(self) -> str:
@@ -31,6 +37,20 @@ class Job(Protocol):
 
     def commands(self) -> list[list[str]]:
         """What is left to run, in order, as arguments of `lotus`."""
+
+    def begin(self) -> None:
+        """Make ready before the first command, with the folder to itself.
+
+        Raises:
+            JobFailed: It cannot be run.
+        """
+
+    def end(self) -> None:
+        """Take note that the last command ended well.
+
+        Raises:
+            JobFailed: What the commands should have left is not there.
+        """
 
 
 class Engine(Protocol):
@@ -57,19 +77,23 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """`lotus fit`, then `lotus test`, in a run folder ``<runs>/<experiment>/<run>``.
+    """`lotus fit`, then perhaps `lotus test`, in a run folder ``<runs>/<experiment>/<run>``.
 
     Attributes:
         runs: Folder of all runs.
         experiment: Name of the experiment.
         run: Name of the run.
         arguments: Further arguments of `lotus fit`.
+        tested: Whether the test images are scored after the training; a pretraining has none.
+        inputs: Files of earlier jobs that it starts from or learns from.
     """
 
     runs: Path
     experiment: str
     run: str
     arguments: tuple[str, ...]
+    tested: bool = True
+    inputs: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -83,19 +107,61 @@ class TrainingJob:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the test images are scored; their table appears whole and last."""
-        return RunFolder(self.folder).scores.is_file()
+        """Whether it was scored, or trained where it is not tested, from what its inputs are now.
+
+        The table of scores appears whole and last.
+        """
+        is_done = RunFolder(self.folder).scores.is_file() if self.tested else self._is_trained
+        return is_done and self._outdated() is None
 
     def commands(self) -> list[list[str]]:
         """What of the job is left to run, as arguments of `lotus`.
 
-        A training goes on from its last checkpoint. One that came to its end goes through `fit`
-        again, which finds nothing left to train.
+        A training goes on from its last checkpoint; one that came to its end is left alone.
         """
         if self.is_finished:
             return []
         fit = fit_command(self.runs, self.experiment, self.run, self.arguments)
-        return [fit, ["test", "--config", str(RunFolder(self.folder).config)]]
+        test = ["test", "--config", str(RunFolder(self.folder).config)]
+        return [*([] if self._is_trained else [fit]), *([test] if self.tested else [])]
+
+    def begin(self) -> None:
+        """Write down the inputs that it is begun with.
+
+        Raises:
+            JobFailed: It was begun with another content of an input, which weights in the folder
+                already know.
+        """
+        if outdated := self._outdated():
+            raise JobFailed(
+                f"{self.folder} was trained with another {outdated}; remove the folder to train it "
+                "again"
+            )
+        if self.inputs:
+            record = RunFolder(self.folder).begun
+            write_begun(record, self.arguments, fingerprints(self.inputs), finished=False)
+
+    def end(self) -> None:
+        """The run folder says itself how the training ended."""
+
+    @property
+    def _is_trained(self) -> bool:
+        return status_of_last_fit(RunFolder(self.folder).environment) == "finished"
+
+    def _outdated(self) -> str | None:
+        """An input that has changed since the training was begun."""
+        run = RunFolder(self.folder)
+        begun = read_begun(run.begun) if self.inputs and run.config.is_file() else None
+        if begun is None:
+            return None
+        return next(
+            (
+                str(path)
+                for path in self.inputs
+                if begun["inputs"].get(str(path), fingerprint(path)) != fingerprint(path)
+            ),
+            None,
+        )
 
 
 def fit_command(runs: Path, experiment: str, run: str, arguments: Sequence[str]) -> list[str]:

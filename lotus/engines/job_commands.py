@@ -84,9 +84,11 @@ def run_job(
             if job.is_finished:
                 yield f"{job.name}: finished earlier"
                 return
+            job.begin()
             for arguments in job.commands():
                 yield f"{job.name}: lotus {arguments[0]}"
                 yield from _run_command(arguments, log, environment, watch, job)
+            job.end()
     except OSError as error:
         raise JobFailed(f"{error.filename or job.folder}: {error.strerror or error}") from error
     yield f"{job.name}: finished in {time.monotonic() - begun:.0f} s"

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from lotus.evaluation.statistics import PairedTest, holm, paired_test
+from lotus.metrics.catalogue import score_of
 
-UNITS = ("patient", "image")
-LESS_IS_BETTER = ("hd", "hd95", "hd_um", "hd95_um")
+UNITS = ("patient", "image", "seed")
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,9 @@ class Comparison:
     Attributes:
         cells: By method, then by score, in the order they were given.
         reference: The method that the others are tested against.
-        unit: ``patient`` or ``image``.
-        units: By method, the scores of every unit: one row per patient or image, in one order.
+        unit: ``patient``, ``image`` or ``seed``.
+        units: By method, the scores of every unit: one row per patient, image or seed, in one
+            order.
         notes: By method, what a reader of its row has to know; may be empty.
         apart: Like ``cells``, of methods that were scored on other images, such as a teacher: they
             are neither tested nor the best of anything.
@@ -85,7 +86,8 @@ def compare_methods(
         methods: Tables with one row per image, indexed by its name, by the name of their method.
         reference: The method that the others are tested against.
         scores: Columns to compare.
-        unit: ``patient`` (the mean over a patient's images counts once) or ``image``.
+        unit: What counts once: ``patient`` (the mean over its images), ``image``, or ``seed`` (the
+            mean over the images of a training).
         notes: By method, what a reader of its row has to know.
         apart: Tables of methods that were scored on other images.
 
@@ -147,6 +149,8 @@ def _check_same_images(methods: Mapping[str, pd.DataFrame]) -> None:
         for image in sorted(set(expected.index) ^ set(table.index)):
             there, absent = (first, name) if image in expected.index else (name, first)
             raise ValueError(f"image {image} was scored for {there} and not for {absent}")
+        if "n_true" not in table or "n_true" not in expected:
+            continue  # Not every task counts objects.
         for image in expected.index:
             ours, theirs = table.loc[image, "n_true"], expected.loc[image, "n_true"]
             if ours != theirs:
@@ -179,7 +183,9 @@ def _by_unit(name: str, table: pd.DataFrame, scores: Sequence[str], unit: str) -
         raise ValueError(f"{name} has no score {missing[0]!r}; found {', '.join(table.columns)}")
     if unit == "image":
         return table[list(scores)].sort_index()
-    return table.groupby("patient")[list(scores)].mean().sort_index()
+    if unit not in table:
+        raise ValueError(f"{name} has no {unit}s; score it over several, or use --unit image")
+    return table.groupby(unit)[list(scores)].mean().sort_index()
 
 
 def _column(
@@ -190,7 +196,7 @@ def _column(
 ) -> dict[str, Cell]:
     values = {name: table[score].to_numpy(np.float64) for name, table in units.items()}
     summaries = {name: _summary(images[name], table, score) for name, table in units.items()}
-    sign = 1.0 if score in LESS_IS_BETTER else -1.0
+    sign = 1.0 if score_of(score).lower_is_better else -1.0
     best = np.nanmin([sign * summary.mean for summary in summaries.values()] + [np.inf])
     tests = {
         name: paired_test(column, values[reference])
@@ -228,6 +234,6 @@ def _summary(images: pd.DataFrame, units: pd.DataFrame, score: str) -> Cell:
 
 def _replaced(images: pd.DataFrame, score: str) -> int:
     """Images whose Hausdorff distance is the diagonal, as exactly one of the masks is empty."""
-    if score not in LESS_IS_BETTER or "n_pred" not in images:
+    if not score_of(score).is_distance or not {"n_true", "n_pred"} <= {*images}:
         return 0
     return int(((images["n_true"] == 0) != (images["n_pred"] == 0)).sum())

@@ -42,10 +42,13 @@ def object_features(
         object_type: QuPath's "detection" (light, for many objects) or "annotation" (editable).
 
     Raises:
-        ValueError: Not a 2-D array of integers, or another object type.
+        ValueError: Not a 2-D array of integers, an offset or pixel size that is not (Y, X), or
+            another object type.
     """
     if object_type not in ("detection", "annotation"):
         raise ValueError(f"object_type is {object_type!r}; use 'detection' or 'annotation'")
+    if spacing_um is not None and len(spacing_um) != 2:
+        raise ValueError(f"the pixel size is {spacing_um} µm; (Y, X) is expected")
     for label, polygons in outline_objects(labels, offset_yx).items():
         area = sum(ring_area(ring) for polygon in polygons for ring in polygon)
         measurements: dict[str, float] = {"Area px^2": area}

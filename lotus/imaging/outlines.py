@@ -38,12 +38,14 @@ def outline_objects(
         For every label, in ascending order, its polygons: one, or one per 4-connected part.
 
     Raises:
-        ValueError: Not a 2-D array of integers.
+        ValueError: Not a 2-D array of integers, or an offset that is not (Y, X).
     """
     if labels.ndim != 2 or labels.dtype.kind not in "iu":
         raise ValueError(
             f"a label map is a 2-D array of integers, not {labels.dtype} {labels.shape}"
         )
+    if len(offset_yx) != 2:
+        raise ValueError(f"the offset is {offset_yx}; (Y, X) in pixels is expected")
     parts = np.pad(cc3d.connected_components(labels, connectivity=4), 1)
     corners, ends, directions, owners = _straight_runs(parts)
     following = _following_runs(corners, ends, directions, owners, parts.shape[1]).tolist()

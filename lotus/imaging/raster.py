@@ -218,13 +218,13 @@ def pixel_size_fields(axes: str, spacing_um: tuple[float, float] | None) -> dict
         spacing_um: Pixel size (Y, X) in µm, or None.
 
     Raises:
-        ValueError: A pixel size that is not positive.
+        ValueError: A pixel size that is not two positive numbers.
     """
     if spacing_um is None:
         return {"metadata": {"axes": axes}}
-    y, x = (float(value) for value in spacing_um)
-    if not (0 < y < math.inf and 0 < x < math.inf):
+    if len(spacing_um) != 2 or not all(0 < side < math.inf for side in spacing_um):
         raise ValueError(f"the pixel size is {spacing_um} µm; two positive numbers are expected")
+    y, x = (float(side) for side in spacing_um)
     metadata = {
         "axes": axes,
         "PhysicalSizeY": y,
@@ -247,8 +247,10 @@ def check_usable(array: NDArray[Any], path: Path) -> None:
         path: The image's file, for the message.
 
     Raises:
-        ValueError: Every value is NaN or infinite, or every channel is constant.
+        ValueError: Every value is NaN or infinite, every channel is constant, or it has other axes.
     """
+    if array.ndim not in (2, 3):
+        raise ValueError(f"{path} has the shape {array.shape}; (Y, X) or (Y, X, C) is expected")
     channels = array.reshape(-1, array.shape[2] if array.ndim == 3 else 1)
     if array.dtype.kind == "f":
         finite = np.isfinite(channels)

@@ -35,7 +35,7 @@ class TiledWriter:
         spacing_um: Pixel size (Y, X) in µm, or None.
 
     Raises:
-        ValueError: Another suffix, type, tile or pixel size; on leaving, rows are missing.
+        ValueError: Another suffix, shape, type, tile or pixel size; on leaving, rows are missing.
     """
 
     def __init__(
@@ -57,8 +57,10 @@ class TiledWriter:
             )
         if tile < 16 or tile % 16:
             raise ValueError(f"{path}: the tile side is {tile}; a multiple of 16 is expected")
-        if min(shape) < 1:
-            raise ValueError(f"{path}: the shape is {shape}; at least 1 x 1 pixels are expected")
+        if len(shape) != 2 or min(shape) < 1:
+            raise ValueError(
+                f"{path}: the shape is {shape}; (Y, X) of at least 1 x 1 pixels is expected"
+            )
         self._fields = pixel_size_fields("YX", spacing_um)
         self._rows = 0
         self._counts: list[int] = []

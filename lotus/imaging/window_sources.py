@@ -35,10 +35,15 @@ class ArraySource:
 
     Args:
         array: (C, Y, X), not copied.
+
+    Raises:
+        ValueError: The array has other axes.
     """
 
     def __init__(self, array: NDArray[Any]) -> None:
         """See the class."""
+        if array.ndim != 3:
+            raise ValueError(f"an image has the shape {array.shape}; (C, Y, X) is expected")
         self.shape: tuple[int, int, int] = (array.shape[0], array.shape[1], array.shape[2])
         self.block = (min(256, self.shape[1]), self.shape[2])
         self._array = array
@@ -88,6 +93,9 @@ class SegmentSource:
         pages: One page with all samples, or one page per channel.
         size: (Y, X) in pixels.
         cache: Where decoded segments are kept; several sources may share one.
+
+    Raises:
+        ValueError: The size is not that of a 2-D image.
     """
 
     def __init__(
@@ -99,6 +107,8 @@ class SegmentSource:
         cache: SegmentCache,
     ) -> None:
         """See the class."""
+        if len(size) != 2:
+            raise ValueError(f"{path} has the size {size}; (Y, X) is expected")
         self._path, self._keyframe, self._pages, self._cache = path, keyframe, pages, cache
         self._samples = keyframe.samplesperpixel if keyframe.planarconfig == 1 else 1
         self._planes = keyframe.samplesperpixel // self._samples

@@ -41,6 +41,18 @@ class LabelBand:
     offset: int
     unfinished: NDArray[np.int32]
 
+    def __post_init__(self) -> None:
+        """Refuse bands of a volume.
+
+        Raises:
+            ValueError: labels are not (rows, X), or values not (K, rows, X).
+        """
+        if self.labels.ndim != 2 or self.values.ndim != 3:
+            raise ValueError(
+                f"a band has labels {self.labels.shape} and values {self.values.shape}; (rows, X) "
+                "and (K, rows, X) are expected"
+            )
+
     @property
     def numbers(self) -> NDArray[np.int32]:
         """Provisional numbers (count + 1,) by label; the background's is 0."""
@@ -74,11 +86,16 @@ def decode_bands(
 
     Yields:
         The label bands, ``halo`` rows later than the probabilities.
+
+    Raises:
+        ValueError: a band is not (K, rows, X).
     """
     held: NDArray[np.float32] | None = None
     seam: _Seam | None = None
     first, start, arrived = 0, 0, 0
     for band in bands:
+        if band.ndim != 3:
+            raise ValueError(f"a band has the shape {band.shape}; (K, rows, X) is expected")
         arrived += band.shape[1]
         held = band if held is None else np.concatenate((held, band), axis=1)
         stop = height if arrived == height else arrived - halo

@@ -70,6 +70,11 @@ def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
     except RuntimeError as error:
         raise ValueError(f"device {device!r} cannot be used: {error}") from error
     spacing = record["spacing_um"]
+    if spacing is not None and len(spacing) != 2:
+        raise ValueError(
+            f"{paths[0]} was trained with the voxel size {tuple(spacing)} µm; a network for 2-D "
+            "images, with (Y, X), is expected"
+        )
     return Segmenter(
         networks=networks,
         preprocessing=build(record["preprocessing"]),

@@ -68,8 +68,11 @@ def window_grid(size: tuple[int, int], window: int, overlap: float) -> WindowGri
         overlap: share of a window that its neighbour covers as well, in [0, 1).
 
     Raises:
-        ValueError: an empty image, a window that is no multiple of 32, an overlap outside [0, 1).
+        ValueError: an empty image or a volume, a window that is no multiple of 32, an overlap
+            outside [0, 1).
     """
+    if len(size) != 2:
+        raise ValueError(f"image has the size {size}; windows are 2-D, (Y, X) is expected")
     if min(size) < 1:
         raise ValueError(f"image has {size[0]} x {size[1]} pixels; expected at least 1 x 1")
     if window < STRIDE or window % STRIDE:

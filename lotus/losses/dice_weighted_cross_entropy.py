@@ -20,10 +20,13 @@ class DiceWeightedCrossEntropy(nn.Module):
         self.dice = DiceLoss(squared_pred=True, batch=True)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss of logits (B, K, Y, X) against classes (B, 1, Y, X), 0 = background."""
+        """The loss of logits (B, K, Y, X) against classes (B, 1, Y, X), 0 = background.
+
+        Volumes (B, K, Z, Y, X) likewise.
+        """
         scores = log_scores(logits, temperature=1.0)
         truth = one_hot(target, scores.shape[1])
-        weights = 1 - truth.mean(dim=(0, 2, 3))
-        entropy = -(weights[:, None, None] * truth * scores).sum(dim=1).mean()
+        weights = 1 - truth.mean(dim=(0, *range(2, truth.ndim)), keepdim=True)
+        entropy = -(weights * truth * scores).sum(dim=1).mean()
         loss: Tensor = self.dice(scores.exp(), truth) + entropy
         return loss

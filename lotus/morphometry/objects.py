@@ -46,8 +46,8 @@ def object_table(
         A row per object, by ascending label; without objects the same columns and no row.
 
     Raises:
-        ValueError: Not a 2-D array of integers, a probability map of another shape, or a pixel size
-            that is not positive.
+        ValueError: Not a 2-D array of integers, a probability map of another shape, a pixel size
+            that is not two positive numbers, or an offset that is not (Y, X).
     """
     if labels.ndim != 2 or labels.dtype.kind not in "iu":
         raise ValueError(
@@ -57,8 +57,12 @@ def object_table(
         raise ValueError(
             f"the probability map has the shape {probability.shape}, the label map {labels.shape}"
         )
-    if spacing_um is not None and not all(0 < side < math.inf for side in spacing_um):
+    if spacing_um is not None and (
+        len(spacing_um) != 2 or not all(0 < side < math.inf for side in spacing_um)
+    ):
         raise ValueError(f"the pixel size is {spacing_um} µm; two positive numbers are expected")
+    if len(offset_yx) != 2:
+        raise ValueError(f"the offset is {offset_yx}; (Y, X) in pixels is expected")
     names, labels = _numbered(labels)
     ellipses = _Ellipses(labels, len(names))
     table = _pixel_columns(names, labels, ellipses, offset_yx)

@@ -26,10 +26,14 @@ class Runs:
         first: its first column.
         last: its last column.
         object_starts: (N,) index of the first run of each object.
+
+    Raises:
+        ValueError: Not a 2-D label map.
     """
 
     def __init__(self, labels: NDArray[np.integer]) -> None:
         """Find the runs."""
+        _refuse_volumes(labels)
         edged = np.pad(labels, ((0, 0), (1, 1)))
         changes = edged[:, 1:] != edged[:, :-1]
         row, first = np.nonzero(changes[:, :-1] & (labels > 0))
@@ -62,7 +66,11 @@ def crofton_perimeters(labels: NDArray[np.integer], count: int) -> NDArray[np.fl
     Args:
         labels: (Y, X) label map with the labels 1..N.
         count: N.
+
+    Raises:
+        ValueError: Not a 2-D label map.
     """
+    _refuse_volumes(labels)
     padded = np.pad(labels, 1)
     neighbours = (
         (padded[:, 1:], padded[:, :-1], 1.0),
@@ -99,6 +107,11 @@ def convex_areas(runs: Runs) -> Integers:
     slot_of_row_0 = np.repeat(slot_starts[:-1] - top, sizes)
     left, right = _row_limits(corners, corners[after], slot_of_row_0, int(slot_starts[-1]))
     return np.add.reduceat(right - left + 1, slot_starts[:-1])
+
+
+def _refuse_volumes(labels: NDArray[np.integer]) -> None:
+    if labels.ndim != 2:
+        raise ValueError(f"the label map has the shape {labels.shape}; (Y, X) is expected")
 
 
 def _hulls(runs: Runs) -> list[NDArray[np.int32]]:

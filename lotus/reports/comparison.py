@@ -8,23 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lotus.evaluation.comparison import Cell, Comparison
+from lotus.metrics.catalogue import score_of
 
-LABELS = {
-    "dice": "DSC (%)",
-    "iou": "IoU (%)",
-    "aji": "AJI (%)",
-    "aji_plus": "AJI+ (%)",
-    "pq": "PQ (%)",
-    "sq": "SQ (%)",
-    "dq": "DQ (%)",
-    "precision": "precision (%)",
-    "recall": "recall (%)",
-    "f1": "F1 (%)",
-    "hd": "HD (px)",
-    "hd95": "HD95 (px)",
-    "hd_um": "HD (µm)",
-    "hd95_um": "HD95 (µm)",
-}
 STARS = ((0.001, "**"), (0.05, "*"))
 _LATEX = str.maketrans(
     {
@@ -81,7 +66,7 @@ def caption(comparison: Comparison, published: PublishedTable | None = None) -> 
     undefined, replaced = [], []
     for method, cells in {**comparison.apart, **comparison.cells}.items():
         for score, cell in cells.items():
-            name = f"{method} {LABELS.get(score, score)} in"
+            name = f"{method} {score_of(score).paper_heading} in"
             if cell.undefined_images:
                 n = comparison.n_apart.get(method, comparison.n) - cell.undefined
                 left = f" (n = {n})" if cell.undefined else ""
@@ -106,7 +91,7 @@ def to_markdown(comparison: Comparison, published: PublishedTable | None = None)
         published: A paper's table for a second block, marked as figures on other data.
     """
     scores = list(next(iter(comparison.cells.values())))
-    lines = [["method", *(LABELS.get(score, score) for score in scores)]]
+    lines = [["method", *(score_of(score).paper_heading for score in scores)]]
     lines.append(["---"] * len(lines[0]))
     for method, cells in {**comparison.apart, **comparison.cells}.items():
         name = method.replace("|", r"\|")
@@ -121,7 +106,7 @@ def to_markdown(comparison: Comparison, published: PublishedTable | None = None)
 def to_latex(comparison: Comparison, published: PublishedTable | None = None) -> str:
     """The table as a LaTeX ``table`` with ``booktabs`` rules; arguments as for Markdown."""
     scores = list(next(iter(comparison.cells.values())))
-    head = " & ".join(["Method", *(_latex_text(LABELS.get(score, score)) for score in scores)])
+    head = " & ".join(["Method", *(_latex_text(score_of(score).paper_heading) for score in scores)])
     rows = [
         " & ".join([_latex_text(method), *(_latex_cell(score, cells[score]) for score in scores)])
         for method, cells in {**comparison.apart, **comparison.cells}.items()
@@ -185,11 +170,6 @@ def _images(count: int) -> str:
     return f"{count} image" + ("s" if count > 1 else "")
 
 
-def scale_of(score: str) -> float:
-    """From a score's own unit to that of the table: 100 where it is shown in percent."""
-    return 100.0 if LABELS.get(score, "").endswith("(%)") else 1.0
-
-
 def _numbers(mean: float, sd: float, between: str = " ± ") -> str:
     if not math.isfinite(mean):
         return "n/a"
@@ -203,14 +183,16 @@ def marks_of(cell: Cell) -> str:
 
 
 def _markdown_cell(score: str, cell: Cell) -> str:
-    text = _numbers(cell.mean * scale_of(score), cell.sd * scale_of(score))
+    scale = score_of(score).paper_scale
+    text = _numbers(cell.mean * scale, cell.sd * scale)
     text = f"**{text}**" if cell.is_best else text
     marks = marks_of(cell).replace("*", r"\*")
     return f"{text} {marks}" if marks else text
 
 
 def _latex_cell(score: str, cell: Cell) -> str:
-    text = _numbers(cell.mean * scale_of(score), cell.sd * scale_of(score), r" $\pm$ ")
+    scale = score_of(score).paper_scale
+    text = _numbers(cell.mean * scale, cell.sd * scale, r" $\pm$ ")
     text = rf"\textbf{{{text}}}" if cell.is_best else text
     marks = marks_of(cell).replace(" ", "")
     return rf"{text}$^{{{marks}}}$" if marks else text

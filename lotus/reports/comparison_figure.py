@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from lotus.atomic import atomic_path
 from lotus.evaluation.comparison import Comparison
-from lotus.reports.comparison import LABELS, marks_of, scale_of
+from lotus.metrics.catalogue import score_of
+from lotus.reports.comparison import marks_of
 from lotus.reports.figures import STYLE, draw_boxes
 
 COLUMNS = 2
@@ -48,13 +49,13 @@ def write_comparison_figure(path: Path, comparison: Comparison) -> None:
 
 
 def _draw_panel(axes: Axes, comparison: Comparison, score: str) -> None:
-    scale = scale_of(score)
+    described = score_of(score)
     samples = {
-        textwrap.fill(method, CHARACTERS): (units[score] * scale).tolist()
+        textwrap.fill(method, CHARACTERS): (units[score] * described.paper_scale).tolist()
         for method, units in comparison.units.items()
     }
     draw_boxes(axes, samples)
-    axes.set_ylabel(LABELS.get(score, score))
+    axes.set_ylabel(described.paper_heading)
     for place, cells in enumerate(comparison.cells.values(), start=1):
         text = marks_of(cells[score])
         axes.text(place, 1.0, text, ha="center", va="bottom", transform=axes.get_xaxis_transform())

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lotus.imaging.raster import read_image, read_label_map
+from lotus.metrics.catalogue import counts, headline_distance, headlines, score_of
 from lotus.reports.overlays import overlay, to_rgb
-from lotus.reports.tables import SCORES, score_text
+from lotus.reports.tables import score_text
 from lotus.runs import RunFolder
 
 DISPLAYED_EDGE = 640
 LARGEST_EDGE = 1100
 LARGEST_SHEET = 1600
 LARGEST_PNG = 350_000
-SHOWN_SCORES = ("dice", "aji", "pq", "hd95_um", "hd95", "n_true", "n_pred")
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,8 @@ def data_uri(content: bytes, media_type: str) -> str:
 
 def _show(run: RunFolder, role: str, row: Mapping[Hashable, Any]) -> Example:
     name = str(row["name"])
-    summary = ", ".join(
-        f"{SCORES[column][0]} {score_text(column, row[column])}"
-        for column in SHOWN_SCORES
-        if column in row and not (column == "hd95" and "hd95_um" in row)
-    )
+    shown = [*headlines(row), *headline_distance(row), *counts(row)]
+    summary = ", ".join(f"{score_of(key).heading} {score_text(key, row[key])}" for key in shown)
     try:
         image = to_rgb(read_image(run.image_of(name)).array)
         prediction = read_label_map(run.prediction_of(name))

@@ -13,13 +13,13 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lotus.atomic import atomic_path
+from lotus.metrics.catalogue import headline_distance, headlines, score_of
 from lotus.reports import figures, overlays, pictures, tables
 from lotus.runs import RunFolder
 from lotus.runs.contents import RunContents, contact_sheets, is_phantom, read_run
 
 LOSS_TERMS = {"seg": "L_seg", "diff": "L_diff", "kl": "L_kl", "ifv": "L_ifv"}
 EXPECTED_DATA = ("data", "splits")
-UNIT_SCORES = {"dice": "Dice", "aji": "AJI", "pq": "PQ"}
 
 
 def write_report(run: Path) -> Path:
@@ -90,9 +90,11 @@ def _facts(run: RunContents) -> list[tuple[str, str]]:
         facts.append(("epochs", str(int(run.curves["train_loss"].notna().sum()))))
     if run.scores is not None:
         facts.append(("scored images", str(len(run.scores))))
-        for column, label in UNIT_SCORES.items():
-            if column in run.scores and run.scores[column].notna().any():
-                facts.append((f"mean {label}", f"{run.scores[column].mean():.3f}"))
+        for name in headlines(run.scores):
+            if _has(run.scores, name):
+                score = score_of(name)
+                mean = run.scores[name].mean()
+                facts.append((f"mean {score.heading}", f"{mean:.{score.decimals}f}"))
     return facts
 
 
@@ -137,7 +139,7 @@ def _training_figures(curves: pd.DataFrame | None) -> list[dict[str, str]]:
     raw = {f"train_loss_{term}": name for term, name in LOSS_TERMS.items()}
     weighted = {f"train_loss_{term}_weighted": name for term, name in LOSS_TERMS.items()}
     rates = {str(name): str(name) for name in curves if str(name).startswith("lr")}
-    scores = {f"val_{name}": label for name, label in UNIT_SCORES.items()}
+    scores = _validation_scores(curves)
     loss = {"train_loss": "training", "val_loss": "validation"}
     phase = curves.get("phase")
     drawn = []
@@ -160,6 +162,13 @@ def _training_figures(curves: pd.DataFrame | None) -> list[dict[str, str]]:
             )
             drawn.append(_figure(title, svg, note))
     return drawn
+
+
+def _validation_scores(curves: pd.DataFrame) -> dict[str, str]:
+    """Column and label of the headline scores of which more is better."""
+    logged = [str(name) for name in curves if str(name).startswith("val_")]
+    scores = [score_of(name) for name in headlines(name.removeprefix("val_") for name in logged)]
+    return {f"val_{score.name}": score.label for score in scores if not score.lower_is_better}
 
 
 def _distillation_figures(run: RunContents) -> list[dict[str, str]] | None:
@@ -194,7 +203,7 @@ def _score_content(run: RunContents) -> dict[str, Any]:
         "score_note": tables.score_note(run.scores),
         "per_image": tables.image_table(run.scores),
         "boxes": _box_plots(run.scores),
-        "ranked_by": tables.SCORES[ranked_by][0] if ranked_by else "",
+        "ranked_by": score_of(ranked_by).label if ranked_by else "",
         "examples": pictures.show_examples(run.folder, run.scores),
         "legend": [(name, "rgb({}, {}, {})".format(*rgb)) for name, rgb in colours.items()],
     }
@@ -202,20 +211,18 @@ def _score_content(run: RunContents) -> dict[str, Any]:
 
 def _box_plots(scores: pd.DataFrame) -> list[dict[str, str]]:
     note = "Median and quartiles, whiskers at 1.5 interquartile ranges; one dot per image."
-    overlap = {
-        label: scores[column].tolist()
-        for column, label in UNIT_SCORES.items()
-        if _has(scores, column)
-    }
+    defined = [str(name) for name in scores if _has(scores, str(name))]
+    shown = [name for name in headlines(scores) if name in defined]
     drawn = []
-    if overlap:
-        svg = figures.box_plot(overlap, "score", unit_range=True)
-        drawn.append(_figure(", ".join(overlap), svg, note))
-    column, unit = ("hd95_um", "µm") if _has(scores, "hd95_um") else ("hd95", "px")
-    if _has(scores, column):
-        values = {"HD95": scores[column].tolist()}
-        svg = figures.box_plot(values, f"HD95 [{unit}]", unit_range=False)
-        drawn.append(_figure("HD95", svg, note))
+    if shown:
+        values = {score_of(name).label: scores[name].tolist() for name in shown}
+        shares = all(score_of(name).unit == "share" for name in shown)
+        svg = figures.box_plot(values, "score", unit_range=shares)
+        drawn.append(_figure(", ".join(values), svg, note))
+    for distance in map(score_of, headline_distance(defined)):
+        values = {distance.label: scores[distance.name].tolist()}
+        svg = figures.box_plot(values, distance.heading, unit_range=False)
+        drawn.append(_figure(distance.label, svg, note))
     return drawn
 
 

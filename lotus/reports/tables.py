@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lotus.metrics.catalogue import headlines, score_names, score_of
+
 SPLIT_NAMES = ("train", "val", "test", "predict")
 SAID_ELSEWHERE = ("phantom", "manifest_hash", "split_source")
 LONGEST_CELL = 160
@@ -25,26 +27,6 @@ TRAINER_KEYS = (
     "gradient_clip_val",
     "deterministic",
 )
-
-# Column of the evaluation CSV: name, decimals, meaning.
-SCORES = {
-    "n_true": ("true objects", 1, "per image"),
-    "n_pred": ("predicted objects", 1, "per image"),
-    "dice": ("Dice", 3, "overlap of the foregrounds, 1 is best"),
-    "iou": ("IoU", 3, "intersection over union of the foregrounds, 1 is best"),
-    "aji": ("AJI", 3, "aggregated Jaccard index of the objects, 1 is best"),
-    "aji_plus": ("AJI+", 3, "AJI with objects matched one to one, 1 is best"),
-    "pq": ("PQ", 3, "panoptic quality, SQ × DQ, 1 is best"),
-    "sq": ("SQ", 3, "mean IoU of the matched objects, 1 is best"),
-    "dq": ("DQ", 3, "F1 of the detection at IoU > 0.5, 1 is best"),
-    "precision": ("precision", 3, "share of predicted objects that are true"),
-    "recall": ("recall", 3, "share of true objects that are found"),
-    "f1": ("F1", 3, "harmonic mean of precision and recall of objects"),
-    "hd": ("HD [px]", 2, "Hausdorff distance, 0 is best"),
-    "hd95": ("HD95 [px]", 2, "95th percentile Hausdorff distance, 0 is best"),
-    "hd_um": ("HD [µm]", 2, "Hausdorff distance, 0 is best"),
-    "hd95_um": ("HD95 [µm]", 2, "95th percentile Hausdorff distance, 0 is best"),
-}
 
 
 @dataclass(frozen=True)
@@ -71,17 +53,16 @@ class ScoreRow:
 def score_table(scores: pd.DataFrame) -> list[ScoreRow]:
     """Mean, sample standard deviation and median over the images in which a score is defined."""
     rows = []
-    for column, (label, digits, meaning) in SCORES.items():
-        if column not in scores:
-            continue
+    for column in score_names(scores):
+        score = score_of(column)
         values = scores[column].to_numpy(dtype=float)
         defined = values[np.isfinite(values)]
         rows.append(
             ScoreRow(
-                label=label,
-                meaning=meaning,
-                mean_sd=_mean_and_deviation(defined, digits),
-                median=f"{np.median(defined):.{digits}f}" if defined.size else "undefined",
+                label=score.heading,
+                meaning=score.meaning,
+                mean_sd=_mean_and_deviation(defined, score.decimals),
+                median=f"{np.median(defined):.{score.decimals}f}" if defined.size else "undefined",
                 defined=int(defined.size),
                 undefined=int(values.size - defined.size),
             )
@@ -105,18 +86,19 @@ def score_note(scores: pd.DataFrame) -> str:
 
 
 def image_table(scores: pd.DataFrame) -> Table:
-    """One row per image, the lowest Dice (or first score there is) first."""
-    columns = [column for column in SCORES if column in scores]
+    """One row per image, the worst by Dice (or the first headline there is) first."""
+    columns = score_names(scores)
     names = {
         key: head for key, head in (("name", "image"), ("patient", "patient")) if key in scores
     }
-    order = next((name for name in ("dice", "aji") if name in scores), "name")
-    ranked = scores.sort_values(order, kind="stable", na_position="first")
+    order = next(iter(headlines(scores)), "name")
+    lowest_first = not score_of(order).lower_is_better
+    ranked = scores.sort_values(order, ascending=lowest_first, kind="stable", na_position="first")
     rows = [
         [str(row[key]) for key in names] + [score_text(key, row[key]) for key in columns]
         for _, row in ranked.iterrows()
     ]
-    return Table([*names.values()] + [SCORES[column][0] for column in columns], rows)
+    return Table([*names.values()] + [score_of(column).heading for column in columns], rows)
 
 
 def score_text(column: str, value: Any) -> str:
@@ -124,7 +106,8 @@ def score_text(column: str, value: Any) -> str:
     number = float(value)
     if not math.isfinite(number):
         return "undefined"
-    return f"{number:.0f}" if column in ("n_true", "n_pred") else f"{number:.{SCORES[column][1]}f}"
+    score = score_of(column)
+    return f"{number:.{0 if score.unit == 'count' else score.decimals}f}"
 
 
 def split_table(splits: Mapping[str, Any]) -> Table:

@@ -54,6 +54,11 @@ class RunFolder:
         """What the commands of a job printed; locked by those that write to it."""
         return self.path / "log.txt"
 
+    @property
+    def begun(self) -> Path:
+        """What a stage of a study was begun with: its arguments and what its inputs were."""
+        return self.path / "stage.json"
+
     # What a training leaves.
 
     @property
@@ -149,8 +154,8 @@ class RunFolder:
         """
         return RunFolder(self.path / f"fold{number}")
 
-    def split_of_fold(self, number: int) -> Path:
-        """Which patients train, validate and test in a fold."""
+    def split_of_fold(self, number: int | str) -> Path:
+        """Which patients train, validate and test in a fold; numbers as for :meth:`fold`."""
         return self.path / "splits" / f"fold{number}.json"
 
     def planned_folds(self) -> Iterator[RunFolder]:
@@ -162,6 +167,15 @@ class RunFolder:
     def fold_scores(self) -> Path:
         """The mean scores of every fold."""
         return self.path / "fold_scores.csv"
+
+    def seed(self, number: int | str) -> RunFolder:
+        """The run of a seed, where one method is trained with several; numbers as for folds."""
+        return RunFolder(self.path / f"seed{number}")
+
+    @property
+    def seed_scores(self) -> Path:
+        """The mean scores of every seed."""
+        return self.path / "seed_scores.csv"
 
     @property
     def nnunet(self) -> Path:

@@ -68,7 +68,7 @@ def read_scores(path: Path) -> pd.DataFrame:
         path: The file of a run, or of a cross-validation.
 
     Returns:
-        One row per image, indexed by its name.
+        One row per image, indexed by its name; of a method with several seeds by image and seed.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -78,7 +78,13 @@ def read_scores(path: Path) -> pd.DataFrame:
         raise FileNotFoundError(
             f"{path.parent} has no {path.name}: run `lotus test` or `lotus crossval`"
         )
-    table = read_score_table(path).iloc[:-1].set_index("name")
+    table = read_score_table(path).iloc[:-1]
+    if "seed" in table:
+        table["name"] = [
+            f"{name} (seed {seed:.0f})"
+            for name, seed in zip(table["name"], table["seed"], strict=True)
+        ]
+    table = table.set_index("name")
     if not len(table):
         raise ValueError(f"{path}: found no image")
     twice = table.index[table.index.duplicated()]

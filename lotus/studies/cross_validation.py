@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_modules.folds import Folds, load_folds, make_folds, write_folds
+from data_modules.folds import Folds, load_folds, make_folds, with_records, write_folds
 from data_modules.manifest import Record
 from data_modules.splits import write_splits
 from lotus.engines import TrainingJob
 from lotus.engines.job_commands import available_cores
 from lotus.evaluation.crossval import gather_folds, score_folds
 from lotus.runs import RunFolder
+from lotus.studies.numbered import numbered
 from lotus.training.configuration import read_configuration
 from lotus.training.same_configuration import refuse_another_configuration
 
@@ -35,46 +36,60 @@ class CrossValidation:
 
     @classmethod
     def plan(
-        cls, folder: Path, fit_arguments: Sequence[str], n_folds: int, fold_seed: int
+        cls,
+        folder: Path,
+        fit_arguments: Sequence[str],
+        n_folds: int,
+        fold_seed: int,
+        *,
+        like: Folds | None = None,
+        inputs: Sequence[str] = (),
+        tested: bool = True,
     ) -> CrossValidation:
         """Make the folds, or take those that were made before.
+
+        Nothing is trained and no image is read, but all folds are known to have what they need.
 
         Args:
             folder: See the class.
             fit_arguments: Of `lotus fit`; ``{fold}`` is the number of the fold.
             n_folds: Number of folds.
             fold_seed: Seed of the folds.
-
-        Nothing is trained and no image is read, but all folds are known to have what they need.
+            like: Folds of the same patients to take instead of new ones.
+            inputs: Files that a fold starts from or learns from, with ``{fold}``.
+            tested: Whether the folds score their test images.
 
         Raises:
             ValueError: The configuration cannot be used, other folds are there or folds of another
                 configuration, or a fold could not train, validate or test.
         """
-        data: Any = read_configuration(of_fold(fit_arguments, 0)).data
-        folds = _folds(RunFolder(folder).splits, data.records, n_folds, fold_seed)
+        data: Any = read_configuration(numbered(fit_arguments, "fold", 0)).data
+        folds = folds_in(folder, data.records, n_folds, fold_seed, like)
         _check_folds(data, folds)
         jobs = []
         for number in range(n_folds):
-            splits = ("--splits", str(_split_file(folder, folds, number)))
-            arguments = (*of_fold(fit_arguments, number), *splits)
+            splits = ("--splits", str(write_split_file(folder, folds, number)))
+            arguments = (*numbered(fit_arguments, "fold", number), *splits)
             name = RunFolder(folder).fold(number).path.name
-            jobs.append(TrainingJob(folder.parent, folder.name, name, arguments))
+            read = tuple(map(Path, numbered(inputs, "fold", number)))
+            jobs.append(TrainingJob(folder.parent, folder.name, name, arguments, tested, read))
         # All folds come from one command, so that one that was begun tells of all.
         begun = next((job for job in jobs if RunFolder(job.folder).config.is_file()), jobs[0])
         refuse_another_configuration(begun.folder, begun.arguments)
-        tested = tuple(tuple(data.select("test", split)) for split in folds.splits)
-        return cls(folder, tuple(jobs), tested)
+        images = tuple(tuple(data.select("test", split)) for split in folds.splits)
+        return cls(folder, tuple(jobs), images if tested else ())
 
     def score(self) -> int:
         """Gather and score the out-of-fold predictions of finished folds.
 
         Returns:
-            Number of images.
+            Number of images; 0 where none are tested.
 
         Raises:
             ValueError: A fold did not predict just the images it tests.
         """
+        if not self.tested:
+            return 0
         expected = {
             job.folder: {record.name for record in records}
             for job, records in zip(self.jobs, self.tested, strict=True)
@@ -85,14 +100,9 @@ class CrossValidation:
         return len(fold_of)
 
 
-def of_fold(arguments: Sequence[str], number: int) -> list[str]:
-    """Arguments with the number of a fold in place of ``{fold}``."""
-    return [argument.replace("{fold}", str(number)) for argument in arguments]
-
-
 def experiment_of(arguments: Sequence[str]) -> str:
     """Name of the experiment that a configuration gives itself."""
-    return str(read_configuration(of_fold(arguments, 0)).keys["experiment"])
+    return str(read_configuration(numbered(arguments, "fold", 0)).keys["experiment"])
 
 
 def _check_folds(data: Any, folds: Folds) -> None:
@@ -108,8 +118,22 @@ def _check_folds(data: Any, folds: Folds) -> None:
         raise ValueError(problems[0] + more)
 
 
-def _folds(path: Path, records: Any, n_folds: int, seed: int) -> Folds:
-    """The folds that were made before, or new ones."""
+def folds_in(
+    folder: Path, records: Any, n_folds: int, seed: int, like: Folds | None = None
+) -> Folds:
+    """The folds that were made in a folder before, or new ones.
+
+    Args:
+        folder: Of a cross-validation.
+        records: All records of its data.
+        n_folds: Number of folds.
+        seed: Seed of the folds.
+        like: Folds of the same patients to take instead of new ones.
+
+    Raises:
+        ValueError: There are folds of another number or seed, or of other records.
+    """
+    path = RunFolder(folder).splits
     if path.is_file():
         folds = load_folds(path, records)
         if (len(folds.splits), folds.seed) != (n_folds, seed):
@@ -118,12 +142,12 @@ def _folds(path: Path, records: Any, n_folds: int, seed: int) -> Folds:
                 "--fold-seed as they were, or another --run"
             )
         return folds
-    folds = make_folds(records, n_folds, seed)
+    folds = make_folds(records, n_folds, seed) if like is None else with_records(like, records)
     write_folds(path, folds)
     return folds
 
 
-def _split_file(folder: Path, folds: Folds, number: int) -> Path:
+def write_split_file(folder: Path, folds: Folds, number: int) -> Path:
     """The split of one fold as a file that `lotus fit` takes."""
     path = RunFolder(folder).split_of_fold(number)
     write_splits(path, folds.splits[number])

@@ -1,93 +1,66 @@
-"""A study: methods that are cross-validated on the same folds and compared."""
+"""A study: stages that build on each other, and methods that are compared on the same images."""
 
 from __future__ import annotations
 
-import json
-import re
-import unicodedata
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from lotus.runs import RunFolder
+from lotus.studies.numbered import RepeatedBy
+from lotus.studies.stages import Command, Per, Row, Training
 
-PLACEHOLDER = re.compile(r'\{([^{}":]+)\}')
-FOLD = "fold"
-"""Stays in the arguments; the cross-validation fills it in."""
+SPLITS, FOLDER = "splits", "folder"
+"""Placeholders besides variables, stages and repetitions: a fold's split file, the own folder."""
 
-
-@dataclass(frozen=True)
-class Method:
-    """A row of the table, as `lotus fit` trains it.
-
-    Attributes:
-        name: What the table calls it.
-        configs: Configuration files, each laid over the one before.
-        arguments: Further keys and their values.
-        compared: Whether it is tested against the reference; a teacher, which is scored on other
-            images, stands apart.
-        note: What a reader of its row has to know.
-    """
-
-    name: str
-    configs: tuple[str, ...]
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    compared: bool = True
-    note: str = ""
-
-    @property
-    def folder(self) -> str:
-        """Name of its folder: the name in lower case with hyphens for spaces and signs."""
-        plain = unicodedata.normalize("NFKD", self.name.lower().replace("+", " plus "))
-        return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
-
-    @property
-    def placeholders(self) -> set[str]:
-        """What stands in braces in its configuration files and arguments."""
-        return set(PLACEHOLDER.findall(json.dumps([self.configs, dict(self.arguments)])))
-
-    def fit_arguments(self, fill: Callable[[str], Any]) -> list[str]:
-        """Arguments of `lotus fit`.
-
-        Args:
-            fill: From a placeholder to its value.
-        """
-        given = [f"--config={filled(config, fill)}" for config in self.configs]
-        for key, value in self.arguments.items():
-            value = filled(value, fill)
-            given.append(f"--{key}={value if isinstance(value, str) else json.dumps(value)}")
-        return given
+EXPECTED = (
+    "expected the keys variables, methods and reference, perhaps stages and published; in each "
+    "method configs, arguments, compared, note, per; in each stage the same and tested, or "
+    "command, arguments, leaves, per"
+)
 
 
 @dataclass(frozen=True)
 class Study:
-    """Methods, and what they share.
+    """Stages and methods, and what they share.
 
     Attributes:
         name: Of the file it was read from.
-        reference: The method that the others are tested against.
+        reference: The method that the others are tested against; None where none is compared.
         variables: Values of placeholders.
-        methods: By name, in the order of the table.
+        stages: All of them by name, methods too, these in the order of the table.
         published: Name of a paper whose figures make a second block; None for none.
+        by: What its repetitions are told apart by; ``{seed}`` is a variable in a study over folds.
     """
 
     name: str
-    reference: str
+    reference: str | None
     variables: Mapping[str, Any]
-    methods: Mapping[str, Method]
+    stages: Mapping[str, Training | Command]
     published: str | None = None
+    by: RepeatedBy = "fold"
 
-    def levels(self) -> list[list[Method]]:
-        """The methods in groups; each needs checkpoints of earlier groups only.
+    @property
+    def methods(self) -> dict[str, Training]:
+        """The stages that are rows of the table."""
+        return {
+            name: stage
+            for name, stage in self.stages.items()
+            if isinstance(stage, Training) and stage.row is not None
+        }
+
+    def levels(self) -> list[list[Training | Command]]:
+        """The stages in groups; each needs what earlier groups leave only.
 
         Raises:
-            ValueError: Methods that wait for each other.
+            ValueError: Stages that wait for each other.
         """
         needs = {
-            name: method.placeholders & self.methods.keys() for name, method in self.methods.items()
+            name: {needed.name for needed, _ in self.references(stage)}
+            for name, stage in self.stages.items()
         }
         done: set[str] = set()
         levels = []
@@ -95,62 +68,108 @@ class Study:
             ready = [name for name in needs if name not in done and needs[name] <= done]
             if not ready:
                 waiting = ", ".join(name for name in needs if name not in done)
-                raise ValueError(f"{self.name}: each of {waiting} needs the checkpoint of another")
-            levels.append([self.methods[name] for name in ready])
+                raise ValueError(f"{self.name}: each of {waiting} needs what another leaves")
+            levels.append([self.stages[name] for name in ready])
             done.update(ready)
         return levels
 
-    def fit_arguments(self, method: Method, folder: Path) -> list[str]:
-        """Arguments of `lotus fit` for a method; ``{fold}`` stays.
-
-        Args:
-            method: One of the study's.
-            folder: Of the study's run, with a folder per method.
+    def references(self, stage: Training | Command) -> Iterator[tuple[Training | Command, str]]:
+        """The stages that a stage refers to, and what of each.
 
         Raises:
-            ValueError: A placeholder that is neither a variable nor a method.
+            ValueError: A placeholder that is nothing, or what a stage does not leave.
         """
+        for name in sorted(stage.placeholders):
+            found = self._output(name, stage)
+            if found is not None:
+                yield found
 
+    def needs_made_data(self, stage: Training | Command) -> bool:
+        """Whether a stage reads what another command leaves, and not checkpoints alone."""
+        return any(isinstance(needed, Command) for needed, _ in self.references(stage))
+
+    def command_line(self, stage: Training | Command, folder: Path) -> list[str]:
+        """Arguments of `lotus fit` for a training, of `lotus` for a command; ``{fold}`` stays.
+
+        Args:
+            stage: One of the study's.
+            folder: Of the study's run, with a folder per stage.
+
+        Raises:
+            ValueError: A placeholder that is neither a variable nor a stage.
+        """
+        return stage.command_line(self._filler(stage, folder))
+
+    def inputs(self, stage: Training | Command, folder: Path) -> tuple[str, ...]:
+        """The paths that a stage reads of others; ``{fold}`` stays.
+
+        Args:
+            stage: One of the study's.
+            folder: Of the study's run.
+        """
+        return tuple(
+            str(needed.outputs(folder, self.by)[output])
+            for needed, output in self.references(stage)
+        )
+
+    def _filler(self, stage: Training | Command, folder: Path) -> Callable[[str], Any]:
         def fill(name: str) -> Any:
-            if name == FOLD:
-                return "{fold}"
-            if name in self.methods:
-                return str(RunFolder(folder / self.methods[name].folder).fold("{fold}").best)
-            if name not in self.variables:
-                known = ", ".join([FOLD, *self.variables, *self.methods])
-                raise ValueError(
-                    f"{self.name}: {method.name} has {{{name}}}; expected one of {known}"
-                )
+            if name == self.by:
+                return f"{{{name}}}"
+            if name == FOLDER:
+                return str(stage.place(folder, self.by))
+            if name == SPLITS:
+                return str(RunFolder(folder / stage.folder).split_of_fold("{fold}"))
+            found = self._output(name, stage)
+            if found is not None:
+                return str(found[0].outputs(folder, self.by)[found[1]])
             return self.variables[name]
 
-        return method.fit_arguments(fill)
+        return fill
+
+    def _output(self, name: str, user: Training | Command) -> tuple[Training | Command, str] | None:
+        """The stage, and what of it, that a placeholder means; None for all others."""
+        own = self._of_repetitions(user)
+        if name in own:
+            return None
+        if (name == FOLDER and isinstance(user, Command)) or name in self.variables:
+            return None
+        owner, output = name, ""
+        if name not in self.stages:
+            owner, _, output = name.rpartition(".")
+        if owner not in self.stages:
+            known = ", ".join([*own, *self.variables, *self.stages])
+            raise ValueError(f"{self.name}: {user.name} has {{{name}}}; expected one of {known}")
+        stage = self.stages[owner]
+        outputs = list(stage.outputs(Path(), self.by))
+        if output and output not in outputs:
+            raise ValueError(
+                f"{self.name}: {user.name} has {{{name}}}, but {owner} leaves {', '.join(outputs)}"
+            )
+        if stage.per == "fold" and user.per == "study":
+            raise ValueError(
+                f"{self.name}: {user.name} is run once, but {{{name}}} is made in every fold; "
+                f"give {user.name} `per: fold` or {owner} `per: study`"
+            )
+        return stage, output or outputs[0]
+
+    def _of_repetitions(self, user: Training | Command) -> list[str]:
+        """The placeholders of a stage that is run more than once."""
+        if user.per == "study":
+            return []
+        return [self.by, *([SPLITS] if self.by == "fold" else [])]
 
 
-def filled(value: Any, fill: Callable[[str], Any]) -> Any:
-    """A value with its placeholders filled in, inside lists and mappings too.
-
-    A text that is one placeholder and nothing else becomes its value, of whatever type.
-    """
-    if isinstance(value, Mapping):
-        return {key: filled(item, fill) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [filled(item, fill) for item in value]
-    if not isinstance(value, str):
-        return value
-    whole = PLACEHOLDER.fullmatch(value)
-    if whole:
-        return fill(whole.group(1))
-    return PLACEHOLDER.sub(lambda found: str(fill(found.group(1))), value)
-
-
-def read_study(path: Path, variables: Mapping[str, Any]) -> Study:
+def read_study(path: Path, variables: Mapping[str, Any], by: RepeatedBy = "fold") -> Study:
     """Read a study.
 
     Args:
-        path: YAML file with the keys ``reference``, ``variables`` and ``methods``, perhaps
-            ``published``; a method has ``configs`` and may have ``arguments``, ``compared`` and
-            ``note``.
+        path: YAML file with the keys ``variables``, ``methods`` and ``reference``, perhaps
+            ``stages`` and ``published``. A method has ``configs`` and may have ``arguments``,
+            ``compared``, ``note`` and ``per``; a stage is such a training without a row, ``tested``
+            only if it says so, or has ``command`` with ``arguments`` and ``leaves``.
         variables: These replace those of the file.
+        by: What repetitions are told apart by.
 
     Raises:
         FileNotFoundError: No such file.
@@ -162,37 +181,94 @@ def read_study(path: Path, variables: Mapping[str, Any]) -> Study:
         )
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        methods = {
-            str(name): Method(str(name), **_checked(entry))
-            for name, entry in content["methods"].items()
+        stages = {
+            str(name): _stage(str(name), entry)
+            for name, entry in (content.get("stages") or {}).items()
         }
-        reference, own = str(content["reference"]), dict(content.get("variables") or {})
+        methods = {
+            str(name): _method(str(name), entry)
+            for name, entry in (content.get("methods") or {}).items()
+        }
+        own = dict(content.get("variables") or {})
+        reference = str(content["reference"]) if methods else None
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         detail = " ".join(str(error).split())
         raise ValueError(
-            f"{path}: not a study ({type(error).__name__}: {detail}); expected the keys reference, "
-            "variables and methods, and in each method configs, arguments, compared, note"
+            f"{path}: not a study ({type(error).__name__}: {detail}); {EXPECTED}"
         ) from error
     unknown = sorted(variables.keys() - own.keys())
     if unknown:
         raise ValueError(f"{path} has no variable {unknown[0]!r}; found {', '.join(own)}")
-    if reference not in methods or not methods[reference].compared:
+    if reference is not None and (reference not in methods or methods[reference].row != "compared"):
         raise ValueError(f"{path}: the reference {reference!r} is none of the compared methods")
+    _check_names(
+        path,
+        [*stages, *methods, *(own.keys() - {by}), "fold", SPLITS, FOLDER],
+        {**stages, **methods},
+    )
+    study = Study(
+        path.stem,
+        reference,
+        {**own, **variables},
+        {**stages, **methods},
+        content.get("published"),
+        by,
+    )
+    for stage in study.stages.values():
+        list(study.references(stage))
+    return study
+
+
+def _check_names(path: Path, names: list[str], stages: Mapping[str, Training | Command]) -> None:
+    """No name in braces means two things, and no two stages write to one place."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{path}: {twice} is the name of two things; call one otherwise")
+    if not stages:
+        raise ValueError(f"{path}: neither methods nor stages; {EXPECTED}")
     folders: dict[str, str] = {}
-    for name, method in methods.items():
-        if folders.setdefault(method.folder, name) != name:
+    for name, stage in stages.items():
+        if folders.setdefault(stage.folder, name) != name:
             raise ValueError(
-                f"{path}: {folders[method.folder]} and {name} would share the folder "
-                f"{method.folder}; call one otherwise"
+                f"{path}: {folders[stage.folder]} and {name} would share the folder "
+                f"{stage.folder}; call one otherwise"
             )
-    return Study(path.stem, reference, {**own, **variables}, methods, content.get("published"))
+
+
+def _method(name: str, entry: Mapping[str, Any]) -> Training:
+    row: Row = "compared" if entry.get("compared", True) else "apart"
+    rest = {key: value for key, value in entry.items() if key != "compared"}
+    return Training(name, **_checked(rest), row=row)
+
+
+def _stage(name: str, entry: Mapping[str, Any]) -> Training | Command:
+    if "command" not in entry:
+        return Training(name, **{"tested": False, **_checked(entry)})
+    arguments, leaves = entry.get("arguments", []), entry.get("leaves", {})
+    if not isinstance(arguments, list):
+        raise TypeError(f"arguments of a command is {arguments!r}, expected a list")
+    if not isinstance(leaves, Mapping):
+        raise TypeError(f"leaves is {leaves!r}, expected names with paths")
+    fields = {
+        **entry,
+        "arguments": tuple(map(str, arguments)),
+        "leaves": {str(name): str(path) for name, path in leaves.items()},
+    }
+    return Command(name, **_with_known_per(fields))
 
 
 def _checked(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a :class:`Method`, of the types that YAML lets slip."""
+    """The fields of a :class:`Training`, of the types that YAML lets slip."""
     configs, arguments = entry["configs"], entry.get("arguments", {})
     if not isinstance(configs, list):
         raise TypeError(f"configs is {configs!r}, expected a list")
     if not isinstance(arguments, Mapping):
         raise TypeError(f"arguments is {arguments!r}, expected keys with values")
-    return {**entry, "configs": tuple(map(str, configs)), "arguments": arguments}
+    fields = {**entry, "configs": tuple(map(str, configs)), "arguments": arguments}
+    return _with_known_per(fields)
+
+
+def _with_known_per(fields: dict[str, Any]) -> dict[str, Any]:
+    if fields.get("per", "fold") not in get_args(Per):
+        raise ValueError(f"per is {fields['per']!r}, expected one of {', '.join(get_args(Per))}")
+    return fields

@@ -70,6 +70,12 @@ class Trial:
         """What is left to run, as arguments of `lotus`."""
         return [fit_command(self.sweep.parent, self.sweep.name, self.name, self.fit_arguments)]
 
+    def begin(self) -> None:
+        """Nothing is to be made ready."""
+
+    def end(self) -> None:
+        """The run folder says itself how the training ended."""
+
     def record(self, stopped: bool = False) -> None:
         """Write down the parameters.
 

@@ -10,6 +10,8 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torchmetrics import Metric
 
+from lotus.runs import RunFolder
+
 
 class BaseTask(pl.LightningModule, ABC):
     """A training that says itself what others need to know of it.
@@ -61,11 +63,11 @@ class BaseTask(pl.LightningModule, ABC):
         """
         return []
 
-    def after_fit(self, folder: Path) -> None:
+    def after_fit(self, run: RunFolder) -> None:
         """Make what a finished training leaves besides its checkpoints; called on one process.
 
         Args:
-            folder: The run folder.
+            run: Its folder.
         """
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

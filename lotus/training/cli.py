@@ -22,6 +22,7 @@ from lotus.atomic import atomic_path
 from lotus.callbacks import EpochSeed, RunRecord
 from lotus.callbacks.checkpoint_io import AtomicCheckpointIO
 from lotus.callbacks.run_loggers import run_loggers
+from lotus.metrics.catalogue import score_of
 from lotus.runs import RunFolder
 from lotus.tasks.base import BaseTask
 from lotus.tasks.checkpoint import check_architecture
@@ -130,7 +131,7 @@ class LotusCLI(LightningCLI):
         best = ModelCheckpoint(
             filename=run.best.stem,
             monitor=config.monitor,
-            mode="min" if config.monitor.endswith("loss") else "max",
+            mode="min" if score_of(config.monitor).lower_is_better else "max",
             **checkpoints,
         )
         # Lightning's own save_last writes only when the best checkpoint changes.

@@ -49,7 +49,11 @@ class RandAppearanced(RandomizableTransform, MapTransform):  # type: ignore[misc
         self.gamma = gamma
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Change the images of ``keys``, all in the same way."""
+        """Change the images of ``keys``, all in the same way.
+
+        Raises:
+            ValueError: If an image is not ``(C, Y, X)``.
+        """
         changed = dict(data)
         self.randomize(None)
         if not self._do_transform:
@@ -59,6 +63,8 @@ class RandAppearanced(RandomizableTransform, MapTransform):  # type: ignore[misc
         exponent = np.float32(np.exp(self.R.uniform(*np.log(self.gamma))))
         for key in self.key_iterator(changed):
             image = convert_to_numpy(changed[key])
+            if image.ndim != 3:
+                raise ValueError(f"{key} has the shape {image.shape}; expected (C, Y, X)")
             if grey:
                 image = _to_grey(image)
             if inverted:

@@ -34,7 +34,12 @@ def degrade(
 
     Returns:
         float32 ``(C, Y, X)`` in [0, 1].
+
+    Raises:
+        ValueError: If the image has other axes.
     """
+    if image.ndim != 3:
+        raise ValueError(f"image has the shape {image.shape}; expected (C, Y, X)")
     blurred = gaussian_filter(image, (0.0, blur, blur)) if blur > 0.0 else image
     degraded = 0.5 + contrast * (blurred - 0.5)
     degraded = degraded + noise * random.standard_normal(image.shape)

@@ -45,10 +45,10 @@ class IntensityRange(Preprocessing):
         """Values that become 0 and 1.
 
         Args:
-            image: ``(C, Y, X)``, dtype as in the file.
+            image: ``(C, Y, X)`` or ``(C, Z, Y, X)``, dtype as in the file.
 
         Returns:
-            ``(low, high)``, each float32 ``(C, 1, 1)``.
+            ``(low, high)``, each float32 ``(C, 1, 1)`` or ``(C, 1, 1, 1)``.
 
         Raises:
             ValueError: If the image is constant or holds no finite value.
@@ -61,7 +61,7 @@ class IntensityRange(Preprocessing):
 
 
 def _per_channel(image: NDArray[Any], low: float, high: float) -> Limits:
-    shape = (image.shape[0], 1, 1)
+    shape = (image.shape[0], *(1,) * (image.ndim - 1))
     return np.full(shape, low, np.float32), np.full(shape, high, np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Regular patches of a slice, and those of them that lie in bone.
+"""Regular patches of a slice or volume, and those of them that lie in bone.
 
 Poles et al., "On How to Unravel Bone Microscale Phenomena", BHI 2023: patches of 55 px side by
 side, of which those with at least 99 % bone are kept.
@@ -36,23 +36,23 @@ def patches_per_axis(length: int, size: int = PATCH_SIZE, stride: int = PATCH_SI
 
 
 def patch_grid(
-    shape: tuple[int, int], size: int = PATCH_SIZE, stride: int = PATCH_SIZE
+    shape: tuple[int, ...], size: int = PATCH_SIZE, stride: int = PATCH_SIZE
 ) -> NDArray[np.int64]:
-    """Upper left corners of all patches of a slice, row by row.
+    """First corners of all patches of a slice or volume, row by row.
 
     Args:
-        shape: ``(Y, X)`` of the slice in pixels.
+        shape: ``(Y, X)`` of the slice or ``(Z, Y, X)`` of the volume in pixels.
         size: Side of a patch in pixels.
         stride: Pixels from one patch to the next.
 
     Returns:
-        int64 ``(N, 2)``, first row and first column of each patch.
+        int64 ``(N, 2)`` or ``(N, 3)``, the first pixel of each patch along every axis.
 
     Raises:
         ValueError: If no patch fits.
     """
-    rows, columns = (stride * np.arange(patches_per_axis(n, size, stride)) for n in shape)
-    return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+    starts = (stride * np.arange(patches_per_axis(n, size, stride)) for n in shape)
+    return np.stack(np.meshgrid(*starts, indexing="ij"), axis=-1).reshape(-1, len(shape))
 
 
 def bone_fractions(
@@ -61,7 +61,7 @@ def bone_fractions(
     """Share of bone in each patch of :func:`patch_grid`.
 
     Args:
-        bone: bool ``(Y, X)``.
+        bone: bool ``(Y, X)`` or ``(Z, Y, X)``.
         size: Side of a patch in pixels.
         stride: Pixels from one patch to the next.
 
@@ -73,8 +73,9 @@ def bone_fractions(
     """
     for length in bone.shape:
         patches_per_axis(length, size, stride)
-    windows = sliding_window_view(bone, (size, size))[::stride, ::stride]
-    return np.asarray(windows.mean(axis=(2, 3)).ravel(), np.float64)
+    windows = sliding_window_view(bone, (size,) * bone.ndim)[(np.s_[::stride],) * bone.ndim]
+    own_axes = tuple(range(bone.ndim, 2 * bone.ndim))
+    return np.asarray(windows.mean(axis=own_axes).ravel(), np.float64)
 
 
 def bone_patches(
@@ -86,19 +87,20 @@ def bone_patches(
     """Corners of the patches that lie in bone, or of the best one if none does.
 
     Args:
-        bone: bool ``(Y, X)``, see :func:`lotus.transforms.enhancement.bone_mask`.
+        bone: bool ``(Y, X)``, see :func:`lotus.transforms.enhancement.bone_mask`, or
+            ``(Z, Y, X)``.
         size: Side of a patch in pixels.
         stride: Pixels from one patch to the next.
         minimum_fraction: Least share of bone in a patch, in [0, 1].
 
     Returns:
-        int64 ``(N, 2)`` as from :func:`patch_grid`, N at least 1.
+        int64 ``(N, 2)`` or ``(N, 3)`` as from :func:`patch_grid`, N at least 1.
 
     Raises:
-        ValueError: If no patch fits into the slice.
+        ValueError: If no patch fits.
     """
     fractions = bone_fractions(bone, size, stride)
     keep = fractions >= minimum_fraction
     if not keep.any():
         keep[fractions.argmax()] = True
-    return patch_grid((bone.shape[0], bone.shape[1]), size, stride)[keep]
+    return patch_grid(bone.shape, size, stride)[keep]

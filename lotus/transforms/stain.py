@@ -70,7 +70,7 @@ class RandStaind(RandomizableTransform, MapTransform):  # type: ignore[misc]
         """Change the colours of the images of ``keys``.
 
         Raises:
-            ValueError: If an image does not have three channels.
+            ValueError: If an image is not ``(3, Y, X)``.
         """
         changed = dict(data)
         self.randomize(None)
@@ -79,8 +79,11 @@ class RandStaind(RandomizableTransform, MapTransform):  # type: ignore[misc]
         seed = int(self.R.randint(2**31 - 1))
         for key in self.key_iterator(changed):
             image = convert_to_numpy(changed[key])
-            if image.shape[0] != 3:
-                raise ValueError(f"{key} has {image.shape[0]} channels; stain colour needs 3")
+            if image.ndim != 3 or image.shape[0] != 3:
+                raise ValueError(
+                    f"{key} has {image.shape[0]} channels of {image.shape[1:]}; stain colour needs "
+                    "3 of (Y, X)"
+                )
             self.colour.set_random_seed(seed)
             colour = self.colour(image=np.ascontiguousarray(image.transpose(1, 2, 0)))["image"]
             colour = np.ascontiguousarray(np.clip(colour, 0.0, 1.0).transpose(2, 0, 1))

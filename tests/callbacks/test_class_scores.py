@@ -26,7 +26,11 @@ class Recited(pl.LightningModule):
 
 @pytest.fixture
 def loader():
-    samples = [{"name": name, "mask": torch.tensor(mask)} for name, mask in TRUTH.items()]
+    spacing_um = torch.full((2,), torch.nan)
+    samples = [
+        {"name": name, "mask": torch.tensor(mask), "spacing_um": spacing_um}
+        for name, mask in TRUTH.items()
+    ]
     return DataLoader(samples, batch_size=1)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lotus.callbacks import PredictionWriter
-from lotus.callbacks.prediction_writer import preview, write_prediction
+from lotus.callbacks.prediction_writer import preview, spacing_of, write_prediction
 from lotus.evaluation.folders import evaluate_folders
 from lotus.imaging.raster import read_image, read_label_map
 from lotus.runs import RunFolder
@@ -104,3 +104,16 @@ def test_a_batch_of_several_images_is_refused(tmp_path):
     with pytest.raises(ValueError, match="one image per batch"):
         write_prediction(RunFolder(tmp_path), np.zeros((4, 5), dtype=np.int32), batch)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("spacing_um", "expected"),
+    [
+        ([[0.5, 0.75], [1.0, 1.0]], (0.5, 0.75)),
+        ([[2.0, 0.5, 0.75]], (0.5, 0.75)),  # a slab of a volume
+        ([[float("nan"), 0.5, 0.75]], (0.5, 0.75)),
+        ([[float("nan"), float("nan")]], None),
+    ],
+)
+def test_the_pixel_size_is_that_within_the_image(spacing_um, expected):
+    assert spacing_of({"spacing_um": torch.tensor(spacing_um)}) == expected

@@ -159,3 +159,61 @@ def test_a_run_of_an_older_version_has_no_patients(runs, tmp_path, capsys):
     assert "patients of other are not in its table of scores; use --unit image" in said
     assert main(["compare", *runs, "--unit", "image"]) == 0
     assert "over 6 images" in capsys.readouterr().out
+
+
+@pytest.fixture
+def classifiers(tmp_path):
+    """Two runs that say of each image whether it was classified rightly."""
+    rightly = {"mga": [1, 1, 1, 1, 1, 0], "plain": [1, 0, 1, 0, 0, 0]}
+    for name, accuracy in rightly.items():
+        (tmp_path / name).mkdir()
+        frame = {"name": list("uvwxyz"), "accuracy": accuracy, "patient": PATIENTS}
+        save(pd.DataFrame(frame), tmp_path / name / "scores.csv")
+    return [f"{name}={tmp_path / name}" for name in rightly]
+
+
+def test_classifiers_are_compared_by_their_accuracy(classifiers, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["compare", *classifiers, "--output", str(out)]) == 0
+    head, _, mga, plain, *_ = capsys.readouterr().out.splitlines()
+    assert head == "| method | accuracy (%) |"
+    # By patient 1, 1, 1, 0 and 1/2, 1/2, 0, 0; the difference has a p-value of 0.092.
+    assert mga == "| mga | **75.00 ± 50.00** |"
+    assert plain == "| plain | 25.00 ± 28.87 |"
+    frame = pd.read_csv(out / "comparison.csv").set_index("method")
+    assert frame.loc["mga", "p_t"] == pytest.approx(0.0917, abs=1e-4)
+    images = pd.read_csv(out / "per_image.csv")
+    assert list(images) == ["name", "patient", "method", "accuracy"]
+    assert images["accuracy"].tolist() == [1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0]
+    assert (out / "comparison.png").is_file()
+
+
+def test_classifiers_without_patients(classifiers, tmp_path, capsys):
+    for name in ("mga", "plain"):
+        path = tmp_path / name / "scores.csv"
+        save(load(path).drop(columns="patient"), path)
+    assert main(["compare", *classifiers]) == 2
+    assert "use --unit image" in capsys.readouterr().err
+    assert main(["compare", *classifiers, "--unit", "image"]) == 0
+    _, _, mga, plain, *_ = capsys.readouterr().out.splitlines()
+    assert mga.startswith("| mga | **83.33 ± 40.82** |")
+    assert plain.startswith("| plain | 33.33 ± 51.64 |")
+
+
+def test_scores_that_nobody_knows_go_by_their_names(classifiers, tmp_path, capsys):
+    for name, value in (("mga", 2.0), ("plain", 1.0)):
+        path = tmp_path / name / "scores.csv"
+        save(load(path).assign(new_score=value, new_loss=value), path)
+    assert main(["compare", *classifiers, "--scores", "new_score", "new_loss"]) == 0
+    head, _, mga, plain, *_ = capsys.readouterr().out.splitlines()
+    assert head == "| method | new_score | new_loss |"
+    assert mga.startswith("| mga | **2.00 ± 0.00**")
+    assert plain == "| plain | 1.00 ± 0.00 | **1.00 ± 0.00** |"
+
+
+def test_a_table_without_scores(classifiers, tmp_path, capsys):
+    for name in ("mga", "plain"):
+        path = tmp_path / name / "scores.csv"
+        save(load(path).drop(columns="accuracy"), path)
+    assert main(["compare", *classifiers]) == 2
+    assert "no score to compare; the tables have patient" in capsys.readouterr().err

@@ -16,8 +16,8 @@ import torch
 from data_modules.manifest import read_manifest, write_manifest
 from data_modules.splits import load_splits, read_splits
 from lotus.cli import main
-from lotus.commands.crossval import CrossValidation
 from lotus.evaluation.folders import evaluate_folders
+from lotus.studies.cross_validation import CrossValidation
 from tests.conftest import tiny_arguments
 from tests.test_bad_input import contents, full_disk, truncate
 from tests.test_interruption import PATIENCE_S, same_weights, start, statuses, wait_for

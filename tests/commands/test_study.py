@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from data_modules.splits import read_splits
@@ -89,6 +90,87 @@ def test_methods_share_folds_and_come_into_one_table(tiny_manifest, tmp_path, ca
     assert trained == {file: file.stat().st_mtime_ns for file in trained}
 
 
+STAGED = {
+    "variables": {"size": 64},
+    "stages": {
+        "Phantoms": {
+            "command": "phantom",
+            "arguments": [
+                *("histology", "--output", "{folder}/data"),
+                *("--patients", "9", "--slices", "1", "--size", "{size}"),
+            ],
+            "leaves": {"manifest": "data/manifest.csv", "images": "data/histology/images"},
+            "per": "study",
+        },
+        "Teacher": {
+            "configs": [str(EXPERIMENTS / "teacher.yaml")],
+            "arguments": {
+                "data.init_args.manifest": "{Phantoms.manifest}",
+                "data.init_args.patch_size": 32,
+                "data.init_args.batch_size": 2,
+                "data.init_args.samples_per_epoch": 4,
+                "data.init_args.split_fractions": [0.5, 0.25, 0.25],
+            },
+        },
+        "Labels": {
+            "command": "segment",
+            "arguments": [
+                *("{Phantoms.images}", "--checkpoint", "{Teacher}"),
+                *("--output", "{folder}/labels", "--window", "64"),
+            ],
+            "leaves": {"masks": "labels"},
+        },
+    },
+}
+
+
+@pytest.mark.slow
+def test_stages_go_on_where_they_were_and_are_run_again_when_what_they_need_changed(
+    tmp_path, capsys
+):
+    """Data that a stage makes, a training per fold on them, and what its checkpoint segments."""
+    path = tmp_path / "staged.yaml"
+    path.write_text(yaml.safe_dump(STAGED, sort_keys=False))
+    arguments = ["study", str(path), "--runs", str(tmp_path), "--run", "a", *TINY]
+    arguments += ["--folds", "2", "--processes", "2", "--trainer.max_epochs", "1"]
+    arguments += ["--model.init_args.network.init_args.filters", TINY_UNET["filters"]]
+    assert main([*arguments, "--model.init_args.no_such_key", "1"]) == 2
+    assert "no_such_key" in capsys.readouterr().err
+    folder = tmp_path / "staged/a"
+    assert not folder.exists()
+
+    assert main(arguments) == 0
+    ran = capsys.readouterr().out
+    assert ran.index("phantoms: lotus phantom") < ran.index("teacher/fold0: lotus fit")
+    assert ran.index("teacher/fold1: finished") < ran.index("labels/fold0: lotus segment")
+    assert "lotus test" not in ran
+    tested = set()
+    for fold in range(2):
+        made = folder / f"labels/fold{fold}/labels"
+        assert len(list(made.glob("*_labels.tif"))) == 9
+        split = read_splits(folder / f"teacher/fold{fold}/splits.json")
+        assert not tested & {*split.test}
+        tested |= {*split.test}
+    assert len(tested) == 9
+
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.count("finished earlier") == 5
+    # Another checkpoint makes other labels; those of the other fold stay.
+    best = folder / "teacher/fold1/checkpoints/best.ckpt"
+    content = torch.load(best, weights_only=True)
+    content["state_dict"]["network.head.bias"] += 1
+    torch.save(content, best)
+    assert main(arguments) == 0
+    again = capsys.readouterr().out
+    assert again.count("finished earlier") == 4
+    assert "labels/fold1: lotus segment" in again
+    # A stage of another configuration is refused, and nothing is run.
+    assert main([*arguments, "--set", "size=96"]) == 2
+    line = capsys.readouterr().err
+    assert "phantoms was begun with `phantom histology" in line
+    assert line.count("\n") == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_the_command_takes_every_key_of_a_shipped_study(path, tiny_manifest, monkeypatch):
@@ -97,9 +179,9 @@ def test_the_command_takes_every_key_of_a_shipped_study(path, tiny_manifest, mon
     variables = {"data": str(tiny_manifest), "student": "sr_microct", "preset": "quick"}
     study = read_study(path, variables)
     for method in study.methods.values():
-        arguments = study.fit_arguments(method, Path("runs"))
+        arguments = study.command_line(method, Path("runs"))
         data = read_configuration([text.replace("{fold}", "0") for text in arguments]).data
-        own = "sr_microct" if method.compared else "histology"
+        own = "sr_microct" if method.row == "compared" else "histology"
         tested = data.select("test", data.splits)
         assert {record.modality for record in tested} == {own}, method.name
     with pytest.raises(ValueError, match="no_such_key"):

@@ -22,6 +22,12 @@ class Command:
     def commands(self) -> list[list[str]]:
         return [list(self.arguments)]
 
+    def begin(self) -> None:
+        """Nothing is to be made ready."""
+
+    def end(self) -> None:
+        """Nothing is to be noted."""
+
 
 def wait_until(condition) -> None:
     deadline = time.monotonic() + PATIENCE_S

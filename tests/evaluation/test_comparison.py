@@ -135,3 +135,51 @@ def test_unknown_reference_and_unit():
         compare_methods(METHODS, "x", ["dice"])
     with pytest.raises(ValueError, match="unit is 'cell'"):
         compare_methods(METHODS, "LOTUS", ["dice"], unit="cell")
+
+
+def accuracy_table(accuracy, **columns):
+    """Scores of a classifier: no objects to count, and here as many columns as it needs."""
+    return pd.DataFrame({"name": IMAGES, "accuracy": accuracy, **columns}).set_index("name")
+
+
+def test_a_table_without_objects():
+    methods = {
+        "mga": accuracy_table([1.0, 1.0, 1.0, 0.0], patient=PATIENTS),
+        "plain": accuracy_table([1.0, 0.0, 0.0, 0.0], patient=PATIENTS),
+    }
+    found = compare_methods(methods, "plain", ["accuracy"])
+    # By patient 1, 1, 0 and 1/2, 0, 0.
+    cell = found.cells["mga"]["accuracy"]
+    assert (cell.mean, cell.is_best, cell.test.n) == (pytest.approx(2 / 3), True, 3)
+    assert cell.test.difference == pytest.approx(0.5)
+    assert cell.test.p_t == pytest.approx(stats.ttest_rel([1, 1, 0], [0.5, 0, 0]).pvalue)
+    assert found.cells["plain"]["accuracy"].mean == pytest.approx(1 / 6)
+
+
+def test_images_need_no_patients():
+    methods = {
+        "mga": accuracy_table([1.0, 1.0, 1.0, 0.0]),
+        "plain": accuracy_table([1.0, 0.0, 0.0, 0.0]),
+    }
+    found = compare_methods(methods, "plain", ["accuracy"], unit="image")
+    assert found.n == 4
+    assert [cells["accuracy"].mean for cells in found.cells.values()] == [0.75, 0.25]
+    with pytest.raises(ValueError, match="patients of mga are not in its table of scores"):
+        compare_methods(methods, "plain", ["accuracy"])
+
+
+def test_objects_are_compared_where_both_count_them():
+    counted = accuracy_table([1.0] * 4, n_true=3)
+    methods = {"counts": counted, "does not": accuracy_table([0.5] * 4)}
+    found = compare_methods(methods, "counts", ["accuracy"], unit="image")
+    assert found.cells["counts"]["accuracy"].is_best
+
+
+@pytest.mark.parametrize("score", ["test_loss", "ece", "hd99"])
+def test_the_lowest_loss_is_the_best(score):
+    methods = {
+        "low": accuracy_table([1.0] * 4, **{score: 0.25}),
+        "high": accuracy_table([1.0] * 4, **{score: 0.5}),
+    }
+    cells = compare_methods(methods, "high", [score], unit="image").cells
+    assert [name for name in cells if cells[name][score].is_best] == ["low"]

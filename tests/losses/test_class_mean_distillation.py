@@ -97,3 +97,11 @@ def test_dice_and_weighted_cross_entropy_by_explicit_loops(channels):
         entropy += (1 - truth.mean()) * -(truth * score.log()).mean()
     found = DiceWeightedCrossEntropy()(logits, target)
     torch.testing.assert_close(found, torch.stack(dice).mean() + entropy, atol=1e-5, rtol=1e-5)
+
+
+def test_dice_and_weighted_cross_entropy_of_a_volume_is_that_of_its_slices_side_by_side():
+    logits, target = random_case(4)
+    folded = DiceWeightedCrossEntropy()(logits, target)
+    sides = (2, 3)  # of the 6 rows
+    volume = DiceWeightedCrossEntropy()(logits.unflatten(2, sides), target.unflatten(2, sides))
+    torch.testing.assert_close(volume, folded)

@@ -171,6 +171,20 @@ def test_one_file_makes_a_report(tmp_path):
     assert "<h2>Distillation" not in text
 
 
+@pytest.mark.parametrize("score", ["accuracy", "a_new_score"])
+def test_a_run_of_another_task_shows_its_own_scores(tmp_path, score):
+    curves = f"epoch,step,val_loss,val_{score}\n0,1,2.0,0.25\n1,2,1.0,0.5\n"
+    (tmp_path / "metrics.csv").write_text(curves)
+    (tmp_path / "scores.csv").write_text(f"name,{score},patient\na,1,P1\nb,0,P2\nmean,0.5,\n")
+    text = read(tmp_path)
+    assert cells_of(text, score)[:4] == ["0.500 ± 0.707", "0.500", "2", "0"]
+    assert f"<dt>mean {score}</dt><dd>0.500</dd>" in text
+    assert cells_of_image(text, "b") == ["P2", "0.000"]
+    titles = re.findall(r'<figcaption class="title">(.*?)</figcaption>', text)
+    assert titles == ["Loss", "Validation scores", score]
+    assert "Not available: no image has a defined Dice or AJI" in text
+
+
 def test_command_writes_one_report_per_run(run_folder, capsys):
     (run_folder / "scores.csv").unlink()
     other = run_folder.parent / "other"

@@ -1,4 +1,6 @@
-from lotus.reports.tables import Table, data_parts
+import pandas as pd
+
+from lotus.reports.tables import Table, data_parts, image_table, score_table
 
 
 def part(modality, images):
@@ -38,3 +40,18 @@ def test_parts_of_older_runs_stand_at_the_top_level():
 
 def test_data_of_one_modality_have_no_parts():
     assert data_parts(part("ct", 3)) == [("", tables_of("ct", 3))]
+
+
+def test_scores_that_nobody_knows_have_rows_and_columns_too():
+    scores = pd.DataFrame(
+        {"name": ["a", "b"], "new": [1.0, 2.0], "accuracy": [1.0, 0.0], "patient": ["p", "q"]}
+    )
+    rows = [(row.label, row.mean_sd, row.median) for row in score_table(scores)]
+    assert rows == [("accuracy", "0.500 ± 0.707", "0.500"), ("new", "1.500 ± 0.707", "1.500")]
+    expected = [["b", "q", "0.000", "2.000"], ["a", "p", "1.000", "1.000"]]
+    assert image_table(scores) == Table(["image", "patient", "accuracy", "new"], expected)
+
+
+def test_the_worst_image_comes_first_whichever_way_is_better():
+    scores = pd.DataFrame({"name": ["a", "b"], "test_loss": [0.1, 0.2]})
+    assert [row[0] for row in image_table(scores).rows] == ["b", "a"]

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lotus.studies.study import Method, filled, read_study
+from lotus.studies.placeholders import filled
+from lotus.studies.stages import Command, Training
+from lotus.studies.study import read_study
 from tests.conftest import parsed
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
@@ -40,7 +42,7 @@ def changed(**top):
 
 def test_arguments_of_a_method(write):
     study = read_study(write(CONTENT), {"shots": 8})
-    arguments = study.fit_arguments(study.methods["ours"], Path("runs/small/a"))
+    arguments = study.command_line(study.methods["ours"], Path("runs/small/a"))
     assert arguments == [
         "--config=m.csv/x.yaml",
         "--n=8",
@@ -55,13 +57,13 @@ def test_a_method_comes_after_those_whose_checkpoints_it_needs(write):
     names = [[method.name for method in level] for level in study.levels()]
     assert names == [["teacher", "U²-Net + kl"], ["ours"]]
     circle = {name: {"configs": [f"{{{other}}}"]} for name, other in (("a", "b"), ("b", "a"))}
-    with pytest.raises(ValueError, match="each of a, b needs the checkpoint"):
+    with pytest.raises(ValueError, match="each of a, b needs what another leaves"):
         read_study(write(changed(reference="a", methods=circle)), {}).levels()
 
 
 def test_names_of_folders():
     names = ["U²-Net", "seg + diff", "UNet++", "Student U-Net"]
-    assert [Method(name, ()).folder for name in names] == [
+    assert [Training(name).folder for name in names] == [
         *("u2-net", "seg-plus-diff", "unet-plus-plus", "student-u-net"),
     ]
 
@@ -108,9 +110,113 @@ def test_what_is_wrong_is_said(write, content, variables, message):
 
 
 def test_an_unknown_placeholder(write):
-    study = read_study(write(changed(variables={"data": "d", "shots": 1})), {})
-    with pytest.raises(ValueError, match=r"ours has \{range\}; expected one of fold, data, shots"):
-        study.fit_arguments(study.methods["ours"], Path("runs"))
+    said = r"ours has \{range\}; expected one of fold, splits, data, shots"
+    with pytest.raises(ValueError, match=said):
+        read_study(write(changed(variables={"data": "d", "shots": 1})), {})
+
+
+STAGES = {
+    "variables": {"images": "ct"},
+    "stages": {
+        "U-Net-1": {"configs": ["u.yaml"]},
+        "pseudo-labels": {
+            "command": "segment",
+            "arguments": ["{images}", "--checkpoint", "{U-Net-1}", "--output", "{folder}"],
+            "leaves": {"masks": "labels", "table": "objects.csv"},
+        },
+        "encoder": {"configs": ["e.yaml"], "per": "study"},
+        "U-Net-2": {
+            "configs": ["u.yaml"],
+            "arguments": {"masks": "{pseudo-labels}", "start": "{encoder.last}"},
+            "tested": True,
+        },
+    },
+}
+
+
+def test_stages_build_on_what_others_leave(write):
+    study = read_study(write(STAGES), {})
+    assert study.methods == {}
+    assert study.reference is None
+    levels = [[stage.name for stage in level] for level in study.levels()]
+    assert levels == [["U-Net-1", "encoder"], ["pseudo-labels"], ["U-Net-2"]]
+    first, labels, encoder, second = study.stages.values()
+    assert isinstance(labels, Command)
+    assert (first.per, labels.per, encoder.per) == ("fold", "fold", "study")
+    assert (first.tested, second.tested) == (False, True)
+    runs = Path("runs")
+    assert study.command_line(labels, runs) == [
+        *("segment", "ct", "--checkpoint", "runs/u-net-1/fold{fold}/checkpoints/best.ckpt"),
+        *("--output", "runs/pseudo-labels/fold{fold}"),
+    ]
+    assert study.inputs(labels, runs) == ("runs/u-net-1/fold{fold}/checkpoints/best.ckpt",)
+    assert study.command_line(second, runs) == [
+        "--config=u.yaml",
+        "--masks=runs/pseudo-labels/fold{fold}/labels",
+        "--start=runs/encoder/checkpoints/last.ckpt",
+    ]
+    made = [stage.name for stage in study.stages.values() if study.needs_made_data(stage)]
+    assert made == ["U-Net-2"]
+
+
+def test_a_stage_with_a_dot_in_its_name_is_not_taken_for_an_output(write):
+    stages = {"w 0.1": {"configs": []}, "next": {"configs": ["{w 0.1}", "{w 0.1.folder}"]}}
+    study = read_study(write({"stages": stages}), {})
+    assert study.command_line(study.stages["next"], Path("r")) == [
+        "--config=r/w-0-1/fold{fold}/checkpoints/best.ckpt",
+        "--config=r/w-0-1/fold{fold}",
+    ]
+
+
+def test_splits_of_a_fold_are_those_of_the_stage_itself(write):
+    labels = {"command": "segment", "arguments": ["{splits}", "{fold}"]}
+    study = read_study(write({"stages": {"labels": labels}}), {})
+    assert study.command_line(study.stages["labels"], Path("r")) == [
+        *("segment", "r/labels/splits/fold{fold}.json", "{fold}"),
+    ]
+
+
+def test_repeated_by_seeds_the_seed_is_no_variable(write):
+    content = {
+        "variables": {"seed": 0},
+        "stages": {
+            "teacher": {"configs": [], "arguments": {"data.seed": "{seed}"}},
+            "student": {"configs": ["{teacher}"]},
+        },
+    }
+    by_fold = read_study(write(content), {})
+    assert by_fold.command_line(by_fold.stages["teacher"], Path("r")) == ["--data.seed=0"]
+    by_seed = read_study(write(content), {}, "seed")
+    assert by_seed.command_line(by_seed.stages["teacher"], Path("r")) == ["--data.seed={seed}"]
+    assert by_seed.command_line(by_seed.stages["student"], Path("r")) == [
+        "--config=r/teacher/seed{seed}/checkpoints/best.ckpt"
+    ]
+    content["stages"]["student"]["configs"] = ["{fold}"]
+    with pytest.raises(ValueError, match=r"student has \{fold\}; expected one of seed"):
+        read_study(write(content), {}, "seed")
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ({"a": {"configs": ["{b.scores}"]}, "b": {"configs": []}}, "b leaves checkpoint, last, f"),
+        ({"a": {"command": "segment", "arguments": "x"}}, "arguments of a command is 'x', expect"),
+        ({"a": {"command": "segment", "leaves": ["x"]}}, r"leaves is \['x'\], expected names"),
+        ({"a": {"command": "segment", "colour": 1}}, "not a study .*colour"),
+        ({"a": {"configs": [], "per": "patient"}}, "per is 'patient', expected one of fold, study"),
+        (
+            {"a": {"configs": []}, "b": {"configs": ["{a}"], "per": "study"}},
+            r"b is run once, but \{a\} is made in every fold; give b `per: fold` or a `per: study`",
+        ),
+        ({"a": {"configs": ["{splits}"], "per": "study"}}, r"a has \{splits\}; expected one of"),
+        ({"images": {"configs": []}}, "images is the name of two things"),
+        ({"fold": {"configs": []}}, "fold is the name of two things"),
+        ({}, "neither methods nor stages"),
+    ],
+)
+def test_what_is_wrong_with_a_stage_is_said(write, stages, message):
+    with pytest.raises(ValueError, match=message):
+        read_study(write({"variables": {"images": "ct"}, "stages": stages}), {})
 
 
 def test_no_file(tmp_path):
@@ -122,7 +228,7 @@ def test_rows_of_the_papers_ablation():
     study = read_study(EXPERIMENTS / "studies/ablation.yaml", {})
     rows = {}
     for name, method in study.methods.items():
-        if method.compared:
+        if method.row == "compared":
             terms = ("diff", "kl", "ifv")
             values = [method.arguments[f"model.init_args.lambda_{term}"] for term in terms]
             rows[name] = tuple(values)
@@ -140,7 +246,7 @@ def test_a_teacher_may_start_from_other_weights(name, weights, monkeypatch):
     monkeypatch.chdir(EXPERIMENTS.parent)
     variables = {} if weights is None else {"teacher_weights": weights}
     study = read_study(EXPERIMENTS / f"studies/{name}.yaml", variables)
-    config, _ = parsed(study.fit_arguments(study.methods["Teacher U-Net"], Path("runs")))
+    config, _ = parsed(study.command_line(study.methods["Teacher U-Net"], Path("runs")))
     found = config.model.init_args.initial_weights
     assert found == (None if weights is None else Path(weights))
 
@@ -159,6 +265,6 @@ def test_shipped_studies_name_files_that_exist(path, preset):
     study = read_study(path, {"preset": preset})
     assert len(study.levels()) == 2
     for method in study.methods.values():
-        for text in study.fit_arguments(method, Path("runs")):
+        for text in study.command_line(method, Path("runs")):
             if text.startswith("--config="):
                 assert (EXPERIMENTS.parent / text.removeprefix("--config=")).is_file(), text

@@ -1,12 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import ndimage
-from scipy.spatial.distance import cdist
-from skimage.morphology import closing, disk
 
-from lotus.masks import close_with_disk, fill_voids
 from lotus.transforms import SRMicroCTEnhancement, bone_mask, enhance_slice
 
 
@@ -116,44 +110,3 @@ def test_thin_bone_survives_a_smaller_square():
     assert not bone_mask(image).any()
     kept = SRMicroCTEnhancement(opening_px=4, closing_px=3).enhance(image)[1]
     assert abs(int(kept.any(axis=1).sum()) - 12) <= 2
-
-
-def closing_by_definition(mask, radius):
-    """Closing from all pairs of pixels: scikit-image's is wrong for disks wider than the image."""
-    pixels = np.argwhere(np.ones(mask.shape, bool))
-    near = cdist(pixels, pixels, "sqeuclidean") <= radius**2
-    dilated = (near & mask.ravel()).any(axis=1)
-    return (~near | dilated).all(axis=1).reshape(mask.shape)
-
-
-@settings(max_examples=15, deadline=None)
-@given(
-    seed=st.integers(0, 10_000),
-    shape=st.tuples(st.integers(5, 36), st.integers(5, 36)),
-    radius=st.integers(1, 25),
-    density=st.floats(0.0, 1.0),
-)
-def test_closing_through_distances_equals_its_definition(seed, shape, radius, density):
-    rng = np.random.default_rng(seed)
-    smooth = ndimage.gaussian_filter(rng.random(shape), rng.uniform(0, 4))
-    mask = smooth > np.quantile(smooth, density)
-    found = close_with_disk(mask, radius)
-    np.testing.assert_array_equal(found, closing_by_definition(mask, radius))
-
-
-def test_closing_through_distances_equals_scikit_image():
-    mask = ndimage.gaussian_filter(np.random.default_rng(0).random((90, 80)), 3) > 0.5
-    np.testing.assert_array_equal(close_with_disk(mask, 10), closing(mask, disk(10)))
-
-
-@pytest.mark.parametrize("value", [True, False])
-def test_closing_keeps_full_and_empty_masks(value):
-    mask = np.full((12, 15), value)
-    np.testing.assert_array_equal(close_with_disk(mask, 25), mask)
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10_000), density=st.floats(0.2, 0.9))
-def test_filled_voids_equal_scipys(seed, density):
-    mask = np.random.default_rng(seed).random((24, 31)) < density
-    np.testing.assert_array_equal(fill_voids(mask), ndimage.binary_fill_holes(mask))

@@ -78,3 +78,11 @@ def test_repr_tells_settings_apart():
 
 def test_finite_range_ignores_infinities():
     assert finite_range(np.array([-np.inf, 2.0, np.nan, 5.0])) == (2.0, 5.0)
+
+
+@pytest.mark.parametrize("preprocessing", [DtypeRange(), PercentileRange(5, 95)])
+def test_a_volume_is_rescaled_as_its_slices_side_by_side(preprocessing):
+    volume = np.random.default_rng(0).integers(0, 255, (2, 2, 4, 5), np.uint8)  # C equals Z
+    flat = preprocessing(volume.reshape(2, 8, 5))
+    np.testing.assert_array_equal(preprocessing(volume), flat.reshape(volume.shape))
+    assert preprocessing.limits(volume)[0].shape == (2, 1, 1, 1)

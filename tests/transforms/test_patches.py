@@ -30,6 +30,18 @@ def test_fractions_match_cropped_means():
     np.testing.assert_allclose(bone_fractions(bone, size=7, stride=4), expected)
 
 
+def test_a_volume_has_cubes():
+    bone = np.random.default_rng(0).random((9, 12, 15)) < 0.6
+    grid = patch_grid(bone.shape, size=5, stride=4)
+    np.testing.assert_array_equal(
+        grid, [(z, y, x) for z in (0, 4) for y in (0, 4) for x in (0, 4, 8)]
+    )
+    cubes = [bone[z : z + 5, y : y + 5, x : x + 5].mean() for z, y, x in grid]
+    np.testing.assert_allclose(bone_fractions(bone, size=5, stride=4), cubes)
+    best = bone_patches(bone, size=5, stride=4)
+    np.testing.assert_array_equal(best, grid[[np.argmax(cubes)]])
+
+
 def test_patches_with_enough_bone_are_kept():
     bone = np.zeros((20, 30), bool)
     bone[:10, :20] = True

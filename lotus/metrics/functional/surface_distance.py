@@ -49,7 +49,15 @@ def nearest_distances(
 
     Returns:
         Distances in the unit of `voxel`, one per pixel of `edge` in C order.
+
+    Raises:
+        ValueError: If the edges do not have two or three axes, or shapes or `voxel` do not fit.
     """
+    if edge.ndim not in (2, 3) or edge.shape != other.shape or len(voxel) != edge.ndim:
+        raise ValueError(
+            f"edges have shapes {edge.shape} and {other.shape} and voxels the size {voxel}; both "
+            "must be (Y, X) or (Z, Y, X) of one image, with one size per axis"
+        )
     in_line = _distance_along_first_axis(other).ravel()
     start = np.flatnonzero(edge)
     line_axes = tuple(axis.astype(np.intp) for axis in np.unravel_index(start, edge.shape)[1:])

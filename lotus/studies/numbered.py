@@ -1,0 +1,18 @@
+"""The number of a repetition in the place of its placeholder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+RepeatedBy = Literal["fold", "seed"]
+"""What tells repetitions apart, and the placeholder of its number."""
+
+
+def numbered(texts: Sequence[str], by: RepeatedBy, number: int) -> list[str]:
+    """Texts with a number in place of ``{fold}`` or ``{seed}``.
+
+    >>> numbered(["runs/fold{fold}", "x"], "fold", 2)
+    ['runs/fold2', 'x']
+    """
+    return [text.replace(f"{{{by}}}", str(number)) for text in texts]

@@ -1,0 +1,139 @@
+"""A study run on an engine: its stages planned, done level by level, and its table written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lotus.engines import CommandJob, Engine, Job, TrainingJob
+from lotus.runs import RunFolder
+from lotus.studies.comparison import compare_runs
+from lotus.studies.numbered import numbered
+from lotus.studies.repeats import Planned, Repeats
+from lotus.studies.stages import Command, Training
+from lotus.studies.study import SPLITS, Study
+from lotus.training.configuration import read_configuration
+from lotus.training.same_configuration import refuse_another_configuration
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The jobs of a stage whose tests, if it has any, score themselves."""
+
+    jobs: Sequence[Job]
+
+    def score(self) -> int:
+        """Nothing is left to score."""
+        return 0
+
+
+@dataclass
+class StudyRun:
+    """A study in a folder.
+
+    Attributes:
+        study: What is run.
+        folder: Holds a folder per stage, and the table.
+        fit_arguments: Of `lotus fit`, for every training.
+        repeats: What is repeated of the stages that are not run once.
+    """
+
+    study: Study
+    folder: Path
+    fit_arguments: Sequence[str]
+    repeats: Repeats
+
+    def run(self, engine: Engine) -> None:
+        """Run what is left of all stages, score them and write the table.
+
+        Args:
+            engine: Where the jobs of a level run.
+
+        Raises:
+            ValueError: A configuration or a fold cannot be used, or a job failed. Nothing has been
+                run if a configuration cannot be used, or a fold of data that are there already.
+        """
+        levels = self.study.levels()
+        stages = [stage for level in levels for stage in level]
+        # All configurations are read before anything is run; where data are still to be made, no
+        # more than that.
+        ready = [stage for stage in stages if not self.study.needs_made_data(stage)]
+        planned = {
+            stage.name: self._plan(stage)
+            for stage in sorted(ready, key=lambda stage: isinstance(stage, Command))
+        }
+        for stage in stages:
+            if isinstance(stage, Training) and stage not in ready:
+                first = self.repeats.numbers[0]
+                read_configuration(numbered(self._command_line(stage), self.repeats.by, first))
+        for level in levels:
+            planned |= {s.name: self._plan(s) for s in level if s.name not in planned}
+            engine.run([job for stage in level for job in planned[stage.name].jobs])
+            for stage in level:
+                planned[stage.name].score()
+        self._compare()
+
+    def _plan(self, stage: Training | Command) -> Planned:
+        if isinstance(stage, Command):
+            return Jobs([self._command_job(stage, number) for number in self._numbers(stage)])
+        if stage.per == "study":
+            return Jobs([self._single_training(stage)])
+        return self.repeats.plan(
+            self.folder / stage.folder,
+            self._command_line(stage),
+            inputs=self.study.inputs(stage, self.folder),
+            tested=stage.tested,
+            made_data=self.study.needs_made_data(stage),
+        )
+
+    def _single_training(self, stage: Training) -> TrainingJob:
+        arguments = tuple(self._command_line(stage))
+        read_configuration(list(arguments))
+        inputs = tuple(map(Path, self.study.inputs(stage, self.folder)))
+        job = TrainingJob(
+            self.folder.parent, self.folder.name, stage.folder, arguments, stage.tested, inputs
+        )
+        refuse_another_configuration(job.folder, job.arguments)
+        return job
+
+    def _command_job(self, stage: Command, number: int | None) -> CommandJob:
+        def here(texts: Sequence[str]) -> list[str]:
+            return [*texts] if number is None else numbered(texts, self.repeats.by, number)
+
+        by = self.repeats.by
+        outputs = stage.outputs(self.folder, by).values()
+        folder, *leaves = here([str(stage.place(self.folder, by)), *map(str, outputs)])
+        inputs = here(self.study.inputs(stage, self.folder))
+        if SPLITS in stage.placeholders and number is not None:
+            inputs.append(str(self.repeats.split_file(self.folder / stage.folder, number)))
+        job = CommandJob(
+            name="/".join([stage.folder, *([] if number is None else [Path(folder).name])]),
+            folder=Path(folder),
+            arguments=tuple(here(self.study.command_line(stage, self.folder))),
+            inputs=tuple(map(Path, inputs)),
+            leaves=dict(zip(stage.leaves, map(Path, leaves), strict=False)),
+        )
+        job.refuse_other_arguments()
+        return job
+
+    def _numbers(self, stage: Command) -> Sequence[int | None]:
+        return self.repeats.numbers if stage.per == "fold" else [None]
+
+    def _command_line(self, stage: Training) -> list[str]:
+        return [*self.study.command_line(stage, self.folder), *self.fit_arguments]
+
+    def _compare(self) -> None:
+        methods, reference = self.study.methods, self.study.reference
+        if reference is None:
+            return
+        places = {name: self.folder / method.folder for name, method in methods.items()}
+        compare_runs(
+            {name: places[name] for name, method in methods.items() if method.row == "compared"},
+            reference,
+            unit=self.repeats.unit,
+            published=self.study.published,
+            notes={name: method.note for name, method in methods.items() if method.note},
+            apart={name: places[name] for name, method in methods.items() if method.row == "apart"},
+            output=RunFolder(self.folder).path,
+        )

@@ -1,0 +1,127 @@
+"""What a study is made of: trainings and other commands, and what each of them leaves."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lotus.runs import RunFolder
+from lotus.studies.numbered import RepeatedBy
+from lotus.studies.placeholders import filled, placeholders
+
+Per = Literal["fold", "study"]
+"""How often a stage is run: for each fold (or seed), or once for the study."""
+
+Row = Literal["compared", "apart"]
+"""How a training stands in the table: tested against the reference, or on other images."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A node of a study's graph.
+
+    Attributes:
+        name: By which others refer to it.
+        per: Whether it is run for every fold, or seed, or once.
+    """
+
+    name: str
+    per: Per = "fold"
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder: the name in lower case with hyphens for spaces and signs."""
+        plain = unicodedata.normalize("NFKD", self.name.lower().replace("+", " plus "))
+        return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+
+    def place(self, study: Path, by: RepeatedBy = "fold") -> Path:
+        """Where it works inside the folder of a study's run.
+
+        Args:
+            study: The folder.
+            by: What tells repetitions apart; its placeholder stands in the path.
+        """
+        run = RunFolder(study / self.folder)
+        if self.per == "study":
+            return run.path
+        return (run.fold("{fold}") if by == "fold" else run.seed("{seed}")).path
+
+
+@dataclass(frozen=True)
+class Training(Stage):
+    """A training, as `lotus fit` takes it; methods are trainings that are rows of a table.
+
+    Attributes:
+        configs: Configuration files, each laid over the one before.
+        arguments: Further keys and their values.
+        tested: Whether the test images are scored after it.
+        row: How it stands in the table; None where it does not.
+        note: What a reader of its row has to know.
+    """
+
+    configs: tuple[str, ...] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    tested: bool = True
+    row: Row | None = None
+    note: str = ""
+
+    @property
+    def placeholders(self) -> set[str]:
+        """What stands in braces in its configuration files and arguments."""
+        return placeholders([self.configs, dict(self.arguments)])
+
+    def outputs(self, study: Path, by: RepeatedBy = "fold") -> dict[str, Path]:
+        """What others may refer to, by name; the first is meant where none is named."""
+        run = RunFolder(self.place(study, by))
+        return {"checkpoint": run.best, "last": run.last, "folder": run.path}
+
+    def command_line(self, fill: Callable[[str], Any]) -> list[str]:
+        """Arguments of `lotus fit`.
+
+        Args:
+            fill: From a placeholder to its value.
+        """
+        given = [f"--config={filled(config, fill)}" for config in self.configs]
+        for key, value in self.arguments.items():
+            value = filled(value, fill)
+            given.append(f"--{key}={value if isinstance(value, str) else json.dumps(value)}")
+        return given
+
+
+@dataclass(frozen=True)
+class Command(Stage):
+    """Another `lotus` command, such as ``segment`` or ``enhance``.
+
+    Attributes:
+        command: Its name.
+        arguments: Of the command; ``{folder}`` is the folder it is to write to.
+        leaves: What others may refer to, by name: paths inside its folder.
+    """
+
+    command: str = ""
+    arguments: tuple[str, ...] = ()
+    leaves: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def placeholders(self) -> set[str]:
+        """What stands in braces in its arguments."""
+        return placeholders([*self.arguments])
+
+    def outputs(self, study: Path, by: RepeatedBy = "fold") -> dict[str, Path]:
+        """What others may refer to, by name; the first is meant where none is named."""
+        folder = self.place(study, by)
+        left = {name: folder / path for name, path in self.leaves.items()}
+        return {**left, "folder": folder}
+
+    def command_line(self, fill: Callable[[str], Any]) -> list[str]:
+        """Arguments of `lotus`.
+
+        Args:
+            fill: From a placeholder to its value.
+        """
+        return [self.command, *(str(filled(argument, fill)) for argument in self.arguments)]

@@ -1,0 +1,70 @@
+"""Closing and filling of masks, against their definitions and other libraries."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from scipy.spatial.distance import cdist
+from skimage.morphology import ball, closing, disk
+
+from lotus.masks import close_with_disk, fill_voids
+
+SLICES = st.tuples(st.integers(5, 36), st.integers(5, 36))
+VOLUMES = st.tuples(st.integers(2, 9), st.integers(5, 10), st.integers(5, 10))
+
+
+def closing_by_definition(mask, radius):
+    """Closing from all pairs of pixels: scikit-image's is wrong for disks wider than the image."""
+    pixels = np.argwhere(np.ones(mask.shape, bool))
+    near = cdist(pixels, pixels, "sqeuclidean") <= radius**2
+    dilated = (near & mask.ravel()).any(axis=1)
+    return (~near | dilated).all(axis=1).reshape(mask.shape)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    shape=SLICES | VOLUMES,
+    radius=st.integers(1, 25),
+    density=st.floats(0.0, 1.0),
+)
+def test_closing_through_distances_equals_its_definition(seed, shape, radius, density):
+    rng = np.random.default_rng(seed)
+    smooth = ndimage.gaussian_filter(rng.random(shape), rng.uniform(0, 4))
+    mask = smooth > np.quantile(smooth, density)
+    found = close_with_disk(mask, radius)
+    np.testing.assert_array_equal(found, closing_by_definition(mask, radius))
+
+
+@pytest.mark.parametrize(
+    ("shape", "radius", "footprint"), [((90, 80), 10, disk(10)), ((24, 26, 28), 4, ball(4))]
+)
+def test_closing_through_distances_equals_scikit_image(shape, radius, footprint):
+    mask = ndimage.gaussian_filter(np.random.default_rng(0).random(shape), 3) > 0.5
+    np.testing.assert_array_equal(close_with_disk(mask, radius), closing(mask, footprint))
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_closing_keeps_full_and_empty_masks(value):
+    mask = np.full((12, 15), value)
+    np.testing.assert_array_equal(close_with_disk(mask, 25), mask)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    shape=st.sampled_from([(24, 31), (7, 9, 11)]),
+    density=st.floats(0.2, 0.9),
+)
+def test_filled_voids_equal_scipys(seed, shape, density):
+    mask = np.random.default_rng(seed).random(shape) < density
+    np.testing.assert_array_equal(fill_voids(mask), ndimage.binary_fill_holes(mask))
+
+
+def test_a_tunnel_through_a_volume_is_no_void():
+    mask = np.ones((5, 5, 5), np.bool_)
+    mask[2, 2, :] = False  # open at both ends, though closed in every slice (Z, Y)
+    np.testing.assert_array_equal(fill_voids(mask), mask)
+    mask[2, 2, [0, -1]] = True
+    assert fill_voids(mask).all()
