@@ -103,7 +103,7 @@ STAGED = {
             "per": "study",
         },
         "Teacher": {
-            "configs": [str(EXPERIMENTS / "teacher.yaml")],
+            "configs": [str(EXPERIMENTS / "lotus/teacher.yaml")],
             "arguments": {
                 "data.init_args.manifest": "{Phantoms.manifest}",
                 "data.init_args.patch_size": 32,
