@@ -5,6 +5,8 @@ import re
 from difflib import get_close_matches
 from importlib import import_module
 
+from lotus.tasks.description import MOVED
+
 # Lines of jsonargparse about its own types and copies of the whole value.
 _NOISE = (
     "Does not validate against any of the Union subtypes",
@@ -52,6 +54,8 @@ def without_dump(message: str) -> str:
 
 def _remedy(text: str, class_paths: list[str], command: str) -> str:
     misspelt = re.search(r"module '([\w.]+)' has no attribute '(\w+)'", text)
+    if misspelt and (now := MOVED.get(f"{misspelt[1]}.{misspelt[2]}")):
+        return f"it is {now} now"
     if misspelt:
         near = get_close_matches(misspelt[2], dir(import_module(misspelt[1])), n=1)
         return f"did you mean {misspelt[1]}.{near[0]}?" if near else f"see {misspelt[1]}"
