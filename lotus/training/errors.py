@@ -23,8 +23,8 @@ def shortened(message: str, command: str) -> str:
     """One line of an error of jsonargparse: where in the configuration, what, and what would fit.
 
     Args:
-        message: the error's text.
-        command: the command whose help lists all keys.
+        message: The error's text.
+        command: The command whose help lists all keys.
 
     Returns:
         For example ``model: lotus.tasks.SegmentationTask: network: lotus.networks.UNet: Option
@@ -43,7 +43,7 @@ def without_dump(message: str) -> str:
     """The same message without jsonargparse's lines about types and copies of whole values.
 
     Args:
-        message: the error's text, in lines.
+        message: The error's text, in lines.
 
     Returns:
         One line; a message in which there is nothing to leave out is kept as it is.
