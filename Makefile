@@ -51,14 +51,14 @@ $(DATA)/manifest.csv:
 endif
 
 $(TEACHER_CHECKPOINT): | $(READY) $(DATA)/manifest.csv
-	$(BIN)/lotus fit --config experiments/teacher.yaml --config experiments/$(PRESET)/teacher.yaml \
+	$(BIN)/lotus fit --config experiments/lotus/teacher.yaml --config experiments/lotus/$(PRESET)/teacher.yaml \
 		--data.init_args.manifest $(DATA)/manifest.csv --data.init_args.modality $(TEACHER) \
 		--run $(TEACHER_RUN) $(TEACHER_ARGS)
 
 train-teacher: $(TEACHER_CHECKPOINT) ## train the teacher, unless its checkpoint is there
 
 distill: $(TEACHER_CHECKPOINT) ## teacher, distilled student, predictions, scores and report
-	$(BIN)/lotus fit --config experiments/distill.yaml --config experiments/$(PRESET)/distill.yaml \
+	$(BIN)/lotus fit --config experiments/lotus/distill.yaml --config experiments/lotus/$(PRESET)/distill.yaml \
 		--data.init_args.student.init_args.manifest $(DATA)/manifest.csv \
 		--data.init_args.student.init_args.modality $(STUDENT) \
 		--data.init_args.teacher.init_args.manifest $(DATA)/manifest.csv \

@@ -57,7 +57,7 @@ class Row:
     """A method: the experiment it starts from and what it changes.
 
     Attributes:
-        experiment: file under experiments/.
+        experiment: file under experiments/lotus/.
         arguments: further arguments of ``lotus fit``; ``{teacher}`` is the teacher's checkpoint,
             ``{phase_one_epochs}`` half the epochs.
     """
@@ -176,7 +176,7 @@ def teacher_arguments(setting: str, seed: int, steps: int = 600) -> list[str]:
     described = SETTINGS[setting]
     folder = teacher_checkpoint(setting, seed).parents[1]
     return [
-        *("fit", "--config", "experiments/teacher.yaml", "--runs", str(RUNS)),
+        *("fit", "--config", "experiments/lotus/teacher.yaml", "--runs", str(RUNS)),
         *("--experiment", folder.parent.name, "--run", folder.name, "--seed_everything", str(seed)),
         *_trainer_arguments(steps),
         *_data_arguments("--data.init_args", described.manifest, described.teacher, seed),
@@ -202,7 +202,7 @@ def student_arguments(setting: str, row: str, shots: int, rate: float, seed: int
         "phase_one_epochs": described.steps // STEPS_PER_EPOCH // 2,
     }
     return [
-        *("fit", "--config", f"experiments/{method.experiment}.yaml", "--runs", str(RUNS)),
+        *("fit", "--config", f"experiments/lotus/{method.experiment}.yaml", "--runs", str(RUNS)),
         *("--experiment", setting, "--run", run_name(row, shots, rate, seed)),
         *("--seed_everything", str(seed)),
         *_trainer_arguments(described.steps),
@@ -393,7 +393,7 @@ def scheme_arguments(domain: str, scheme: str, seed: int, steps: int = 210) -> l
     experiment, preprocessing = DOMAINS[domain]
     manifest = SETTINGS["fluorescence"].manifest
     return [
-        *("fit", "--config", f"experiments/{experiment}.yaml", "--runs", str(RUNS)),
+        *("fit", "--config", f"experiments/lotus/{experiment}.yaml", "--runs", str(RUNS)),
         *("--experiment", "instances", "--run", f"{domain}-{scheme.split()[0]}-seed{seed}"),
         *("--seed_everything", str(seed)),
         *_trainer_arguments(steps),

@@ -22,7 +22,7 @@ from lotus.studies.cross_validation import CrossValidation
 LOTUS = (sys.executable, "-m", "lotus.cli")
 TRIVIAL = ("--version",)
 PHANTOMS = ("phantom", "sr_microct", "--patients", "12", "--slices", "2", "--size", "256")
-TRAINING = ("experiments/student.yaml", "experiments/brief/student.yaml")
+TRAINING = ("experiments/lotus/student.yaml", "experiments/lotus/brief/student.yaml")
 JOBS = 4
 
 

@@ -99,7 +99,7 @@ def tiny_arguments(
         )
     ]
     return [
-        *("fit", "--config", str(repository / f"experiments/{experiment}.yaml")),
+        *("fit", "--config", str(repository / f"experiments/lotus/{experiment}.yaml")),
         *(text for layer in layers for text in ("--config", str(layer))),
         *("--runs", str(runs), "--run", "tiny"),
         *TINY,

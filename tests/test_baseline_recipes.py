@@ -9,7 +9,7 @@ from torch.nn.functional import binary_cross_entropy
 from lotus.tasks import SegmentationTask
 from tests.conftest import parsed, task_of
 
-EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
+EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments/lotus"
 TINY_SWIN = {"channels": "8", "depths": "[1, 2]", "heads": "[1, 2]"}
 TINY_DYN_UNET = {"filters": "2"}
 TINY_U2NET = {"encoder_filters": str([[2, 4]] * 6), "decoder_filters": str([[2, 4]] * 5)}

@@ -1,11 +1,16 @@
 """Every shipped configuration goes from training to prediction through the command line.
 
 Each family of configurations has its own list of what is laid over what. A new file belongs into
-one of them, or into a list of its own that `test_every_yaml_file_is_tried` adds.
+one of them, or into a list of its own that `test_every_yaml_file_is_tried` adds; a part belongs to
+the files that are composed of it.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,14 +18,16 @@ import yaml
 
 from lotus.cli import main
 from lotus.inference.segmenter import load_segmenter
+from lotus.training.layers import composed
 from tests.conftest import STUDENT, TINY_UNET, tiny_arguments
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
+LOTUS = EXPERIMENTS / "lotus"
 
 PRESET_NAMES = ("quick", "paper", "brief")
 # Each base with each preset on top.
 PRESETS = [
-    (base, EXPERIMENTS / preset / f"{base}.yaml")
+    (base, LOTUS / preset / f"{base}.yaml")
     for base in ("teacher", "student", "distill")
     for preset in PRESET_NAMES
 ]
@@ -43,40 +50,59 @@ STUDENT_LAYERS = [
     (name, preset)
     for name in STUDENT_BASELINES
     for preset in PRESET_NAMES
-    if preset == "quick" or (EXPERIMENTS / preset / f"{name}.yaml").is_file()
+    if preset == "quick" or (LOTUS / preset / f"{name}.yaml").is_file()
 ]
 
 # Files that other tests try, and where.
 ELSEWHERE = {
-    "baselines/maml.yaml": "tasks/test_mutual_learning.py",
-    "baselines/mask_rcnn.yaml": "tasks/test_mask_rcnn.py",
-    "baselines/mediar.yaml": "tasks/test_mediar.py",
-    "baselines/ummkd.yaml": "tasks/test_ummkd.py",
-    "deepliif/*.yaml": "test_recipes.py",
-    "deepliif/semantic/*.yaml": "test_recipes.py",
-    "pretraining/nuinsseg.yaml": "test_recipes.py",
-    "studies/*.yaml": "evaluation/test_study.py",
+    "lotus/baselines/maml.yaml": "tasks/test_mutual_learning.py",
+    "lotus/baselines/mask_rcnn.yaml": "tasks/test_mask_rcnn.py",
+    "lotus/baselines/mediar.yaml": "tasks/test_mediar.py",
+    "lotus/baselines/ummkd.yaml": "tasks/test_ummkd.py",
+    "lotus/deepliif/*.yaml": "test_recipes.py",
+    "lotus/deepliif/semantic/*.yaml": "test_recipes.py",
+    "lotus/pretraining/nuinsseg.yaml": "test_recipes.py",
+    "studies/*.yaml": "studies/test_study.py",
     "sweeps/*.yaml": "sweeps/test_sweep_files.py",
 }
 
 
 def baseline(name: str) -> Path:
-    return EXPERIMENTS / "baselines" / f"{name}.yaml"
+    return LOTUS / "baselines" / f"{name}.yaml"
 
 
 def layers_over_the_student(name: str, preset: str) -> list[Path]:
     """The preset, the baseline, and what the preset says about the baseline if it does."""
-    own = EXPERIMENTS / preset / f"{name}.yaml"
-    layers = [EXPERIMENTS / preset / "student.yaml", baseline(name)]
+    own = LOTUS / preset / f"{name}.yaml"
+    layers = [LOTUS / preset / "student.yaml", baseline(name)]
     return [*layers, own] if own.is_file() else layers
 
 
 def is_named(path: Path, text: str) -> bool:
     """Whether a test names a configuration, alone or by folder and name, or takes its folder."""
-    folder = path.parent.relative_to(EXPERIMENTS).as_posix()
+    folder = path.parent.relative_to(EXPERIMENTS).as_posix().removeprefix("lotus/")
     whole = (f'{folder}/{path.stem}"', f'{folder}/{path.name}"', f'{folder}").glob("*.yaml")')
     by_parts = f'"{folder}"' in text and f'"{path.stem}"' in text
     return by_parts or any(name in text for name in whole)
+
+
+def parts_of(path: Path) -> Iterator[Path]:
+    """The files that a configuration is composed of, itself apart."""
+    for name in yaml.safe_load(path.read_text()).get("parts", {}).values():
+        part = (path.parent / name).resolve()
+        yield part
+        yield from parts_of(part)
+
+
+def values_in(content: Any) -> Iterator[tuple[str, Any]]:
+    """All keys with their values, at any depth."""
+    if isinstance(content, list):
+        for item in content:
+            yield from values_in(item)
+    elif isinstance(content, dict):
+        for key, value in content.items():
+            yield key, value
+            yield from values_in(value)
 
 
 def small_arguments(
@@ -119,16 +145,43 @@ def fit_test_predict(arguments: list[str], folder: Path) -> None:
 
 
 def test_every_yaml_file_is_tried():
-    tried = {EXPERIMENTS / f"{base}.yaml" for base, _ in PRESETS}
+    every = set(EXPERIMENTS.rglob("*.yaml"))
+    parts = {part for path in every for part in parts_of(path)}
+    tried = {LOTUS / f"{base}.yaml" for base, _ in PRESETS}
     tried |= {preset for _, preset in PRESETS}
     for layer in STUDENT_LAYERS:
         tried |= set(layers_over_the_student(*layer))
     for pattern, test in ELSEWHERE.items():
         text = (Path(__file__).parent / test).read_text()
-        files = set(EXPERIMENTS.glob(pattern))
+        files = set(EXPERIMENTS.glob(pattern)) - parts
         assert [path for path in files if not is_named(path, text)] == [], test
         tried |= files
-    assert tried == set(EXPERIMENTS.rglob("*.yaml"))
+    assert tried | {part for path in tried for part in parts_of(path)} == every
+
+
+def test_no_block_of_data_stands_twice():
+    blocks = Counter(
+        f"{key}: {json.dumps(value)}"
+        for path in EXPERIMENTS.rglob("*.yaml")
+        for key, value in values_in(yaml.safe_load(path.read_text()))
+        if key in ("augmentation", "preprocessing")
+    )
+    assert any("SRMicroCTEnhancement" in block for block in blocks)
+    assert [block for block, count in blocks.items() if count > 1] == []
+
+
+def test_classes_are_named_by_the_path_that_their_package_exports():
+    paths = [
+        value
+        for path in EXPERIMENTS.rglob("*.yaml")
+        for key, value in values_in(yaml.safe_load(path.read_text()))
+        if key == "class_path" and value.startswith(("lotus.", "data_modules."))
+    ]
+    assert "lotus.transforms.SRMicroCTEnhancement" in paths
+    for path in paths:
+        module, _, name = path.rpartition(".")
+        package = ".".join(module.split(".")[:2])
+        assert module == package or name not in import_module(package).__all__, path
 
 
 @pytest.mark.slow
@@ -142,7 +195,7 @@ def test_presets(base, preset, tiny_manifest, tiny_teacher, tmp_path):
         arguments += ["--model.init_args.max_phase_one_epochs", "2"]
     folder = tmp_path / base / "tiny"
     fit_test_predict(arguments, folder)
-    wanted = yaml.safe_load(preset.read_text())["trainer"].get("plugins")
+    wanted = composed(preset)["trainer"].get("plugins")
     assert yaml.safe_load((folder / "config.yaml").read_text())["trainer"]["plugins"] == wanted
 
 

@@ -21,7 +21,7 @@ from lotus.training.configuration import read_configuration
 from tests.conftest import STUDENT, TINY
 from tests.data_modules.strips import draw_release
 
-EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
+EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments/lotus"
 TEACHER = "--data.init_args.teacher.init_args"
 SMALL = ("patch_size", "16"), ("batch_size", "2"), ("samples_per_epoch", "4")
 

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 
 from lotus.atomic import atomic_path
 from lotus.runs import RunFolder
+from lotus.runs.charts import write_charts
 from lotus.runs.contents import holds_phantoms, values_of
 from lotus.runs.invocations import Invocation, read_invocations
 
@@ -24,13 +26,13 @@ PACKAGES = ("lotus-bone", "torch", "pytorch-lightning", "monai", "numpy")
 
 
 class RunRecord(pl.Callback):
-    """Write environment.json, data.json and splits.json into the run folder.
+    """Write environment.json, data.json, splits.json and charts.json into the run folder.
 
     environment.json holds versions, device, git commit and, under `invocations`, one entry per
     command that worked in the folder (a fit, its resumption, a test), with start, duration and
     how it ended: `running`, `finished`, `interrupted` or `failed`. data.json and splits.json come
     from the data module's `summary()` and `write_splits(path)` where it has them; a test does not
-    replace those of the training it tests.
+    replace those of the training it tests. charts.json comes from the task's `charts()`.
     """
 
     def __init__(self) -> None:
@@ -55,6 +57,9 @@ class RunRecord(pl.Callback):
         }
         self._write_environment(trainer)
         self._write_data(trainer, replace=stage == "fit")
+        task: Any = pl_module
+        if hasattr(task, "charts"):
+            write_charts(RunFolder(Path(trainer.default_root_dir)).charts, task.charts())
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Record that the stage came to its end."""
@@ -129,7 +134,7 @@ def device_name(device: torch.device) -> str:
     return f"{name} ({os.cpu_count()} cores)"
 
 
-def git_state(folder: Path) -> dict[str, Any]:
+def git_state(folder: Path) -> dict[str, str | bool | None]:
     """Commit of the checkout a folder is in, and whether tracked files differ from it.
 
     Both are None outside a checkout, or where git is not installed.
@@ -156,11 +161,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return result.stdout.strip()
 
 
-def _from_phantoms(summary: dict[str, Any]) -> bool:
+def _from_phantoms(summary: Mapping[str, object]) -> bool:
     """Whether a manifest named in a summary is that of a phantom."""
     return any(holds_phantoms(Path(found).parent) for found in values_of("manifest", summary))
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")

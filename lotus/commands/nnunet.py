@@ -75,7 +75,7 @@ def _export(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
     if not isinstance(data, SegmentationDataModule):
         raise ValueError(
             f"nnU-Net takes one modality; the configuration has {type(data).__name__}, expected "
-            "SegmentationDataModule as in experiments/student.yaml"
+            "SegmentationDataModule as in experiments/lotus/student.yaml"
         )
     folds = load_folds(arguments.folds, data.records)
     raw = export_dataset(arguments.output, dataset, data, folds.splits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -83,14 +83,14 @@ def check_keys(sweep: Sweep, fit_arguments: list[str]) -> None:
     Raises:
         ValueError: The configuration itself cannot be used, or a key or value does not fit it.
     """
-    from lotus.sweeps.trial import as_arguments
+    from lotus.sweeps.trial import Parameters, as_arguments
     from lotus.training.configuration import read_configuration
 
     for key in sorted(_OF_THE_SWEEP & sweep.parameters.keys()):
         raise ValueError(f"sweep parameter {key}: the sweep itself names the folders of its trials")
     read_configuration(fit_arguments)
     random = np.random.default_rng(0)
-    first: dict[str, Any] = {}
+    first: Parameters = {}
     for key, distribution in sweep.parameters.items():
         values = distribution.of.get("values") or [distribution.draw(random)]
         for value in reversed(values):

@@ -225,7 +225,7 @@ def _score_pair(
     class_index: int | None,
     spacing_um: tuple[float, float] | None,
     extra_scores: ExtraScores | None,
-) -> dict[str, Any]:
+) -> dict[str, str | float]:
     """The row of one image."""
     predicted, true = (_instances(labels, kind, class_index) for labels in _read_pair(pair))
     scores = score_image(predicted, true, spacing_um)

@@ -11,7 +11,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,57 @@ from lotus.imaging.outlines import Polygon, outline_objects, ring_area
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "lotus-bone")
 
 
+class Geometry(TypedDict):
+    """Outline of an object, in pixels (x, y).
+
+    Attributes:
+        type: A MultiPolygon has several 4-connected parts.
+        coordinates: Rings of the polygon, or those of each.
+    """
+
+    type: Literal["Polygon", "MultiPolygon"]
+    coordinates: Polygon | list[Polygon]
+
+
+class Properties(TypedDict):
+    """What QuPath shows of an object.
+
+    Attributes:
+        objectType: QuPath's "detection" or "annotation".
+        name: The label.
+        classification: The class under ``name``.
+        measurements: Values by name and unit.
+    """
+
+    objectType: str
+    name: str
+    classification: dict[str, str]
+    measurements: dict[str, float]
+
+
+class Feature(TypedDict):
+    """One object.
+
+    Attributes:
+        type: Always "Feature".
+        id: UUID; the same for the same object.
+        geometry: Its outline.
+        properties: What is known of it.
+    """
+
+    type: Literal["Feature"]
+    id: str
+    geometry: Geometry
+    properties: Properties
+
+
 def object_features(
     labels: NDArray[np.integer],
     class_name: str,
     offset_yx: tuple[int, int] = (0, 0),
     spacing_um: tuple[float, float] | None = None,
     object_type: str = "detection",
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Feature]:
     """Yield one GeoJSON feature per object, by ascending label.
 
     The feature's id follows from class, label and place alone, so the same objects always have the
@@ -70,7 +114,7 @@ def object_features(
         }
 
 
-def write_features(path: Path, features: Iterable[dict[str, Any]]) -> None:
+def write_features(path: Path, features: Iterable[Feature]) -> None:
     """Write a FeatureCollection, one feature per line, holding one feature at a time.
 
     Args:

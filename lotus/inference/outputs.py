@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lotus.imaging import TiledWriter, object_features, write_features, write_tiled
+from lotus.imaging.geojson import Feature
 from lotus.imaging.raster import label_type
 from lotus.inference.label_bands import decode_bands
 from lotus.inference.label_spool import LabelSpool
@@ -140,7 +140,7 @@ def _features(
     rows: ObjectRows,
     class_names: list[str],
     spacing_um: Spacing,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Feature]:
     """Write the table's rows of finished objects and give their outlines."""
     for objects in finished:
         rows.write(objects)

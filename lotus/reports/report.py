@@ -16,9 +16,9 @@ from lotus.atomic import atomic_path
 from lotus.metrics.catalogue import headline_distance, headlines, score_of
 from lotus.reports import figures, overlays, pictures, tables
 from lotus.runs import RunFolder
+from lotus.runs.charts import TRAINING, Chart
 from lotus.runs.contents import RunContents, contact_sheets, is_phantom, read_run
 
-LOSS_TERMS = {"seg": "L_seg", "diff": "L_diff", "kl": "L_kl", "ifv": "L_ifv"}
 EXPECTED_DATA = ("data", "splits")
 
 
@@ -47,10 +47,10 @@ def write_report(run: Path) -> Path:
     return target
 
 
-def _content(run: RunContents) -> dict[str, Any]:
+def _content(run: RunContents) -> dict[str, object]:
     """Everything the template shows."""
     environment = run.environment or {}
-    content: dict[str, Any] = {
+    content: dict[str, object] = {
         "title": run.title,
         "experiment": run.folder.path.parent.name,
         "run_name": run.folder.path.name,
@@ -69,8 +69,8 @@ def _content(run: RunContents) -> dict[str, Any]:
             {"uri": pictures.file_uri(sheet), "title": f"Phantom {sheet.parent.name}"}
             for sheet in contact_sheets(run)
         ],
-        "training": _training_figures(run.curves),
-        "distillation": _distillation_figures(run),
+        "training": _training_figures(run),
+        "task_sections": _sections_of_the_task(run),
         "version": _version(),
         "written": datetime.now().strftime("%Y-%m-%d %H:%M"),
     }
@@ -133,35 +133,56 @@ def _environment_rows(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*rows, ("git commit", f"{commit}{dirty}")]
 
 
-def _training_figures(curves: pd.DataFrame | None) -> list[dict[str, str]]:
-    if curves is None:
+def _training_figures(run: RunContents) -> list[dict[str, str]]:
+    """What every training has, and what the task shows beside it."""
+    if run.curves is None:
         return []
-    raw = {f"train_loss_{term}": name for term, name in LOSS_TERMS.items()}
-    weighted = {f"train_loss_{term}_weighted": name for term, name in LOSS_TERMS.items()}
+    curves, phase = run.curves, run.curves.get("phase")
     rates = {str(name): str(name) for name in curves if str(name).startswith("lr")}
     scores = _validation_scores(curves)
     loss = {"train_loss": "training", "val_loss": "validation"}
-    phase = curves.get("phase")
+    own = [chart for chart in run.charts or [] if chart.section == TRAINING]
+    best = "Mean over images; a dot marks the highest value."
     drawn = []
-    for title, columns, y_label, note in (
-        ("Loss", loss, "loss", "Mean over each epoch."),
-        ("Loss terms", raw, "raw value", "Each term before its weight λ."),
-        ("Weighted loss terms", weighted, "λ × value", "What each term adds to the loss."),
-        ("Validation scores", scores, "score", "Mean over images; a dot marks the highest value."),
-        ("Learning rate", rates, "learning rate", "At the start of each epoch."),
+    for chart in (
+        Chart("Loss", loss, "loss", "Mean over each epoch."),
+        *own,
+        Chart("Validation scores", scores, "score", best),
+        Chart("Learning rate", rates, "learning rate", "At the start of each epoch."),
     ):
-        present = {column: label for column, label in columns.items() if _has(curves, column)}
+        present = {name: label for name, label in chart.curves.items() if _has(curves, name)}
         if present:
             svg = figures.line_chart(
                 curves,
                 present,
-                y_label,
+                chart.y_label,
                 phase,
-                mark_highest=columns is scores,
-                wide_range=columns in (loss, raw, weighted),
+                mark_highest=chart.curves is scores,
+                wide_range=chart.curves is not scores and chart.curves is not rates,
             )
-            drawn.append(_figure(title, svg, note))
+            drawn.append(_figure(chart.title, svg, chart.note))
     return drawn
+
+
+def _sections_of_the_task(run: RunContents) -> dict[str, list[dict[str, str]]]:
+    """The figures of each section that the task adds; none yet where nothing is logged."""
+    curves = pd.DataFrame() if run.curves is None else run.curves
+    sections: dict[str, list[dict[str, str]]] = {}
+    for chart in run.charts or []:
+        if chart.section == TRAINING:
+            continue
+        drawn = sections.setdefault(chart.section, [])
+        present = {name: label for name, label in chart.curves.items() if _has(curves, name)}
+        if present and chart.deviation:
+            (name,) = present
+            svg = figures.band_chart(
+                curves, name, chart.deviation, chart.y_label, curves.get("phase")
+            )
+            drawn.append(_figure(chart.title, svg, chart.note))
+        elif present:
+            svg = figures.line_chart(curves, present, chart.y_label, curves.get("phase"))
+            drawn.append(_figure(chart.title, svg, chart.note))
+    return sections
 
 
 def _validation_scores(curves: pd.DataFrame) -> dict[str, str]:
@@ -171,30 +192,13 @@ def _validation_scores(curves: pd.DataFrame) -> dict[str, str]:
     return {f"val_{score.name}": score.label for score in scores if not score.lower_is_better}
 
 
-def _distillation_figures(run: RunContents) -> list[dict[str, str]] | None:
-    """Figures of γ and the prototypes; None for a run that does not distil."""
-    task = str((run.config or {}).get("model", {}).get("class_path", ""))
-    curves = pd.DataFrame() if run.curves is None else run.curves
-    drawn = []
-    phase = curves.get("phase")
-    if _has(curves, "gamma_mean"):
-        svg = figures.band_chart(curves, "gamma_mean", "gamma_sd", "γ", phase)
-        note = "Share of the student's feature in what the denoiser starts from; 1 means no noise."
-        drawn.append(_figure("Noise adapter γ", svg, note))
-    if _has(curves, "prototype_cosine"):
-        svg = figures.line_chart(curves, {"prototype_cosine": "cosine"}, "cosine", phase)
-        note = "Between the denoised student feature and the teacher's class prototypes."
-        drawn.append(_figure("Prototype cosine", svg, note))
-    return drawn if drawn or "Distillation" in task else None
-
-
-def _score_content(run: RunContents) -> dict[str, Any]:
+def _score_content(run: RunContents) -> dict[str, object]:
     colours = {
         "target only": overlays.TARGET_COLOUR,
         "prediction only": overlays.PREDICTION_COLOUR,
         "both, within one pixel": overlays.AGREEMENT_COLOUR,
     }
-    empty: dict[str, Any] = {"score_rows": [], "boxes": [], "examples": [], "legend": []}
+    empty: dict[str, object] = {"score_rows": [], "boxes": [], "examples": [], "legend": []}
     if run.scores is None:
         return empty
     ranked_by = pictures.ranking_score(run.scores)
@@ -226,7 +230,7 @@ def _box_plots(scores: pd.DataFrame) -> list[dict[str, str]]:
     return drawn
 
 
-def _reproduction(run: RunContents) -> dict[str, Any]:
+def _reproduction(run: RunContents) -> dict[str, object]:
     """The commands that were run, in their order, and what they need."""
     environment = run.environment or {}
     entries = environment.get("invocations", [])

@@ -213,7 +213,7 @@ def _without_wrapping(tree: Any) -> Any:
     """A configuration with `init_args` lifted and `class_path` as the last part of its name."""
     if not isinstance(tree, Mapping):
         return tree
-    lifted: dict[str, Any] = {}
+    lifted: dict[str, object] = {}
     for key, value in tree.items():
         if key == "class_path":
             lifted[""] = str(value).rsplit(".", 1)[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from lotus.runs.charts import Chart, read_charts
 from lotus.runs.curves import read_epochs
 from lotus.runs.layout import RunFolder
 from lotus.runs.scores import read_scores
@@ -28,17 +29,19 @@ class RunContents:
         splits: The patients of every split.
         data: The data module's summary.
         curves: One row per epoch.
+        charts: Which curves belong into one picture; none of a run of version 0.1.
         scores: One row per image.
         missing: Name of an attribute to the reason why it is None.
     """
 
     folder: RunFolder
-    config: dict[str, Any] | None
+    config: Mapping[str, Any] | None
     config_text: str | None
-    environment: dict[str, Any] | None
-    splits: dict[str, Any] | None
-    data: dict[str, Any] | None
+    environment: Mapping[str, Any] | None
+    splits: Mapping[str, Any] | None
+    data: Mapping[str, Any] | None
     curves: pd.DataFrame | None
+    charts: list[Chart] | None
     scores: pd.DataFrame | None
     missing: dict[str, str] = field(default_factory=dict)
 
@@ -81,6 +84,7 @@ def read_run(path: Path) -> RunContents:
         splits=read("splits", run.splits, _read_json),
         data=read("data", run.data, _read_json),
         curves=read("curves", run.curves, read_epochs),
+        charts=read("charts", run.charts, read_charts),
         scores=read("scores", run.scores, lambda file: read_scores(file).reset_index()),
         missing=missing,
     )

@@ -50,6 +50,11 @@ class RunFolder:
         return self.path / "data.json"
 
     @property
+    def charts(self) -> Path:
+        """Which curves belong into one picture, as the task says."""
+        return self.path / "charts.json"
+
+    @property
     def log(self) -> Path:
         """What the commands of a job printed; locked by those that write to it."""
         return self.path / "log.txt"

@@ -11,9 +11,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.random import Generator
 
+Description = dict[str, Any]
+"""``value``, ``values``, ``min`` and ``max``, ...: what a distribution is described by."""
+
 _NUMBERS = frozenset({"min", "max", "q", "mu", "sigma"})
 # What each distribution is described by, and how it is drawn from.
-_DRAW: dict[str, tuple[frozenset[str], Callable[[dict[str, Any], Generator], Any]]] = {
+_DRAW: dict[str, tuple[frozenset[str], Callable[[Description, Generator], Any]]] = {
     "constant": (frozenset({"value"}), lambda of, _: of["value"]),
     "categorical": (
         frozenset({"values"}),
@@ -62,11 +65,11 @@ class Distribution:
 
     Attributes:
         name: Of the distribution, as in W&B.
-        of: What describes it: ``value``, ``values``, ``min`` and ``max``, ...
+        of: What describes it.
     """
 
     name: str
-    of: dict[str, Any]
+    of: Description
 
     def draw(self, random: Generator) -> Any:
         """One value."""
@@ -137,7 +140,7 @@ def is_finite_number(found: Any) -> bool:
     return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
 
 
-def _check_values(key: str, of: dict[str, Any]) -> None:
+def _check_values(key: str, of: Description) -> None:
     if "values" not in of:
         return
     values, chances = of["values"], of.get("probabilities")
@@ -155,7 +158,7 @@ def _check_values(key: str, of: dict[str, Any]) -> None:
         )
 
 
-def _check_range(key: str, name: str, of: dict[str, Any]) -> None:
+def _check_range(key: str, name: str, of: Description) -> None:
     for part in ("q", "sigma"):
         if part in of and of[part] <= 0:
             raise ValueError(f"{key} has {part} {of[part]}; expected more than 0")
@@ -168,7 +171,7 @@ def _check_range(key: str, name: str, of: dict[str, Any]) -> None:
         raise ValueError(f"{found}; expected {'0 < min <= max' if 'log' in name else 'min <= max'}")
 
 
-def _default(of: dict[str, Any]) -> str:
+def _default(of: Description) -> str:
     if "values" in of:
         return "categorical_w_probabilities" if "probabilities" in of else "categorical"
     if "value" in of:

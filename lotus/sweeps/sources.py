@@ -14,7 +14,7 @@ from lotus.engines.packages import need
 from lotus.runs import RunFolder
 from lotus.sweeps.distributions import Distribution
 from lotus.sweeps.schema import Sweep
-from lotus.sweeps.trial import Trial
+from lotus.sweeps.trial import Parameters, Trial
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -71,7 +71,7 @@ class ListedTrials:
         """A list does not learn."""
 
 
-def _grid(sweep: Sweep, count: int | None, seed: int) -> list[dict[str, Any]]:
+def _grid(sweep: Sweep, count: int | None, seed: int) -> list[Parameters]:
     choices = {key: of.choices for key, of in sweep.parameters.items()}
     for key, values in choices.items():
         if values is None:
@@ -80,7 +80,7 @@ def _grid(sweep: Sweep, count: int | None, seed: int) -> list[dict[str, Any]]:
     return [dict(zip(choices, point, strict=True)) for point in itertools.islice(grid, count)]
 
 
-def _random(sweep: Sweep, count: int | None, seed: int) -> list[dict[str, Any]]:
+def _random(sweep: Sweep, count: int | None, seed: int) -> list[Parameters]:
     if count is None:
         raise ValueError(_ENDLESS)
     random = np.random.default_rng(seed)

@@ -17,6 +17,9 @@ from lotus.runs.curves import logged_columns, read_curve
 from lotus.runs.invocations import status_of_last_fit
 from lotus.sweeps.schema import Sweep
 
+Parameters = dict[str, Any]
+"""Keys of `lotus fit` and their values, of any type that JSON has."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -26,13 +29,13 @@ class Trial:
         sweep: Folder of the sweep, ``<runs>/<experiment>/<run>``.
         number: From 0.
         arguments: Of `lotus fit`, the same for every trial.
-        parameters: Keys of `lotus fit` and their values in this trial.
+        parameters: What this trial tries.
     """
 
     sweep: Path
     number: int
     arguments: tuple[str, ...]
-    parameters: dict[str, Any]
+    parameters: Parameters
 
     @property
     def name(self) -> str:
@@ -122,10 +125,10 @@ class Trial:
                 f"{scores or 'nothing, as there was none'}"
             )
 
-    def _earlier_record(self) -> dict[str, Any]:
+    def _earlier_record(self) -> Mapping[str, Any]:
         try:
             text = self._run.trial_record.read_text(encoding="utf-8")
-            content: dict[str, Any] = json.loads(text)
+            content: Mapping[str, Any] = json.loads(text)
         except (OSError, ValueError):
             return {}
         return content

@@ -88,11 +88,11 @@ def run_with_tune(
         raise JobFailed(f"{len(search.failed)} trials failed: {'; '.join(search.failed)}")
 
 
-def _work(config: dict[str, Any], sweep: Sweep, place: Workplace) -> None:
+def _work(config: dict[str, Trial], sweep: Sweep, place: Workplace) -> None:
     """A trial on a worker; reports each validation as soon as it is logged."""
     from ray import tune
 
-    trial: Trial = config["trial"]
+    trial = config["trial"]
     reported = 0
 
     def report() -> None:
@@ -176,7 +176,7 @@ def _search(sweep: Sweep, source: TrialSource, notify: Callable[[str], None]) ->
             return {"trial": trial}
 
         def on_trial_complete(
-            self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+            self, trial_id: str, result: dict[str, object] | None = None, error: bool = False
         ) -> None:
             trial = self.trials.pop(trial_id)
             failure = (result or {}).get("failure", "lost its workers" if error else None)

@@ -11,13 +11,15 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from lotus.runs import RunFolder
+from lotus.runs.charts import Chart
 
 
 class BaseTask(pl.LightningModule, ABC):
     """A training that says itself what others need to know of it.
 
     The command line, callbacks, engines and reports ask a task, and know none by its class: which
-    score picks the best checkpoint (:attr:`monitor`), what is measured (:meth:`configure_metrics`),
+    score picks the best checkpoint (:attr:`monitor`), what is measured (:meth:`configure_metrics`)
+    and shown (:meth:`charts`),
     what happens around the training (:meth:`callbacks`) and after it (:meth:`after_fit`), what a
     checkpoint needs to be used without the task (:meth:`inference_record`), and from which files
     its weights or its guidance come (:meth:`origins`).
@@ -50,6 +52,10 @@ class BaseTask(pl.LightningModule, ABC):
 
         A callback that the configuration names itself takes the place of one of its class.
         """
+        return []
+
+    def charts(self) -> list[Chart]:
+        """What the report shows of the curves beside losses, scores and learning rate."""
         return []
 
     def inference_record(self) -> dict[str, Any] | None:

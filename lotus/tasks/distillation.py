@@ -18,11 +18,18 @@ from lotus.networks import (
     segmentation_head,
 )
 from lotus.runs import RunFolder
+from lotus.runs.charts import Chart
 from lotus.schemes import PixelClasses
 from lotus.tasks.export import export_student
 from lotus.tasks.gamma_plateau import GammaPlateau
 from lotus.tasks.segmentation import SegmentationTask
 from lotus.tasks.teacher import load_teacher
+
+GAMMA_NOTE = (
+    "Share of the student's feature in what the denoiser starts from; 1 means no noise. The band "
+    "is one standard deviation."
+)
+COSINE_NOTE = "Between the denoised student feature and the teacher's class prototypes."
 
 
 class DistillationTask(SegmentationTask):
@@ -116,6 +123,20 @@ class DistillationTask(SegmentationTask):
     def origins(self) -> list[Path]:
         """The checkpoints of the teacher and of the weights to start from."""
         return [self.teacher_checkpoint, *super().origins()]
+
+    def charts(self) -> list[Chart]:
+        """The terms of the loss, γ and the prototypes."""
+        terms = {"seg": "L_seg", "diff": "L_diff", "kl": "L_kl", "ifv": "L_ifv"}
+        raw = {f"train_loss_{term}": label for term, label in terms.items()}
+        weighted = {f"{name}_weighted": label for name, label in raw.items()}
+        gamma, cosine = {"gamma_mean": "γ"}, {"prototype_cosine": "cosine"}
+        section = "Distillation"
+        return [
+            Chart("Loss terms", raw, "raw value", "Each term before its weight λ."),
+            Chart("Weighted loss terms", weighted, "λ × value", "What each term adds to the loss."),
+            Chart("Noise adapter γ", gamma, "γ", GAMMA_NOTE, section, deviation="gamma_sd"),
+            Chart("Prototype cosine", cosine, "cosine", COSINE_NOTE, section),
+        ]
 
     def after_fit(self, run: RunFolder) -> None:
         """Leave the best student as a plain segmentation checkpoint."""

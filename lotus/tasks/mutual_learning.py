@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lotus.batch import Batch, Parts
 from lotus.networks import ModalityAwareFusion, features_and_logits, segmentation_head
+from lotus.runs.charts import Chart
 from lotus.tasks.segmentation import SegmentationTask
 
 
@@ -61,6 +62,12 @@ class ModalityAwareMutualLearningTask(SegmentationTask):
         data: Any = getattr(self.trainer, "datamodule", None)
         if not getattr(data, "paired", False):
             rank_zero_warn(f"{type(self).__name__} runs {self.note}")
+
+    def charts(self) -> list[Chart]:
+        """The terms of the loss."""
+        terms = {"student": "student", "teacher": "teacher", "joint": "fused"}
+        curves = {f"train_loss_{term}": label for term, label in terms.items()}
+        return [Chart("Loss terms", curves, "raw value", "Each term before its weight.")]
 
     def training_step(self, batch: Parts, batch_idx: int) -> Tensor:  # type: ignore[override]
         """Loss of one batch ``{"student": ..., "teacher": ...}``."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from lotus.batch import Batch, Parts
 from lotus.losses import ClassMeanDistillation, DiceWeightedCrossEntropy
 from lotus.networks import with_own_norm_layers
+from lotus.runs.charts import Chart
 from lotus.schemes import PixelClasses
 from lotus.tasks.segmentation import SegmentationTask
 
@@ -53,6 +54,12 @@ class UnpairedKnowledgeDistillationTask(SegmentationTask):
         self.lambda_kd = lambda_kd
         self.distillation = ClassMeanDistillation(temperature)
         self.teacher_stream = with_own_norm_layers(self.network)
+
+    def charts(self) -> list[Chart]:
+        """The terms of the loss."""
+        terms = {"student": "student", "teacher": "teacher", "kd": "divergence"}
+        curves = {f"train_loss_{term}": label for term, label in terms.items()}
+        return [Chart("Loss terms", curves, "raw value", "Each term before its weight.")]
 
     def training_step(self, batch: Parts, batch_idx: int) -> Tensor:  # type: ignore[override]
         """Loss of one unpaired batch ``{"student": ..., "teacher": ...}``."""

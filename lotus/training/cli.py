@@ -29,6 +29,7 @@ from lotus.tasks.checkpoint import check_architecture
 from lotus.tasks.description import import_class
 from lotus.training.errors import shortened, without_dump
 from lotus.training.known_patients import COHORT, known_patients
+from lotus.training.layers import LayeredParser
 
 TERMINATED = 143
 """Exit status after SIGTERM, as a shell gives it."""
@@ -254,6 +255,7 @@ def parse(cli: type[LotusCLI], arguments: list[str], *, run: bool = True) -> Lot
             auto_configure_optimizers=False,
             # The data module's sampler shards itself, and is the same after a resume.
             trainer_defaults={"use_distributed_sampler": False},
+            parser_class=LayeredParser,
             parser_kwargs={"prog": "lotus", **options, **subcommands},
         )
     except ArgumentError as error:

@@ -33,7 +33,7 @@ def study_of(manifest):
         "variables": {"data": str(manifest), "rate": 0.001},
         "methods": {
             "Distilled": {
-                "configs": [str(EXPERIMENTS / "distill.yaml")],
+                "configs": [str(EXPERIMENTS / "lotus/distill.yaml")],
                 "arguments": {
                     **tiny_data(student, "sr_microct"),
                     **tiny_data(student.replace("student", "teacher"), "histology"),
@@ -43,11 +43,11 @@ def study_of(manifest):
                 "note": "small",
             },
             "Student": {
-                "configs": [str(EXPERIMENTS / "student.yaml")],
+                "configs": [str(EXPERIMENTS / "lotus/student.yaml")],
                 "arguments": tiny_data(own, "sr_microct"),
             },
             "Teacher": {
-                "configs": [str(EXPERIMENTS / "teacher.yaml")],
+                "configs": [str(EXPERIMENTS / "lotus/teacher.yaml")],
                 "arguments": tiny_data(own, "histology"),
                 "compared": False,
             },
@@ -103,7 +103,7 @@ STAGED = {
             "per": "study",
         },
         "Teacher": {
-            "configs": [str(EXPERIMENTS / "teacher.yaml")],
+            "configs": [str(EXPERIMENTS / "lotus/teacher.yaml")],
             "arguments": {
                 "data.init_args.manifest": "{Phantoms.manifest}",
                 "data.init_args.patch_size": 32,

@@ -8,6 +8,7 @@ import yaml
 
 from lotus.evaluation.folders import evaluate_folders
 from lotus.imaging.raster import write_image, write_label_map
+from lotus.runs.charts import Chart, write_charts
 from lotus.runs.scores import add_patients, write_scores
 
 
@@ -26,6 +27,15 @@ IMAGES = {
     "nothing_found": (squares(), squares((5, 5), (30, 40))),
     "empty": (squares(), squares()),
 }
+
+
+CHARTS = [
+    Chart("Loss terms", {"train_loss_seg": "L_seg", "train_loss_kl": "L_kl"}, "raw value", "Raw."),
+    Chart(
+        "Noise adapter γ", {"gamma_mean": "γ"}, "γ", "1 is no noise.", "Distillation", "gamma_sd"
+    ),
+    Chart("Prototype cosine", {"prototype_cosine": "cosine"}, "cosine", "Of it.", "Distillation"),
+]
 
 
 def build_run(run, spacing=(0.5, 0.5)):
@@ -74,6 +84,7 @@ def build_run(run, spacing=(0.5, 0.5)):
         ],
     }
     (run / "environment.json").write_text(json.dumps(environment))
+    write_charts(run / "charts.json", CHARTS)
     splits = {"train": ["P1", "P2"], "val": ["P3"], "test": ["P4"], "seed": 0, "source": "drawn"}
     (run / "splits.json").write_text(json.dumps(splits))
     data = {"modality": "sr_microct", "splits": {"train": {"images": 12}, "test": {"images": 4}}}

@@ -27,6 +27,7 @@ def test_what_is_there_is_read_and_the_rest_is_named(run):
     assert found.missing == {
         "environment": "environment.json is not in the run folder",
         "splits": "splits.json is not in the run folder",
+        "charts": "charts.json is not in the run folder",
         "data": "data.json cannot be read (found a list, expected an object)",
         "scores": "scores.csv is not in the run folder",
     }

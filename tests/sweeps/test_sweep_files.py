@@ -23,7 +23,7 @@ def fit_arguments(path: Path) -> list[str]:
 
 
 def test_there_is_one_for_lotus_and_one_per_baseline():
-    baselines = {path.stem for path in (REPOSITORY / "experiments/baselines").glob("*.yaml")}
+    baselines = {path.stem for path in (REPOSITORY / "experiments/lotus/baselines").glob("*.yaml")}
     assert {path.stem for path in SWEEPS} == {"lotus", "student", *baselines - {"u2net_small"}}
 
 
@@ -34,9 +34,9 @@ def test_the_teacher_of_lotus_is_the_one_that_its_head_trains():
     runs, experiment, run, *checkpoint = teacher.parts
     assert (runs, checkpoint) == ("runs", ["checkpoints", "best.ckpt"])
     head = path.read_text().partition("lotus sweep")[0].replace("\\\n#", "").split()
-    assert f"experiments/{experiment}.yaml" in head
+    assert f"experiments/lotus/{experiment}.yaml" in head
     assert head[head.index("--run") + 1] == run
-    recipe = yaml.safe_load((REPOSITORY / f"experiments/{experiment}.yaml").read_text())
+    recipe = yaml.safe_load((REPOSITORY / f"experiments/lotus/{experiment}.yaml").read_text())
     assert recipe["experiment"] == experiment
 
 
@@ -59,7 +59,7 @@ def test_keys_and_values_fit_the_configuration(path, tiny_manifest, monkeypatch)
     monkeypatch.chdir(REPOSITORY)
     arguments = fit_arguments(path)
     prefixes = ["--data.init_args"]
-    if "experiments/distill.yaml" in arguments:
+    if "experiments/lotus/distill.yaml" in arguments:
         prefixes = [f"--data.init_args.{part}.init_args" for part in ("student", "teacher")]
     for prefix in prefixes:
         arguments += [f"{prefix}.manifest", str(tiny_manifest)]

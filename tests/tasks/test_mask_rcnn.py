@@ -19,7 +19,7 @@ from lotus.networks.mask_rcnn import NativeSize
 from lotus.tasks import MaskRCNNTask
 from tests.conftest import tiny_arguments
 
-EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments/lotus"
 
 
 class Backbone(nn.Sequential):

@@ -17,7 +17,7 @@ from lotus.tasks import SegmentationTask
 from lotus.tasks.checkpoint import without_pretraining
 from tests.conftest import tiny_arguments
 
-EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments/lotus"
 LAYERS = [EXPERIMENTS / "paper/student.yaml", EXPERIMENTS / "baselines/mediar.yaml"]
 NETWORK = "--model.init_args.network.init_args"
 

@@ -6,7 +6,7 @@ import torch
 
 from tests.conftest import STUDENT, tiny_arguments
 
-EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments/lotus"
 
 
 def random_batch(seed, size=16):
