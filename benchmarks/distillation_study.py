@@ -36,12 +36,12 @@ class Setting:
     """A pair of modalities, and how hard the student's is.
 
     Attributes:
-        manifest: manifest with both modalities.
-        student: the student's modality.
-        teacher: the teacher's modality.
-        preprocessing: the student's preprocessing, as ``lotus fit`` takes it.
-        shots: numbers k of labelled training images.
-        steps: training steps of every row.
+        manifest: Manifest with both modalities.
+        student: The student's modality.
+        teacher: The teacher's modality.
+        preprocessing: The student's preprocessing, as ``lotus fit`` takes it.
+        shots: Numbers k of labelled training images.
+        steps: Training steps of every row.
     """
 
     manifest: str
@@ -57,8 +57,8 @@ class Row:
     """A method: the experiment it starts from and what it changes.
 
     Attributes:
-        experiment: file under experiments/lotus/.
-        arguments: further arguments of ``lotus fit``; ``{teacher}`` is the teacher's checkpoint,
+        experiment: File under experiments/lotus/.
+        arguments: Further arguments of ``lotus fit``; ``{teacher}`` is the teacher's checkpoint,
             ``{phase_one_epochs}`` half the epochs.
     """
 

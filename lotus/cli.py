@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one `lotus` command.
 
     Args:
-        arguments: the command line without the program's name; ``sys.argv[1:]`` by default.
+        arguments: The command line without the program's name; ``sys.argv[1:]`` by default.
 
     Returns:
         The exit status: 0, 2 after bad input, 130 after Ctrl-C.

@@ -17,9 +17,9 @@ class Ellipses:
     """Ellipses on a pixel grid.
 
     Attributes:
-        centre: Float64 (N, 2): row and column of the centres in pixels.
-        semi_axes: Float64 (N, 2): long and short semi-axis in pixels.
-        angle: Float64 (N,): direction of the long axis in radians, from +column towards +row.
+        centre: float64 (N, 2): row and column of the centres in pixels.
+        semi_axes: float64 (N, 2): long and short semi-axis in pixels.
+        angle: float64 (N,): direction of the long axis in radians, from +column towards +row.
     """
 
     centre: NDArray[np.float64]

@@ -42,9 +42,9 @@ class Ellipsoids:
     """Lacunae in space.
 
     Attributes:
-        centre_um: Float64 (N, 3): z, y, x in µm; z = 0 is the middle of the section.
-        semi_axes_um: Float64 (N, 3): long, middle and short semi-axis in µm.
-        axes: Float64 (N, 3, 3): unit vectors (z, y, x) of these axes, ``axes[:, i]`` the i-th.
+        centre_um: float64 (N, 3): z, y, x in µm; z = 0 is the middle of the section.
+        semi_axes_um: float64 (N, 3): long, middle and short semi-axis in µm.
+        axes: float64 (N, 3, 3): unit vectors (z, y, x) of these axes, ``axes[:, i]`` the i-th.
     """
 
     centre_um: NDArray[np.float64]

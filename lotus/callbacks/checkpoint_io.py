@@ -24,12 +24,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write one checkpoint.
 
         Args:
-            checkpoint: what to save.
-            path: the file.
-            storage_options: not used.
+            checkpoint: What to save.
+            path: The file.
+            storage_options: Not used.
 
         Raises:
-            OSError: it cannot be written, because the disk is full for example.
+            OSError: It cannot be written, because the disk is full for example.
         """
         # From memory, because torch.save reports a full disk as an internal error.
         buffer = io.BytesIO()

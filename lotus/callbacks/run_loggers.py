@@ -23,7 +23,7 @@ class RunCSVLogger(CSVLogger):
     """metrics.csv straight in the run folder, kept when the run is resumed or tested.
 
     Args:
-        run: the run folder.
+        run: The run folder.
     """
 
     def __init__(self, run: Path) -> None:
@@ -79,9 +79,9 @@ def run_loggers(runs: Path, experiment: str, run: str) -> list[Logger]:
     later with ``wandb sync``; one that cannot be sent is kept offline.
 
     Args:
-        runs: the folder of all runs.
-        experiment: name of the experiment.
-        run: name of the run.
+        runs: The folder of all runs.
+        experiment: Name of the experiment.
+        run: Name of the run.
     """
     folder = runs / experiment / run
     loggers: list[Logger] = [RunCSVLogger(folder)]

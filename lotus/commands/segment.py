@@ -53,11 +53,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Segment and say what was found.
 
     Args:
-        arguments: of :func:`add_arguments`.
+        arguments: Of :func:`add_arguments`.
 
     Raises:
-        FileNotFoundError: the input or the checkpoint is not there.
-        ValueError: an input, a checkpoint or an option that cannot be used.
+        FileNotFoundError: The input or the checkpoint is not there.
+        ValueError: An input, a checkpoint or an option that cannot be used.
     """
     from lotus.inference.segment import SegmentOptions, segment_folder, segment_image
     from lotus.inference.segmenter import load_segmenter

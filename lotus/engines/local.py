@@ -23,7 +23,6 @@ class LocalEngine:
     """
 
     def __init__(self, processes: int = 1) -> None:
-        """See the class."""
         if processes < 1:
             raise ValueError(f"found {processes} processes; expected at least 1")
         self.processes = processes

@@ -37,7 +37,6 @@ class RayEngine:
         gpus_per_job: float = 0,
         retries: int = 3,
     ) -> None:
-        """See the class."""
         if cpus_per_job <= 0 or min(gpus_per_job, retries) < 0:
             raise ValueError(
                 f"found {cpus_per_job:g} cores and {gpus_per_job:g} GPUs per job and {retries} "

@@ -54,7 +54,6 @@ class Slide:
     """
 
     def __init__(self, path: Path, cache_bytes: int = CACHE_BYTES) -> None:
-        """See the class."""
         self.path = Path(path)
         self.is_tiled = False
         self.spacing_um: tuple[float, float] | None = None

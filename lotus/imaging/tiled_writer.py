@@ -46,7 +46,6 @@ class TiledWriter:
         tile: int = 512,
         spacing_um: tuple[float, float] | None = None,
     ) -> None:
-        """See the class."""
         self._path, self._shape, self._tile = Path(path), shape, tile
         self._dtype: np.dtype[Any] = np.dtype(dtype)
         if self._path.suffix.lower() not in TIFF_SUFFIXES:

@@ -41,7 +41,6 @@ class ArraySource:
     """
 
     def __init__(self, array: NDArray[Any]) -> None:
-        """See the class."""
         if array.ndim != 3:
             raise ValueError(f"an image has the shape {array.shape}; (C, Y, X) is expected")
         self.shape: tuple[int, int, int] = (array.shape[0], array.shape[1], array.shape[2])
@@ -64,7 +63,6 @@ class SegmentCache:
     """
 
     def __init__(self, limit_bytes: int) -> None:
-        """See the class."""
         self.limit_bytes = limit_bytes
         self.cached_bytes = 0
         self._arrays: OrderedDict[tuple[int, int], NDArray[Any]] = OrderedDict()
@@ -106,7 +104,6 @@ class SegmentSource:
         size: tuple[int, int],
         cache: SegmentCache,
     ) -> None:
-        """See the class."""
         if len(size) != 2:
             raise ValueError(f"{path} has the size {size}; (Y, X) is expected")
         self._path, self._keyframe, self._pages, self._cache = path, keyframe, pages, cache

@@ -25,13 +25,13 @@ class LabelBand:
     Over the whole image, label ``n`` of this band has the provisional number ``offset + n``.
 
     Attributes:
-        start: first row of the band in the image.
+        start: First row of the band in the image.
         labels: int32 (rows, X), 0 is background.
         values: float32 (K, rows, X), the foreground probability and then the probabilities of the
             network's outputs but the first.
-        count: labels run up to this number; some may have no pixel in the band.
-        offset: see above.
-        unfinished: sorted labels (N,) whose object may go on in the next band.
+        count: Labels run up to this number; some may have no pixel in the band.
+        offset: See above.
+        unfinished: Sorted labels (N,) whose object may go on in the next band.
     """
 
     start: int
@@ -45,7 +45,7 @@ class LabelBand:
         """Refuse bands of a volume.
 
         Raises:
-            ValueError: labels are not (rows, X), or values not (K, rows, X).
+            ValueError: Labels are not (rows, X), or values not (K, rows, X).
         """
         if self.labels.ndim != 2 or self.values.ndim != 3:
             raise ValueError(
@@ -77,18 +77,18 @@ def decode_bands(
     as no object goes on for more than ``halo`` beyond its band.
 
     Args:
-        bands: probabilities (K, rows, X) from top to bottom.
-        scheme: finds the objects of a probability map.
-        height: rows of all bands together.
-        halo: rows of context above and below a band.
-        same: receives the provisional numbers and which of them are one object. What it says of
+        bands: Probabilities (K, rows, X) from top to bottom.
+        scheme: Finds the objects of a probability map.
+        height: Rows of all bands together.
+        halo: Rows of context above and below a band.
+        same: Receives the provisional numbers and which of them are one object. What it says of
             an object is final once none of its numbers is among those ``unfinished``.
 
     Yields:
         The label bands, ``halo`` rows later than the probabilities.
 
     Raises:
-        ValueError: a band is not (K, rows, X).
+        ValueError: A band is not (K, rows, X).
     """
     held: NDArray[np.float32] | None = None
     seam: _Seam | None = None
@@ -127,9 +127,9 @@ class _Seam:
 
     Attributes:
         labels: (rows, X).
-        first: their first row in the image.
-        border: the first row below the border.
-        offset: adds up with a label to its provisional number.
+        first: Their first row in the image.
+        border: The first row below the border.
+        offset: Adds up with a label to its provisional number.
     """
 
     labels: NDArray[np.int32]
@@ -164,7 +164,7 @@ def matching_labels(
     Args:
         before: (Y, X) label map, 0 is background.
         after: (Y, X) label map.
-        border: the first row below the border, at least 1.
+        border: The first row below the border, at least 1.
 
     Returns:
         (N, 2), label in ``before`` and label in ``after``.

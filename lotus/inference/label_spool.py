@@ -20,11 +20,10 @@ class LabelSpool:
     The values of the bands are not kept. Used in a ``with`` statement.
 
     Args:
-        folder: where the file lies; the disk of the output has the room that it needs.
+        folder: Where the file lies; the disk of the output has the room that it needs.
     """
 
     def __init__(self, folder: Path) -> None:
-        """See the class."""
         self._folder = folder
         self._bands: list[tuple[LabelBand, int]] = []
 

@@ -24,7 +24,7 @@ class FinishedObjects:
 
     Attributes:
         labels: int32 (Y, X) label map with final numbers; other objects are left out.
-        offset_yx: where its first pixel lies in the image.
+        offset_yx: Where its first pixel lies in the image.
         means: float64 (N, V), means of the band's values per object, by ascending number.
     """
 
@@ -37,10 +37,10 @@ class ObjectCollector:
     """Follows objects from band to band and numbers them 1, 2, ... as they end.
 
     Args:
-        same: the object identities, as filled by :func:`~lotus.inference.label_bands.decode_bands`.
+        same: The object identities, as filled by :func:`~lotus.inference.label_bands.decode_bands`.
 
     Attributes:
-        large: by final number, objects that ended and were too large to be handed out.
+        large: By final number, objects that ended and were too large to be handed out.
     """
 
     def __init__(self, same: UnionFind) -> None:
@@ -65,7 +65,7 @@ class ObjectCollector:
         """Take the next band and give the objects that end in it.
 
         Args:
-            band: the bands from top to bottom, each as soon as it was decoded.
+            band: The bands from top to bottom, each as soon as it was decoded.
 
         Yields:
             Label maps of complete objects, each object once.

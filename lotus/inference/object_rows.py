@@ -20,8 +20,8 @@ class ObjectRows:
     there are several, and ``mean_probability`` of the foreground.
 
     Args:
-        stream: text file, open for writing.
-        class_names: foreground classes.
+        stream: Text file, open for writing.
+        class_names: Foreground classes.
         spacing_um: (Y, X) pixel size; None leaves out the columns in µm.
     """
 

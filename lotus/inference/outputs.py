@@ -28,8 +28,8 @@ class OutputFiles:
     """Names of the results of one image.
 
     Attributes:
-        labels: label map, tiled OME-TIFF.
-        probability: foreground probability 0-255, tiled OME-TIFF.
+        labels: Label map, tiled OME-TIFF.
+        probability: Foreground probability 0-255, tiled OME-TIFF.
         outlines: GeoJSON for QuPath.
         table: CSV, one row per object.
     """
@@ -56,7 +56,7 @@ class SegmentedObjects:
 
     Attributes:
         count: objects.
-        unmeasured: objects too large to be outlined and measured; their label, area, place and
+        unmeasured: Objects too large to be outlined and measured; their label, area, place and
             probability are in the table, their other columns are empty.
     """
 
@@ -80,14 +80,14 @@ def write_outputs(
     once all are whole; until then earlier results stay.
 
     Args:
-        folder: where the results go; it is there already.
-        stem: what their names start with.
-        bands: probabilities (K, rows, X) from top to bottom.
+        folder: Where the results go; it is there already.
+        stem: What their names start with.
+        bands: Probabilities (K, rows, X) from top to bottom.
         shape: (Y, X) of all bands together.
-        scheme: finds the objects.
-        class_names: foreground classes. Of several, an object has the one with the greatest mean
+        scheme: Finds the objects.
+        class_names: Foreground classes. Of several, an object has the one with the greatest mean
             probability, and the table says which.
-        halo: rows of context for finding objects.
+        halo: Rows of context for finding objects.
         spacing_um: (Y, X) pixel size, None where it is unknown: nothing is given in µm then.
     """
     with TemporaryDirectory(prefix=f".{stem}-", dir=folder) as hidden:

@@ -19,10 +19,10 @@ class PartialObject:
     """An object, or what was seen of it so far.
 
     Attributes:
-        box: bounding box of the pixels.
+        box: Bounding box of the pixels.
         sums: float64 (3 + V,): pixels, sum of rows, sum of columns, sums of V values.
-        masks: first row, first column and pixels (Y, X) of the pieces; none if ``is_large``.
-        is_large: the bounding box exceeds ``LARGEST_BOX``.
+        masks: First row, first column and pixels (Y, X) of the pieces; none if ``is_large``.
+        is_large: The bounding box exceeds ``LARGEST_BOX``.
     """
 
     box: Box
@@ -67,7 +67,7 @@ def partial_object(
     Args:
         mask: (Y, X), not empty; its bounding box.
         values: (V, Y, X) to sum over the pixels.
-        offset_yx: where the mask's first pixel lies in the image.
+        offset_yx: Where the mask's first pixel lies in the image.
     """
     (y, x), (height, width) = offset_yx, mask.shape
     pixels = np.count_nonzero(mask)

@@ -29,7 +29,7 @@ def check_channels(slide: Slide, segmenter: Segmenter) -> None:
     """Refuse an image that the network cannot take; grey images are repeated to RGB.
 
     Raises:
-        ValueError: the numbers of channels differ, and the image has more than one.
+        ValueError: The numbers of channels differ, and the image has more than one.
     """
     if slide.channels not in (1, segmenter.in_channels):
         wanted = "grey (1)" if segmenter.in_channels == 1 else f"{segmenter.in_channels} or 1"
@@ -47,15 +47,15 @@ def open_pixels(slide: Slide, segmenter: Segmenter) -> tuple[ReadRows, Normalise
     single pixels: the image is read and preprocessed whole.
 
     Args:
-        slide: an open image; it must stay open as long as rows are read.
-        segmenter: holds the preprocessing.
+        slide: An open image; it must stay open as long as rows are read.
+        segmenter: Holds the preprocessing.
 
     Returns:
         ``read_rows(start, stop) -> (C, rows, X)``, and the function that maps windows
         (B, C, Y, X) of such rows to float32 in [0, 1].
 
     Raises:
-        ValueError: the image is constant, or without a finite value, or the preprocessing does
+        ValueError: The image is constant, or without a finite value, or the preprocessing does
             not take it.
     """
     height, width = slide.shape
@@ -82,14 +82,14 @@ class Predictor:
     """Maps raw windows to probabilities on the segmenter's device.
 
     Args:
-        segmenter: networks and device. On a CPU with channels-last memory, the convolutions of a
+        segmenter: Networks and device. On a CPU with channels-last memory, the convolutions of a
             U-Net run about twice as fast.
-        normalise: raw windows to float32 in [0, 1].
+        normalise: Raw windows to float32 in [0, 1].
         precision: "32", or "bf16" for bfloat16 autocast.
-        done: called with the number of windows after each batch.
+        done: Called with the number of windows after each batch.
 
     Raises:
-        ValueError: another precision.
+        ValueError: Another precision.
     """
 
     def __init__(
@@ -99,7 +99,6 @@ class Predictor:
         precision: str,
         done: Callable[[int], object],
     ) -> None:
-        """See the class."""
         if precision not in PRECISIONS:
             raise ValueError(f"precision is {precision!r}; expected one of {PRECISIONS}")
         self._networks = [

@@ -25,13 +25,13 @@ class SegmentOptions:
     """How images are cut, predicted and measured.
 
     Attributes:
-        window: side of the square windows in pixels, a multiple of 32.
-        overlap: share of a window that its neighbour covers as well, in [0, 1).
-        batch_size: windows predicted at once; None: 1 on a CPU, where larger batches only cost
+        window: Side of the square windows in pixels, a multiple of 32.
+        overlap: Share of a window that its neighbour covers as well, in [0, 1).
+        batch_size: Windows predicted at once; None: 1 on a CPU, where larger batches only cost
             memory and time to fetch it from the system, and 8 on a GPU.
-        pixel_size_um: side of a pixel in µm; goes before what a file states. None: from the file.
+        pixel_size_um: Side of a pixel in µm; goes before what a file states. None: from the file.
         precision: "32" or "bf16".
-        progress: show a progress bar on a terminal.
+        progress: Show a progress bar on a terminal.
     """
 
     window: int = 512
@@ -45,7 +45,7 @@ class SegmentOptions:
         """Check the values before any image is opened.
 
         Raises:
-            ValueError: a value outside its range.
+            ValueError: A value outside its range.
         """
         window_grid((1, 1), self.window, self.overlap)
         if self.batch_size is not None and self.batch_size < 1:
@@ -75,16 +75,16 @@ def segment_image(
     the preprocessing needs the image as a whole.
 
     Args:
-        segmenter: the trained network.
+        segmenter: The trained network.
         image: TIFF, OME-TIFF, SVS, PNG or JPEG file.
-        output_dir: folder of the results, made if it is missing.
-        options: how to go about it.
-        notify: receives lines the user should read: a pixel size that differs from the file's, or
+        output_dir: Folder of the results, made if it is missing.
+        options: How to go about it.
+        notify: Receives lines the user should read: a pixel size that differs from the file's, or
             by more than 20 % from that of the training images; objects too large to be measured.
 
     Raises:
-        FileNotFoundError: no such image.
-        ValueError: an image that cannot be read or used (constant, no finite value, channels that
+        FileNotFoundError: No such image.
+        ValueError: An image that cannot be read or used (constant, no finite value, channels that
             do not fit), or an output that is not a folder.
     """
     options = options or SegmentOptions()
@@ -133,17 +133,17 @@ def segment_folder(
     """Segment every image of a folder; a bad one does not keep the others from being segmented.
 
     Args:
-        segmenter: the trained network.
-        folder: its image files are segmented, not those of folders inside.
-        output_dir: folder of the results, another than ``folder``.
-        options: how to go about it.
-        notify: as for :func:`segment_image`.
+        segmenter: The trained network.
+        folder: Its image files are segmented, not those of folders inside.
+        output_dir: Folder of the results, another than ``folder``.
+        options: How to go about it.
+        notify: As for :func:`segment_image`.
 
     Returns:
         What was found in each image.
 
     Raises:
-        ValueError: no image in the folder, two of one name, or, after all others were segmented,
+        ValueError: No image in the folder, two of one name, or, after all others were segmented,
             images that could not be; the message names each and says why.
     """
     images = _images_in(folder, output_dir)

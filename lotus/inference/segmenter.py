@@ -21,12 +21,12 @@ class Segmenter:
     Attributes:
         networks: (B, C, Y, X) float32 in [0, 1] -> raw output (B, K, Y, X). Several are an
             ensemble: the mean of their activated outputs is what counts.
-        preprocessing: from the file's values to [0, 1].
-        instances: from activated outputs to objects.
-        class_names: foreground classes.
-        in_channels: channels C.
+        preprocessing: From the file's values to [0, 1].
+        instances: From activated outputs to objects.
+        class_names: Foreground classes.
+        in_channels: Channels C.
         spacing_um: (Y, X) pixel size of the training images, where it was known.
-        device: where the networks are.
+        device: Where the networks are.
     """
 
     networks: list[nn.Module]
@@ -44,13 +44,13 @@ def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
     Of a distillation only the student is built: teacher, projector and denoiser are not needed.
 
     Args:
-        checkpoint: a ``.ckpt`` file of a lotus run, or a run folder, whose best checkpoint is
+        checkpoint: A ``.ckpt`` file of a lotus run, or a run folder, whose best checkpoint is
             taken; of a cross-validation those of all folds.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
 
     Raises:
-        FileNotFoundError: no such checkpoint, or a fold without one.
-        ValueError: not a checkpoint of this project, or a detector's, checkpoints that do not go
+        FileNotFoundError: No such checkpoint, or a fold without one.
+        ValueError: Not a checkpoint of this project, or a detector's, checkpoints that do not go
             together, or a device that is not there.
     """
     paths = _checkpoints(checkpoint)

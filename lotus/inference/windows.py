@@ -33,10 +33,10 @@ class WindowGrid:
     Attributes:
         size: (Y, X) of the image in pixels.
         window: (Y, X) of a window in pixels.
-        padding: pixels added (before, after) the image along Y and X, where it is smaller than
+        padding: Pixels added (before, after) the image along Y and X, where it is smaller than
             the window.
-        rows: first pixel row of each row of windows, in the padded image, ascending.
-        columns: first pixel column of each column of windows, likewise.
+        rows: First pixel row of each row of windows, in the padded image, ascending.
+        columns: First pixel column of each column of windows, likewise.
     """
 
     size: tuple[int, int]
@@ -64,11 +64,11 @@ def window_grid(size: tuple[int, int], window: int, overlap: float) -> WindowGri
 
     Args:
         size: (Y, X) of the image in pixels.
-        window: side of the square window in pixels, a multiple of 32.
-        overlap: share of a window that its neighbour covers as well, in [0, 1).
+        window: Side of the square window in pixels, a multiple of 32.
+        overlap: Share of a window that its neighbour covers as well, in [0, 1).
 
     Raises:
-        ValueError: an empty image or a volume, a window that is no multiple of 32, an overlap
+        ValueError: An empty image or a volume, a window that is no multiple of 32, an overlap
             outside [0, 1).
     """
     if len(size) != 2:
@@ -105,8 +105,8 @@ def read_bands(read_rows: ReadRows, grid: WindowGrid) -> Iterator[NDArray[Any]]:
     """Raw pixels of each row of windows; every row of the image is read once.
 
     Args:
-        read_rows: gives rows ``[start, stop)`` of the image as (C, rows, X).
-        grid: the windows.
+        read_rows: Gives rows ``[start, stop)`` of the image as (C, rows, X).
+        grid: The windows.
 
     Yields:
         (C, window height, padded X), reflect-padded where the image is smaller than the window.
@@ -137,17 +137,17 @@ def blend_windows(
     ``SlidingWindowInferer(mode="gaussian")``, and so is the result.
 
     Args:
-        predict: gives the probabilities (B, K, Y, X) of raw windows (B, C, Y, X).
-        bands: raw pixels of each row of windows, see :func:`read_bands`.
-        grid: the windows.
-        batch_size: most windows predicted at once.
+        predict: Gives the probabilities (B, K, Y, X) of raw windows (B, C, Y, X).
+        bands: Raw pixels of each row of windows, see :func:`read_bands`.
+        grid: The windows.
+        batch_size: Most windows predicted at once.
 
     Yields:
         Bands of rows (K, rows, X) from top to bottom that together make up the image, padding
         removed.
 
     Raises:
-        ValueError: a batch size below one.
+        ValueError: A batch size below one.
     """
     if batch_size < 1:
         raise ValueError(f"batch size is {batch_size}; expected at least 1 window")
@@ -204,7 +204,7 @@ def read_ahead(items: Iterable[Item]) -> Iterator[Item]:
     """Compute the next item in a thread of its own while the current one is used.
 
     Args:
-        items: anything that yields; it runs in the other thread altogether.
+        items: Anything that yields; it runs in the other thread altogether.
 
     Yields:
         The same items in the same order; an exception appears where its item would have.

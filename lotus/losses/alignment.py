@@ -39,7 +39,7 @@ def feature_variation_map(features: Tensor, classes: Tensor) -> Tensor:
 
     Args:
         features: (B, D, Y, X).
-        classes: one-hot class membership (B, C, Y, X), 0 or 1.
+        classes: One-hot class membership (B, C, Y, X), 0 or 1.
 
     Returns:
         (B, Y, X) in [-1, 1].
@@ -68,7 +68,7 @@ class Alignment(nn.Module, ABC):
         temperature: T of the class distributions; the divergence is scaled by T².
 
     Raises:
-        ValueError: a temperature that is not positive.
+        ValueError: A temperature that is not positive.
     """
 
     def __init__(self, temperature: float = 1.0) -> None:
@@ -84,10 +84,10 @@ class Alignment(nn.Module, ABC):
         """L_kl, KL(teacher || student) of the score distributions (LOTUS, eq. 4).
 
         Args:
-            student: student logits (B, K, Y, X).
-            teacher: teacher logits (B, K, Y, X), without gradient.
-            student_classes: one-hot truth of the student's images (B, C, Y, X).
-            teacher_classes: one-hot truth of the teacher's images (B, C, Y, X).
+            student: Student logits (B, K, Y, X).
+            teacher: Teacher logits (B, K, Y, X), without gradient.
+            student_classes: One-hot truth of the student's images (B, C, Y, X).
+            teacher_classes: One-hot truth of the teacher's images (B, C, Y, X).
 
         Returns:
             A scalar >= 0.
@@ -100,10 +100,10 @@ class Alignment(nn.Module, ABC):
         """L_ifv, the mean squared difference of feature variation maps (LOTUS, eq. 5-6).
 
         Args:
-            student: student features (B, D, Y, X).
-            teacher: teacher features (B, D', Y, X), without gradient.
-            student_classes: one-hot truth of the student's images (B, C, Y, X).
-            teacher_classes: one-hot truth of the teacher's images (B, C, Y, X).
+            student: Student features (B, D, Y, X).
+            teacher: Teacher features (B, D', Y, X), without gradient.
+            student_classes: One-hot truth of the student's images (B, C, Y, X).
+            teacher_classes: One-hot truth of the teacher's images (B, C, Y, X).
 
         Returns:
             A scalar in [0, 4].

@@ -15,10 +15,10 @@ class ClassAlignment(Alignment):
 
     Args:
         temperature: T of the class distributions; the divergence is scaled by T².
-        quantiles: number of evenly spaced quantiles, from 0 to 1 excluding the ends.
+        quantiles: Number of evenly spaced quantiles, from 0 to 1 excluding the ends.
 
     Raises:
-        ValueError: a temperature that is not positive, or fewer than one quantile.
+        ValueError: A temperature that is not positive, or fewer than one quantile.
 
     Example:
         >>> import torch

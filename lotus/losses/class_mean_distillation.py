@@ -24,7 +24,7 @@ class ClassMeanDistillation(nn.Module):
         temperature: T > 0; as in the released code, the loss is not multiplied by T².
 
     Raises:
-        ValueError: a temperature that is not positive.
+        ValueError: A temperature that is not positive.
 
     Example:
         >>> import math
@@ -49,10 +49,10 @@ class ClassMeanDistillation(nn.Module):
         """The loss of two batches, whose images may differ in number and size.
 
         Args:
-            first: logits (B, K, Y, X) of one modality.
-            second: logits (B', K, Y', X') of the other.
-            first_target: classes (B, 1, Y, X), 0 = background.
-            second_target: classes (B', 1, Y', X').
+            first: Logits (B, K, Y, X) of one modality.
+            second: Logits (B', K, Y', X') of the other.
+            first_target: Classes (B, 1, Y, X), 0 = background.
+            second_target: Classes (B', 1, Y', X').
 
         Returns:
             A scalar >= 0; 0 where no class is in both batches.

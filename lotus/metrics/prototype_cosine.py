@@ -13,8 +13,8 @@ def prototype_cosine(
     Args:
         features: (B, D, Y, X).
         teacher: (B, D, Y, X).
-        student_classes: one-hot (B, C, Y, X).
-        teacher_classes: one-hot (B, C, Y, X).
+        student_classes: One-hot (B, C, Y, X).
+        teacher_classes: One-hot (B, C, Y, X).
 
     Returns:
         A scalar in [-1, 1], over the classes that the teacher's batch has.

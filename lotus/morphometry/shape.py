@@ -22,9 +22,9 @@ class Runs:
         labels: (Y, X) label map with the labels 1..N.
 
     Attributes:
-        row: row of each run.
-        first: its first column.
-        last: its last column.
+        row: Row of each run.
+        first: Its first column.
+        last: Its last column.
         object_starts: (N,) index of the first run of each object.
 
     Raises:

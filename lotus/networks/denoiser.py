@@ -41,9 +41,9 @@ class Denoiser(nn.Module):
     """Φ(z_t, t): the noise in a feature map, from two ResNet bottleneck blocks (LOTUS, eq. 2).
 
     Args:
-        channels: channels D of the features.
-        hidden_channels: channels inside the bottlenecks.
-        embedding: length of the timestep embedding.
+        channels: Channels D of the features.
+        hidden_channels: Channels inside the bottlenecks.
+        embedding: Length of the timestep embedding.
     """
 
     def __init__(self, channels: int, hidden_channels: int = 16, embedding: int = 32) -> None:

@@ -10,7 +10,7 @@ def segmentation_head(network: nn.Module) -> nn.Conv2d:
     of registration, which is the head of MONAI's U-Net family.
 
     Raises:
-        ValueError: there is no two-dimensional convolution in the network.
+        ValueError: There is no two-dimensional convolution in the network.
     """
     head = getattr(network, "head", None)
     if isinstance(head, nn.Conv2d):
@@ -28,14 +28,14 @@ def features_and_logits(network: nn.Module, image: Tensor) -> tuple[Tensor, Tens
     """Run a network once and return what goes into its head and what comes out of it.
 
     Args:
-        network: a segmentation network.
+        network: A segmentation network.
         image: (B, C, Y, X) float.
 
     Returns:
         Features (B, D, Y, X) and logits (B, K, Y, X). Under deep supervision, the finest logits.
 
     Raises:
-        ValueError: the head is never reached, or the logits do not come straight from it.
+        ValueError: The head is never reached, or the logits do not come straight from it.
     """
     head = segmentation_head(network)
     own_features = getattr(network, "features", None)

@@ -18,14 +18,14 @@ class DynUNet(nn.Module):
     own resolution. Images whose sides do not fit are padded inside and cropped back.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: channels K of the logits.
-        patch_size: side of the training crops in pixels, which decides the number of levels: 8 for
+        in_channels: Channels of the image.
+        out_channels: Channels K of the logits.
+        patch_size: Side of the training crops in pixels, which decides the number of levels: 8 for
             512 pixels, 5 for 96.
-        filters: channels of the finest level.
+        filters: Channels of the finest level.
 
     Raises:
-        ValueError: a patch below 32 pixels, which is too small for deep supervision.
+        ValueError: A patch below 32 pixels, which is too small for deep supervision.
     """
 
     def __init__(

@@ -19,8 +19,8 @@ class FeatureDiffusion(nn.Module):
     by default. It assumes features of zero mean and unit variance per channel.
 
     Args:
-        channels: channels D of the teacher's features.
-        hidden_channels: channels inside Φ.
+        channels: Channels D of the teacher's features.
+        hidden_channels: Channels inside Φ.
         inference_steps: DDIM steps, 1 to 10.
 
     Raises:
@@ -48,7 +48,7 @@ class FeatureDiffusion(nn.Module):
         """Noise features at random timesteps and predict that noise (eq. 1-2).
 
         Args:
-            features: standardised teacher features (B, D, Y, X); no gradient is sent to them.
+            features: Standardised teacher features (B, D, Y, X); no gradient is sent to them.
 
         Returns:
             The noise ε and Φ(z_t, t), both (B, D, Y, X).
@@ -66,7 +66,7 @@ class FeatureDiffusion(nn.Module):
         alone: its weights enter detached.
 
         Args:
-            features: projected student features (B, D, Y, X).
+            features: Projected student features (B, D, Y, X).
 
         Returns:
             Denoised features (B, D, Y, X) and γ (B, 1, 1, 1).

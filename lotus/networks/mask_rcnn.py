@@ -38,12 +38,12 @@ def mask_rcnn_resnet50(
     normalised by ImageNet's mean and SD inside, with and without pre-trained weights.
 
     Args:
-        num_classes: classes, the background included.
-        pretrained: start from the weights that torchvision trained on COCO, all but the last
+        num_classes: Classes, the background included.
+        pretrained: Start from the weights that torchvision trained on COCO, all but the last
             layers of the heads, which depend on the number of classes. They are downloaded unless
             torch's cache has them; if that fails, a warning says that the weights are random.
-        anchor_sizes: sides of the square anchors of the pyramid's five levels in pixels.
-        detections_per_image: most objects of an image. Each found object costs 4 bytes per pixel
+        anchor_sizes: Sides of the square anchors of the pyramid's five levels in pixels.
+        detections_per_image: Most objects of an image. Each found object costs 4 bytes per pixel
             of the image until the label map is made.
 
     Returns:
@@ -51,7 +51,7 @@ def mask_rcnn_resnet50(
         images to detections in evaluation mode.
 
     Raises:
-        ValueError: not five anchor sizes.
+        ValueError: Not five anchor sizes.
     """
     if len(anchor_sizes) != 5:
         raise ValueError(

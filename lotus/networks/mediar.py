@@ -23,11 +23,11 @@ class MEDIARFormer(nn.Module):
     Args:
         encoder_name: ``mit_b0`` ... ``mit_b5`` (the paper), or any other encoder of
             segmentation-models-pytorch.
-        encoder_weights: weights that segmentation-models-pytorch downloads for the encoder, e.g.
+        encoder_weights: Weights that segmentation-models-pytorch downloads for the encoder, e.g.
             ``imagenet`` (the paper); none by default.
-        decoder_channels: channels of the decoder's five stages, deepest first.
-        decoder_pab_channels: channels of the position-wise attention at the bottleneck.
-        in_channels: channels of the image; SegFormer encoders take 3 only.
+        decoder_channels: Channels of the decoder's five stages, deepest first.
+        decoder_pab_channels: Channels of the position-wise attention at the bottleneck.
+        in_channels: Channels of the image; SegFormer encoders take 3 only.
     """
 
     def __init__(

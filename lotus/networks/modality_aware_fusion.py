@@ -14,9 +14,9 @@ class ModalityAwareFusion(nn.Module):
     the logits are head(sum of A_i * F_i). Convolutions are 3 x 3, the head is 1 x 1.
 
     Args:
-        channels: channels D of every F_i.
-        out_channels: channels K of the logits.
-        modalities: how many.
+        channels: Channels D of every F_i.
+        out_channels: Channels K of the logits.
+        modalities: How many.
     """
 
     def __init__(self, channels: int, out_channels: int, modalities: int = 2) -> None:
@@ -37,7 +37,7 @@ class ModalityAwareFusion(nn.Module):
         """Logits (B, K, Y, X) of features F_i, each (B, D, Y, X).
 
         Raises:
-            ValueError: features of unlike shape.
+            ValueError: Features of unlike shape.
         """
         shapes = {tuple(own.shape) for own in features}
         if len(shapes) > 1:

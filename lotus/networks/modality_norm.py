@@ -17,13 +17,13 @@ def with_own_norm_layers(network: nn.Module) -> nn.Module:
     it stays the plain network of the first modality.
 
     Args:
-        network: any network with normalisation layers.
+        network: Any network with normalisation layers.
 
     Returns:
         A network of the same class.
 
     Raises:
-        ValueError: nothing in the network normalises, both streams would be one and the same.
+        ValueError: Nothing in the network normalises, both streams would be one and the same.
     """
     own = {
         id(weight)

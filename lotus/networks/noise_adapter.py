@@ -7,8 +7,8 @@ class NoiseAdapter(nn.Module):
     """One mixing weight per sample: convolution block, global average pool, sigmoid.
 
     Args:
-        channels: channels D of the features.
-        hidden_channels: channels of the convolution block.
+        channels: Channels D of the features.
+        hidden_channels: Channels of the convolution block.
     """
 
     def __init__(self, channels: int, hidden_channels: int = 8) -> None:

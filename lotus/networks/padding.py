@@ -11,8 +11,8 @@ def pad_to_multiple(image: Tensor, multiple: int, minimum: int = 1) -> Tensor:
 
     Args:
         image: (B, C, Y, X).
-        multiple: what both sides are to be multiples of.
-        minimum: the smallest side to return, itself a multiple of ``multiple`` or 1.
+        multiple: What both sides are to be multiples of.
+        minimum: The smallest side to return, itself a multiple of ``multiple`` or 1.
 
     Returns:
         (B, C, Y', X') with Y' >= Y and X' >= X; the image itself if it fits already.

@@ -10,9 +10,9 @@ class Projector(nn.Module):
     the image *width* works at one image size only.
 
     Args:
-        in_channels: channels of the student's features.
-        out_channels: channels of the teacher's features.
-        hidden_channels: channels in between; twice ``in_channels`` by default.
+        in_channels: Channels of the student's features.
+        out_channels: Channels of the teacher's features.
+        hidden_channels: Channels in between; twice ``in_channels`` by default.
     """
 
     def __init__(

@@ -15,9 +15,9 @@ class PatchExpanding(nn.Module):
     """Up-sampling by a linear layer whose channels become neighbouring pixels (Cao 2021).
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        factor: how many times larger both sides become.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        factor: How many times larger both sides become.
     """
 
     def __init__(self, in_channels: int, out_channels: int, factor: int) -> None:
@@ -42,16 +42,16 @@ class SwinUNet(nn.Module):
     and grids that are no multiple of the window are filled with zeros in attention, as in Swin.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: channels K of the logits.
-        channels: channels of the finest tokens, doubled from level to level.
-        depths: transformer blocks of each level, in the encoder and again in the decoder.
-        heads: attention heads of each level.
-        window: side of the attention windows, in tokens.
-        drop_path: stochastic depth of the deepest block; it grows linearly from 0.
+        in_channels: Channels of the image.
+        out_channels: Channels K of the logits.
+        channels: Channels of the finest tokens, doubled from level to level.
+        depths: Transformer blocks of each level, in the encoder and again in the decoder.
+        heads: Attention heads of each level.
+        window: Side of the attention windows, in tokens.
+        drop_path: Stochastic depth of the deepest block; it grows linearly from 0.
 
     Raises:
-        ValueError: fewer than two levels, as many depths as heads not given, or channels that the
+        ValueError: Fewer than two levels, as many depths as heads not given, or channels that the
             heads do not divide.
     """
 
@@ -136,7 +136,7 @@ def expand_patches(features: Tensor, factor: int) -> Tensor:
 
     Args:
         features: (B, Y, X, factor² C); the offset along X varies slowest, then that along Y.
-        factor: how many times larger both sides become.
+        factor: How many times larger both sides become.
 
     Returns:
         (B, factor Y, factor X, C).

@@ -13,9 +13,9 @@ class SwinUNETR(nn.Module):
     at least 64, since InstanceNorm refuses a map of one pixel; logits are cropped back.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: channels K of the logits.
-        filters: channels of the finest level, a multiple of 12; 48 is the published network.
+        in_channels: Channels of the image.
+        out_channels: Channels K of the logits.
+        filters: Channels of the finest level, a multiple of 12; 48 is the published network.
     """
 
     def __init__(self, in_channels: int = 3, out_channels: int = 1, filters: int = 48) -> None:

@@ -16,11 +16,11 @@ class ResidualUBlock(nn.Module):
     """Residual U-block (RSU): a small U-Net added to what goes into it (Qin 2020, fig. 2).
 
     Args:
-        in_channels: channels of the input.
-        middle_channels: channels inside the U.
-        out_channels: channels of the output.
-        dilations: of the convolutions on the way down, the last of which is the bottom of the U.
-        pool: what lies between two convolutions on the way down.
+        in_channels: Channels of the input.
+        middle_channels: Channels inside the U.
+        out_channels: Channels of the output.
+        dilations: Of the convolutions on the way down, the last of which is the bottom of the U.
+        pool: What lies between two convolutions on the way down.
     """
 
     def __init__(
@@ -69,13 +69,13 @@ class U2Net(nn.Module):
     any size: maps are up-sampled to the size of their skip.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: channels K of the logits.
+        in_channels: Channels of the image.
+        out_channels: Channels K of the logits.
         encoder_filters: (middle, output) channels of the six encoder blocks, finest first.
         decoder_filters: (middle, output) channels of the five decoder blocks, finest first.
 
     Raises:
-        ValueError: not six encoder and five decoder blocks of two channel counts each.
+        ValueError: Not six encoder and five decoder blocks of two channel counts each.
     """
 
     def __init__(

@@ -29,12 +29,12 @@ class UNet(nn.Module):
     ``2 ** (len(filters) - 1)`` are reflect-padded inside and cropped back.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: channels K of the logits.
-        filters: feature channels of each level, finest first.
+        in_channels: Channels of the image.
+        out_channels: Channels K of the logits.
+        filters: Feature channels of each level, finest first.
 
     Raises:
-        ValueError: fewer than two levels, or a channel count below one.
+        ValueError: Fewer than two levels, or a channel count below one.
     """
 
     def __init__(

@@ -17,12 +17,12 @@ class UNetPlusPlus(nn.Module):
     resolution. Images whose sides are no multiple of 16 are padded inside and cropped back.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: channels K of the logits.
-        filters: feature channels of the five levels, finest first.
+        in_channels: Channels of the image.
+        out_channels: Channels K of the logits.
+        filters: Feature channels of the five levels, finest first.
 
     Raises:
-        ValueError: not five levels, or a channel count below one.
+        ValueError: Not five levels, or a channel count below one.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ def label_map(masks: Tensor, scores: Tensor) -> NDArray[np.int32]:
     """Detections painted into one map; where two overlap, the pixel goes to the higher score.
 
     Args:
-        masks: float (N, Y, X) in [0, 1]; an object is where its mask is at least 0.5.
+        masks: Float (N, Y, X) in [0, 1]; an object is where its mask is at least 0.5.
         scores: (N,).
 
     Returns:
@@ -56,7 +56,7 @@ def class_map(masks: Tensor, scores: Tensor, classes: Tensor) -> NDArray[np.uint
     """The class of each pixel's detection, where :func:`label_map` has that detection.
 
     Args:
-        masks: as for :func:`label_map`.
+        masks: As for :func:`label_map`.
         scores: (N,).
         classes: (N,), the foreground class of each detection from 1.
 
@@ -81,7 +81,7 @@ def foreground_probability(masks: Tensor, scores: Tensor) -> NDArray[np.float32]
     """The greatest product of score and mask over all detections, 0 where there is none.
 
     Args:
-        masks: float (N, Y, X) in [0, 1].
+        masks: Float (N, Y, X) in [0, 1].
         scores: (N,) in [0, 1].
 
     Returns:

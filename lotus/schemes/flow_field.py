@@ -124,7 +124,7 @@ def _cellpose_dynamics() -> ModuleType:
     """The module of cellpose that turns masks into flows and back; no network is loaded.
 
     Raises:
-        ValueError: cellpose is not installed.
+        ValueError: Cellpose is not installed.
     """
     try:
         from cellpose import dynamics

@@ -67,7 +67,7 @@ class InstanceScheme(ABC):
         """Objects of an image.
 
         Args:
-            probability: activated output ``(K, Y, X)``.
+            probability: Activated output ``(K, Y, X)``.
 
         Returns:
             int32 ``(Y, X)`` label map, 0 background, objects 1..N without gaps.

@@ -56,7 +56,6 @@ class ListedTrials:
     def __init__(
         self, sweep: Sweep, folder: Path, arguments: Sequence[str], count: int | None, seed: int
     ) -> None:
-        """See the class."""
         sets = (_grid if sweep.method == "grid" else _random)(sweep, count, seed)
         self.trials = [Trial(folder, n, tuple(arguments), of) for n, of in enumerate(sets)]
         for trial in self.trials:
@@ -106,7 +105,6 @@ class BayesTrials:
     def __init__(
         self, sweep: Sweep, folder: Path, arguments: Sequence[str], count: int | None, seed: int
     ) -> None:
-        """See the class."""
         if count is None:
             raise ValueError(_ENDLESS)
         need("optuna", extra="cluster")

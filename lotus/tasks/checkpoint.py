@@ -31,8 +31,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """A checkpoint's contents, on the CPU, loaded as data only.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: not a checkpoint, or one that holds code.
+        FileNotFoundError: No such file.
+        ValueError: Not a checkpoint, or one that holds code.
     """
     path = Path(path)
     if not path.is_file():
@@ -53,12 +53,12 @@ def check_architecture(task: pl.LightningModule, path: Path) -> None:
     """Refuse a checkpoint whose weights are not those of a task.
 
     Args:
-        task: what would load them.
-        path: the checkpoint. A distillation's does not hold the teacher.
+        task: What would load them.
+        path: The checkpoint. A distillation's does not hold the teacher.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: not a checkpoint, or of another task or architecture.
+        FileNotFoundError: No such file.
+        ValueError: Not a checkpoint, or of another task or architecture.
     """
     found = _shapes(read_checkpoint(path)["state_dict"])
     expected = _shapes(task.state_dict())
@@ -83,7 +83,7 @@ def state_of(checkpoint: dict[str, Any], prefix: str) -> dict[str, Tensor]:
     """The weights of one submodule, by its prefix, with the prefix taken off.
 
     Raises:
-        ValueError: there are none.
+        ValueError: There are none.
     """
     state = {
         name.removeprefix(prefix): value
@@ -99,7 +99,7 @@ def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     """The record that a task's ``inference_record`` left in a checkpoint.
 
     Raises:
-        ValueError: there is none.
+        ValueError: There is none.
     """
     record = checkpoint.get("segmenter")
     if not isinstance(record, dict):

@@ -77,14 +77,14 @@ def describe(value: Any) -> Any:
     the same names.
 
     Args:
-        value: a plain value, a list, tuple or dict of describable values, or an object whose
+        value: A plain value, a list, tuple or dict of describable values, or an object whose
             class keeps its constructor arguments as attributes.
 
     Returns:
         Plain values, lists and dicts; objects as ``{"class_path": ..., "init_args": {...}}``.
 
     Raises:
-        ValueError: an argument of the constructor is not kept as an attribute.
+        ValueError: An argument of the constructor is not kept as an attribute.
     """
     if isinstance(value, _PLAIN):
         return value
@@ -110,10 +110,10 @@ def build(description: Any) -> Any:
     """The object of a description made by :func:`describe` or written in YAML.
 
     Args:
-        description: plain data; dicts with ``class_path`` become objects.
+        description: Plain data; dicts with ``class_path`` become objects.
 
     Raises:
-        ValueError: a class that cannot be imported or does not take its arguments.
+        ValueError: A class that cannot be imported or does not take its arguments.
     """
     if isinstance(description, list):
         return [build(item) for item in description]

@@ -18,8 +18,8 @@ def export_student(checkpoint: Path, output: Path) -> None:
     Projector, denoiser, noise adapter and the state of the training are left out.
 
     Args:
-        checkpoint: a checkpoint of a DistillationTask.
-        output: the file to write.
+        checkpoint: A checkpoint of a DistillationTask.
+        output: The file to write.
     """
     contents = read_checkpoint(checkpoint)
     names = {"_instantiator"}

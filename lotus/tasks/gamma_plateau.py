@@ -10,13 +10,13 @@ class GammaPlateau:
     paper stops the diffusion's optimisation once γ has plateaued for ``patience`` epochs.
 
     Args:
-        patience: epochs without a rise of more than ``min_delta``.
-        min_delta: the smallest rise of the average that counts.
-        decay: weight of the past in the average, 0 <= decay < 1.
-        max_epochs: the phase ends after so many epochs whatever γ does.
+        patience: Epochs without a rise of more than ``min_delta``.
+        min_delta: The smallest rise of the average that counts.
+        decay: Weight of the past in the average, 0 <= decay < 1.
+        max_epochs: The phase ends after so many epochs whatever γ does.
 
     Raises:
-        ValueError: a value out of range.
+        ValueError: A value out of range.
     """
 
     def __init__(self, patience: int, min_delta: float, decay: float, max_epochs: int) -> None:

@@ -37,10 +37,10 @@ class ModalityAwareMutualLearningTask(SegmentationTask):
             teacher's starts as its copy.
 
     Attributes:
-        note: what a table must say beside a result of this task on unpaired data.
+        note: What a table must say beside a result of this task on unpaired data.
 
     Raises:
-        ValueError: a negative weight, or a network that does not end in a convolution.
+        ValueError: A negative weight, or a network that does not end in a convolution.
     """
 
     note: ClassVar[str] = (

@@ -199,8 +199,8 @@ def start_from(network: nn.Module, checkpoint: Path) -> None:
     """Copy the network weights of a checkpoint into a network of the same architecture.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: not a checkpoint of this project, or of another architecture.
+        FileNotFoundError: No such file.
+        ValueError: Not a checkpoint of this project, or of another architecture.
     """
     state = state_of(read_checkpoint(checkpoint), "network.")
     try:

@@ -14,8 +14,8 @@ def load_teacher(checkpoint: Path, student: SegmentationTask) -> nn.Module:
     """The frozen network of a checkpoint, checked against the student that it will teach.
 
     Raises:
-        FileNotFoundError: no such checkpoint.
-        ValueError: channels, classes or feature widths do not fit.
+        FileNotFoundError: No such checkpoint.
+        ValueError: Channels, classes or feature widths do not fit.
     """
     record = segmenter_of(read_checkpoint(checkpoint), checkpoint)
     teacher: nn.Module = build(record["network"])

@@ -34,7 +34,7 @@ class UnpairedKnowledgeDistillationTask(SegmentationTask):
             streams start from ``initial_weights``.
 
     Raises:
-        ValueError: a network without normalisation layers, a negative weight, or a temperature
+        ValueError: A network without normalisation layers, a negative weight, or a temperature
             that is not positive.
     """
 

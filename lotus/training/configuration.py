@@ -40,10 +40,10 @@ def read_configuration(arguments: list[str]) -> Configuration:
     """Read a configuration, and build nothing but its data module.
 
     Args:
-        arguments: of `lotus fit`, without ``fit``.
+        arguments: Of `lotus fit`, without ``fit``.
 
     Raises:
-        ValueError: the configuration cannot be used.
+        ValueError: The configuration cannot be used.
     """
     cli = parse(DataOnlyCLI, arguments, run=False)
     keys = yaml.safe_load(cli.parser.dump(cli.config, skip_none=False))

@@ -5,6 +5,8 @@ import re
 from difflib import get_close_matches
 from importlib import import_module
 
+from lotus.tasks.description import MOVED
+
 # Lines of jsonargparse about its own types and copies of the whole value.
 _NOISE = (
     "Does not validate against any of the Union subtypes",
@@ -21,8 +23,8 @@ def shortened(message: str, command: str) -> str:
     """One line of an error of jsonargparse: where in the configuration, what, and what would fit.
 
     Args:
-        message: the error's text.
-        command: the command whose help lists all keys.
+        message: The error's text.
+        command: The command whose help lists all keys.
 
     Returns:
         For example ``model: lotus.tasks.SegmentationTask: network: lotus.networks.UNet: Option
@@ -41,7 +43,7 @@ def without_dump(message: str) -> str:
     """The same message without jsonargparse's lines about types and copies of whole values.
 
     Args:
-        message: the error's text, in lines.
+        message: The error's text, in lines.
 
     Returns:
         One line; a message in which there is nothing to leave out is kept as it is.
@@ -52,6 +54,8 @@ def without_dump(message: str) -> str:
 
 def _remedy(text: str, class_paths: list[str], command: str) -> str:
     misspelt = re.search(r"module '([\w.]+)' has no attribute '(\w+)'", text)
+    if misspelt and (now := MOVED.get(f"{misspelt[1]}.{misspelt[2]}")):
+        return f"it is {now} now"
     if misspelt:
         near = get_close_matches(misspelt[2], dir(import_module(misspelt[1])), n=1)
         return f"did you mean {misspelt[1]}.{near[0]}?" if near else f"see {misspelt[1]}"

@@ -41,14 +41,14 @@ def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> 
     Args:
         checkpoints: Whatever the training starts from, resumes or learns from, and the origins of
             its masks: checkpoints, or JSON files that hold the record alone.
-        splits: the split of the training.
-        cohort: whose patients the split names.
+        splits: The split of the training.
+        cohort: Whose patients the split names.
 
     Returns:
         The record for the checkpoints of the training: plain data.
 
     Raises:
-        ValueError: a checkpoint, or one that it came from, was trained or chosen on a test patient.
+        ValueError: A checkpoint, or one that it came from, was trained or chosen on a test patient.
     """
     cohorts = {cohort: {*splits.train, *splits.val}}
     unrecorded: set[str] = set()

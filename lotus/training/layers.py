@@ -23,15 +23,17 @@ import yaml
 from jsonargparse import Namespace, get_loader
 from pytorch_lightning.cli import LightningArgumentParser
 
+from lotus.tasks.description import MOVED
+
 PARTS = "parts"
 _UNREADABLE = (yaml.YAMLError, UnicodeDecodeError)
 
 
 class LayeredParser(LightningArgumentParser):
-    """LightningCLI's parser, whose configuration files may be composed of parts."""
+    """LightningCLI's parser, whose files may be composed of parts, or of an earlier version."""
 
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
-        """Parse a configuration file; one without parts as jsonargparse does.
+        """Parse a file; one with neither parts nor moved classes as jsonargparse does.
 
         Args:
             path: The file.
@@ -40,8 +42,9 @@ class LayeredParser(LightningArgumentParser):
         """
         parsed: Namespace
         file = Path(path)
-        if _has_parts(file):
-            text = yaml.safe_dump(composed(file), sort_keys=False, allow_unicode=True)
+        if _is_rewritten(file):
+            content = with_moved_classes(composed(file))
+            text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
             # Where jsonargparse reads a file from, so that a path in it means the same.
             with contextlib.chdir(file.parent):
                 parsed = self.parse_string(text, file.name, *args, **kwargs)
@@ -114,12 +117,27 @@ def _obstacle(content: Any, key: str) -> str | None:
     return None if isinstance(content, Mapping) else key
 
 
-def _has_parts(path: Path) -> bool:
+def with_moved_classes(content: Any) -> Any:
+    """A configuration in which classes are named where they are now.
+
+    Args:
+        content: Of a file that an earlier version may have written.
+    """
+    if isinstance(content, Mapping):
+        return {key: with_moved_classes(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [with_moved_classes(value) for value in content]
+    return MOVED.get(content, content) if isinstance(content, str) else content
+
+
+def _is_rewritten(path: Path) -> bool:
     try:
         content = _read(path)
     except (OSError, *_UNREADABLE):
         return False  # jsonargparse says why.
-    return isinstance(content, dict) and PARTS in content
+    if not isinstance(content, dict):
+        return False
+    return PARTS in content or with_moved_classes(content) != content
 
 
 def _read(path: Path) -> Any:

@@ -66,7 +66,7 @@ def bone_fractions(
         stride: Pixels from one patch to the next.
 
     Returns:
-        float64 ``(N,)`` in [0, 1], in the order of :func:`patch_grid`.
+        Float64 ``(N,)`` in [0, 1], in the order of :func:`patch_grid`.
 
     Raises:
         ValueError: If no patch fits.

@@ -119,23 +119,20 @@ def distill_arguments(manifest, teacher, runs):
     ]
 
 
+class KeepingTask(DistillationTask):
+    """Keeps its teacher when it is trained."""
+
+    def after_fit(self, run):
+        type(self).kept = self.teacher
+
+
 @pytest.mark.slow
 def test_the_teacher_is_bit_identical_after_training(tiny_manifest, tiny_teacher, tmp_path):
-    from lotus.commands import training
-
-    kept = {}
-
-    class Watching(training.LotusCLI):
-        def after_fit(self):
-            kept["teacher"] = self.model.teacher
-
+    arguments = distill_arguments(tiny_manifest, tiny_teacher, tmp_path)
     before = torch.load(tiny_teacher, weights_only=True)["state_dict"]
-    original, training.LotusCLI = training.LotusCLI, Watching
-    try:
-        assert main(distill_arguments(tiny_manifest, tiny_teacher, tmp_path)) == 0
-    finally:
-        training.LotusCLI = original
-    after = kept["teacher"].state_dict()
+    arguments += ["--model", "tests.tasks.test_distillation_task.KeepingTask"]
+    assert main(arguments) == 0
+    after = KeepingTask.kept.state_dict()
     assert any("running_mean" in name for name in after)
     for name, value in after.items():
         assert torch.equal(value, before[f"network.{name}"]), name

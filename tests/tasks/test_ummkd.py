@@ -131,7 +131,7 @@ def test_no_test_patient_is_seen_in_training_in_either_modality(tiny_manifest, t
         SegmentationDataModule(tiny_manifest, "sr_microct", samples_per_epoch=40, **options),
         SegmentationDataModule(tiny_manifest, "histology", **options),
     )
-    task = Watched(UNet(filters=(2, 4)), ["lacuna"])
+    task = Watched(network=UNet(filters=(2, 4)), class_names=["lacuna"])
     task.shown = {}
     trainer = pl.Trainer(
         accelerator="cpu",

@@ -93,3 +93,10 @@ def test_a_configuration_with_an_old_path_is_read(tiny_manifest, tmp_path):
         "class_path": "lotus.schemes.BoundaryWatershed",
         "init_args": {"minimum_size": 8, "boundary_width": 1},
     }
+
+
+def test_an_old_path_on_the_command_line_is_answered_with_the_new_one(tiny_manifest):
+    experiment = Path(__file__).resolve().parents[2] / "experiments/lotus/teacher.yaml"
+    given = "--model.init_args.instances=lotus.transforms.FlowField"
+    with pytest.raises(ValueError, match=r"it is lotus.schemes.FlowField now$"):
+        read_configuration([f"--config={experiment}", given])
