@@ -20,8 +20,9 @@ def refuse_another_configuration(folder: Path, arguments: Sequence[str]) -> None
     """Compare a configuration to that of an earlier training in the same folder.
 
     Without this a finished run would be taken for what is asked for now, and an interrupted one
-    would go on as something else halfway. A class that has moved is the same class. Keys that only one of the two has are not compared: they
-    belong to another version, or to a class that differs itself.
+    would go on as something else halfway. A class that has moved is the same class. Keys that only
+    one of the two has are not compared: they belong to another version, or to a class that differs
+    itself.
 
     Args:
         folder: A run folder; one without a configuration has not begun.
