@@ -29,15 +29,14 @@ ORIGIN_SUFFIXES = (".ckpt", ".json")
 
 
 class ManifestError(ValueError):
-    """Everything that is wrong with one manifest, one line per problem."""
+    """Everything that is wrong with one manifest, one line per problem.
+
+    Args:
+        path: The manifest.
+        problems: One line each: row, column, value found and value expected.
+    """
 
     def __init__(self, path: Path, problems: Sequence[str]) -> None:
-        """Join the problems into one message.
-
-        Args:
-            path: The manifest.
-            problems: One line each: row, column, value found and value expected.
-        """
         self.problems = list(problems)
         if len(self.problems) == 1:
             message = f"{path}: {self.problems[0]}"

@@ -29,6 +29,27 @@ class SegmentationDataModule(LightningDataModule):
     Training batches are random crops, the same for the same ``seed`` and epoch; validation,
     test and prediction batches are single images at their native size. The split is drawn over
     all modalities of the manifest, so that a patient is on one side for all of them.
+
+    Nothing is read before :meth:`setup`.
+
+    Args:
+        manifest: The manifest.
+        modality: Which of its modalities.
+        class_names: Foreground classes in the order of their indices 1, 2, ...
+        in_channels: Channels of the network; one-channel images are repeated.
+        preprocessing: From pixels to [0, 1]; None: ``PercentileRange()``.
+        augmentation: MONAI dictionary transforms for training crops.
+        patch_size: Edge of training crops in pixels.
+        batch_size: Training crops per batch and process.
+        samples_per_epoch: Training crops per epoch; None: one per training image.
+        training_images: Use only this many annotated training images, from as many
+            patients as possible. Smaller choices are part of larger ones.
+        num_workers: Processes that load data; 0 loads in the training process.
+        splits: Split file. If it exists it is authoritative and must fit the manifest;
+            otherwise the split that is made is written there.
+        split_fractions: Shares of patients in train, val and test.
+        cache: Folder of preprocessed images; None keeps them in memory.
+        seed: Decides the split, the order, the crops and the augmentation.
     """
 
     def __init__(
@@ -49,27 +70,6 @@ class SegmentationDataModule(LightningDataModule):
         cache: Path | None = None,
         seed: int = 0,
     ) -> None:
-        """Describe the data; nothing is read before :meth:`setup`.
-
-        Args:
-            manifest: The manifest.
-            modality: Which of its modalities.
-            class_names: Foreground classes in the order of their indices 1, 2, ...
-            in_channels: Channels of the network; one-channel images are repeated.
-            preprocessing: From pixels to [0, 1]; None: ``PercentileRange()``.
-            augmentation: MONAI dictionary transforms for training crops.
-            patch_size: Edge of training crops in pixels.
-            batch_size: Training crops per batch and process.
-            samples_per_epoch: Training crops per epoch; None: one per training image.
-            training_images: Use only this many annotated training images, from as many
-                patients as possible. Smaller choices are part of larger ones.
-            num_workers: Processes that load data; 0 loads in the training process.
-            splits: Split file. If it exists it is authoritative and must fit the manifest;
-                otherwise the split that is made is written there.
-            split_fractions: Shares of patients in train, val and test.
-            cache: Folder of preprocessed images; None keeps them in memory.
-            seed: Decides the split, the order, the crops and the augmentation.
-        """
         super().__init__()
         self.manifest = Path(manifest)
         self.modality = modality

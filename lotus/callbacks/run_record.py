@@ -36,7 +36,6 @@ class RunRecord(pl.Callback):
     """
 
     def __init__(self) -> None:
-        """Start without an invocation."""
         self._entry: Invocation | None = None
         self._earlier: list[Invocation] = []
         self._begun = 0.0
