@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast, get_args
 
 from lotus.atomic import atomic_path
 from lotus.imaging.file_names import image_stem
@@ -21,8 +22,10 @@ from lotus.imaging.raster import read_size
 
 COLUMNS = ("image", "mask", "mask_kind", "modality", "patient", "group", "pixel_size_um")
 OPTIONAL_COLUMNS = ("slice_spacing_um", "split", "origin")
-MASK_KINDS = ("instances", "semantic", "binary")
-SPLIT_NAMES = ("train", "val", "test")
+MaskKind = Literal["instances", "semantic", "binary"]
+Split = Literal["train", "val", "test"]
+MASK_KINDS: tuple[MaskKind, ...] = get_args(MaskKind)
+SPLIT_NAMES: tuple[Split, ...] = get_args(Split)
 MANUAL = "manual"
 """The origin of a mask that a person drew; so is an empty one."""
 ORIGIN_SUFFIXES = (".ckpt", ".json")
@@ -66,13 +69,13 @@ class Record:
 
     image: Path
     mask: Path | None
-    mask_kind: str
+    mask_kind: MaskKind
     modality: str
     patient: str
     group: str
     pixel_size_um: float | None
     slice_spacing_um: float | None = None
-    split: str | None = None
+    split: Split | None = None
     origin: Path | None = None
 
     @property
@@ -268,17 +271,18 @@ def _line(number: int, column: str, found: object, expected: str) -> str:
 
 
 def _to_record(row: Mapping[str, str], folder: Path) -> Record:
+    """The record of a row without problems."""
     origin = row.get("origin", "")
     return Record(
         image=_absolute(folder / row["image"]),
         mask=_absolute(folder / row["mask"]) if row["mask"] else None,
-        mask_kind=row["mask_kind"],
+        mask_kind=cast("MaskKind", row["mask_kind"]),
         modality=row["modality"],
         patient=row["patient"],
         group=row["group"],
         pixel_size_um=_to_length(row["pixel_size_um"]),
         slice_spacing_um=_to_length(row.get("slice_spacing_um", "")),
-        split=row.get("split") or None,
+        split=cast("Split | None", row.get("split") or None),
         origin=None if origin in ("", MANUAL) else _absolute(folder / origin),
     )
 
