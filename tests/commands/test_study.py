@@ -172,6 +172,47 @@ def test_stages_go_on_where_they_were_and_are_run_again_when_what_they_need_chan
 
 
 @pytest.mark.slow
+def test_methods_are_compared_over_seeds(tiny_manifest, tmp_path, capsys):
+    """A student and one that starts from the teacher of its own seed, on one split."""
+    own = "data.init_args"
+    student = {
+        "configs": [str(EXPERIMENTS / "lotus/student.yaml")],
+        "arguments": tiny_data(own, "sr_microct"),
+    }
+    started = {**student["arguments"], "model.init_args.initial_weights": "{Student}"}
+    content = {
+        "reference": "Student",
+        "variables": {"data": str(tiny_manifest), "seed": 0},
+        "methods": {"Student": student, "Started": {**student, "arguments": started}},
+    }
+    path = tmp_path / "seeds.yaml"
+    path.write_text(yaml.safe_dump(content))
+    arguments = ["study", str(path), "--runs", str(tmp_path), "--run", "a", *TINY]
+    arguments += ["--seeds", "1", "2", "--processes", "2"]
+    arguments += ["--model.init_args.network.init_args.filters", TINY_UNET["filters"]]
+    assert main(arguments) == 0
+    assert "over 2 seeds" in capsys.readouterr().out
+    folder = tmp_path / "seeds/a"
+    splits, weights = [], []
+    for seed in (1, 2):
+        run = folder / f"started/seed{seed}"
+        splits.append(read_splits(run / "splits.json"))
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        assert config["seed_everything"] == seed
+        start = config["model"]["init_args"]["initial_weights"]
+        assert start == str(folder / f"student/seed{seed}/checkpoints/best.ckpt")
+        weights.append(torch.load(start, weights_only=True)["state_dict"]["network.head.weight"])
+    assert splits[0] == splits[1]
+    assert not torch.equal(*weights)
+    table = pd.read_csv(folder / "comparison.csv").set_index(["method", "score"])
+    dice = [pd.read_csv(folder / f"student/seed{s}/scores.csv")["dice"].iloc[:-1] for s in (1, 2)]
+    expected = pd.Series([values.mean() for values in dice])
+    assert table.loc[("Student", "dice"), "mean"] == pytest.approx(expected.mean())
+    assert table.loc[("Student", "dice"), "sd"] == pytest.approx(expected.std())
+    assert table.loc[("Started", "dice"), "pairs"] == 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_the_command_takes_every_key_of_a_shipped_study(path, tiny_manifest, monkeypatch):
     """Every method is parsed as for its first fold, and its data are split; nothing is trained."""
