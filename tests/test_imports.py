@@ -52,6 +52,7 @@ ALLOWED = {
     ),
     "lotus.studies": (
         *(*GROUND, "lotus.training", "lotus.engines", "lotus.evaluation", "lotus.reports"),
+        "lotus.sweeps",
         *("data_modules", "lotus.runs", "lotus.metrics"),
     ),
     "lotus.cli": (),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lotus.commands.sweep import check_keys
+from lotus.studies.parameter_search import check_keys
 from lotus.sweeps import read_sweep
 from tests.conftest import parsed
 
