@@ -115,4 +115,4 @@ def _source(
     from lotus.sweeps.sources import BayesTrials, ListedTrials
 
     source = BayesTrials if sweep.method == "bayes" else ListedTrials
-    return source(sweep, folder, fit_arguments, count or sweep.run_cap, seed)
+    return source(sweep, folder, fit_arguments, count=count or sweep.run_cap, seed=seed)
