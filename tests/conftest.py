@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+pytest.register_assert_rewrite("tests.contracts")
+
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule
 

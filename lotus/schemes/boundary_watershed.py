@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from lotus.masks import connected_components, without_small
-from lotus.schemes.scheme import PixelClasses
+from lotus.schemes.scheme import PixelClasses, refuse_other_axes
 
 BACKGROUND, INTERIOR, BOUNDARY = 0, 1, 2
 
@@ -51,6 +51,7 @@ class BoundaryWatershed(PixelClasses):
         An object without interior keeps the one pixel farthest from its edge as interior.
         The image's edge is no boundary: an object that it cuts goes on outside.
         """
+        refuse_other_axes(instances, "(B, Y, X)")
         # max_pool2d has no integer kernel on every device; float32 holds numbers up to 2^24.
         labels = instances.float()
         depth = torch.zeros_like(instances, dtype=torch.int64)
@@ -71,6 +72,7 @@ class BoundaryWatershed(PixelClasses):
 
         A foreground component without a seed becomes one object.
         """
+        refuse_other_axes(probability, "(K, Y, X)")
         boundary = probability[BOUNDARY]
         foreground = self.foreground(probability) >= 0.5
         is_seed = probability[INTERIOR] > np.maximum(probability[BACKGROUND], boundary)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lotus.losses import FlowLoss
 from lotus.masks import without_small
-from lotus.schemes.scheme import InstanceScheme
+from lotus.schemes.scheme import InstanceScheme, refuse_other_axes
 
 FLOW_SCALE = 5.0
 """Networks predict flows times this, which cellpose divides by; so flow and foreground have losses
@@ -82,6 +82,7 @@ class FlowField(InstanceScheme):
         A piece of an object that does not hang together with the piece its centre is in has no
         flow. The image's edge cuts objects: they flow to the centre of what is inside.
         """
+        refuse_other_axes(instances, "(B, Y, X)")
         dynamics = _cellpose_dynamics()
         targets = []
         # A copy, because cellpose numbers the objects anew in place.
@@ -106,6 +107,7 @@ class FlowField(InstanceScheme):
 
     def decode(self, probability: NDArray[Any]) -> NDArray[np.int32]:
         """Where pixels come to rest; see :meth:`InstanceScheme.decode`."""
+        refuse_other_axes(probability, "(K, Y, X)")
         dynamics = _cellpose_dynamics()
         # PyTorch warns of sparse tensors as long as nobody says whether to check them.
         with torch.sparse.check_sparse_tensor_invariants(enable=False):  # type: ignore[no-untyped-call]

@@ -9,6 +9,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
+def refuse_other_axes(array: Tensor | NDArray[Any], axes: str) -> None:
+    """Say which axes are expected where an array has more or fewer.
+
+    Args:
+        array: Of any shape.
+        axes: What is expected, such as ``(B, Y, X)``.
+
+    Raises:
+        ValueError: The array has another number of axes.
+    """
+    if array.ndim != axes.count(",") + 1:
+        raise ValueError(f"found an array of shape {tuple(array.shape)}; expected {axes}")
+
+
 class InstanceScheme(ABC):
     """How objects are written into a per-pixel target and read from a network's output.
 

@@ -44,35 +44,6 @@ def test_a_job_runs_and_logs(tmp_path):
     assert (job.folder / "log.txt").read_text().startswith("lotus ")
 
 
-def test_a_failure_is_reported_with_its_last_line_and_the_others_run(tmp_path):
-    (tmp_path / "file").touch()
-    jobs = [
-        Command(tmp_path / "wrong", ("compare", "--nonsense")),
-        Command(tmp_path / "right"),
-        Command(tmp_path / "file"),
-    ]
-    lines: list[str] = []
-    with pytest.raises(JobFailed) as failed:
-        LocalEngine().run(jobs, lines.append)
-    assert "2 of 3 jobs failed" in str(failed.value)
-    assert f"{tmp_path / 'wrong'}: lotus compare: error" in str(failed.value)
-    assert "(exit status 2)" in str(failed.value)
-    assert f"{tmp_path / 'file'}: File exists" in str(failed.value)
-    assert any(line.startswith("right: finished") for line in lines)
-
-
-@pytest.mark.parametrize("processes", [1, 2])
-def test_an_objection_to_a_job_that_ended_stops_the_others(processes, tmp_path):
-    def object_to(job):
-        raise ValueError(f"{job.name} is not as it should be")
-
-    jobs = [Command(tmp_path / name) for name in ("first", "second", "third", "fourth")]
-    with pytest.raises(ValueError, match="is not as it should be"):
-        LocalEngine(processes).run(jobs, lambda line: None, object_to)
-    assert not (tmp_path / "fourth").exists()
-    assert (tmp_path / "second").exists() == (processes == 2)
-
-
 @pytest.mark.parametrize(
     ("devices", "slots", "dealt"),
     [

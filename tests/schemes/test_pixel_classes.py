@@ -123,13 +123,6 @@ def test_same_number_in_two_images_of_a_batch_is_two_objects():
     assert (target == 1).sum((1, 2, 3)).tolist() == [1, 16, 1]
 
 
-def test_empty_images_have_no_objects():
-    target = encode(BoundaryWatershed(), np.zeros((8, 8), int))
-    assert not target.any()
-    assert not BoundaryWatershed().decode(one_hot(target)).any()
-    assert not ConnectedComponents().decode(np.zeros((1, 8, 8), np.float32)).any()
-
-
 def test_component_without_seed_becomes_one_object():
     target = np.zeros((10, 20), int)
     target[2:5, 2:5] = 2
@@ -222,11 +215,3 @@ def test_classes_of_objects_are_the_likeliest_foreground_class():
     # An object that is too small has no class either.
     labels = ConnectedComponents(minimum_size=2).decode(probability)
     np.testing.assert_array_equal(scheme.classes(probability, labels), [[0, 0, 2, 2]])
-
-
-@pytest.mark.parametrize("scheme", [ConnectedComponents(), BoundaryWatershed()])
-def test_a_single_class_is_where_the_objects_are(scheme):
-    random = np.random.default_rng(0)
-    probability = random.dirichlet(np.ones(3), (9, 9)).transpose(2, 0, 1)[: scheme.channels(1)]
-    labels = scheme.decode(probability)
-    np.testing.assert_array_equal(scheme.classes(probability, labels), labels > 0)
