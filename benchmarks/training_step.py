@@ -187,7 +187,7 @@ def loader_seconds(folder: Path, size: int, count: int) -> float:
         SegmentationDataModule(
             folder / "manifest.csv",
             modality,
-            ["lacuna"],
+            class_names=["lacuna"],
             preprocessing=preprocessing,
             augmentation=augmentation,
             patch_size=size,

@@ -41,6 +41,7 @@ class ImageSource:
         self,
         records: Sequence[Record],
         cache: PatchCache,
+        *,
         groups: Sequence[str],
         class_names: Sequence[str],
         in_channels: int,

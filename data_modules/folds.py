@@ -42,6 +42,7 @@ class Folds:
 def make_folds(
     records: Sequence[Record],
     n_folds: int = 5,
+    *,
     seed: int = 0,
     validation_share: float = VALIDATION_SHARE,
 ) -> Folds:
@@ -80,7 +81,7 @@ def make_folds(
         # Prescribed splits would let a patient that trains here be a test patient of the file.
         free = [replace(record, split=None) for record in records if test[record.patient] != fold]
         shares = (1.0 - validation_share, validation_share, 0.0)
-        inner = make_splits(free, shares, seed)
+        inner = make_splits(free, shares, seed=seed)
         tested = tuple(sorted(patient for patient, number in test.items() if number == fold))
         name = f"fold {fold} of {n_folds}"
         splits.append(Splits(inner.train, inner.val, tested, seed, manifest_hash, name))

@@ -146,7 +146,7 @@ class JointDataModule(LightningDataModule, ABC):
         if self._joint is None:
             records = self.records
             fractions, seed = self._evaluated_part.split_fractions, self._evaluated_part.seed
-            self._joint = resolve_splits(records, self._split_file, fractions, seed)
+            self._joint = resolve_splits(records, self._split_file, fractions, seed=seed)
             groups = sorted({record.group for record in records})
             for part in self.parts.values():
                 part.use_splits(self._joint, groups)

@@ -13,7 +13,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -107,7 +106,9 @@ def _write_images(folder: Path, records: list[Record], data: SegmentationDataMod
     """Write images, masks and true objects; the number of channels."""
     cache = PatchCache(data.preprocessing, data.cache)
     groups = sorted({record.group for record in data.records})
-    source = ImageSource(records, cache, groups, data.class_names, data.in_channels)
+    source = ImageSource(
+        records, cache, groups=groups, class_names=data.class_names, in_channels=data.in_channels
+    )
     channels = max(len(source.prepared(index).image) for index in range(len(source)))
     for index, record in enumerate(tqdm(records, "exporting", unit="image", disable=None)):
         prepared = source.prepared(index)
@@ -129,6 +130,6 @@ def _write_cases(path: Path, records: list[Record], fold_of: dict[str, int]) -> 
         writer.writerows((r.name, r.patient, fold_of[r.name]) for r in records)
 
 
-def _write_json(path: Path, content: Any) -> None:
+def _write_json(path: Path, content: object) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -116,7 +116,7 @@ def _file_hash(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def _fingerprint(setting: Any) -> Any:
+def _fingerprint(setting: object) -> object:
     """Class, source code and attributes of a preprocessing (or of a value inside one)."""
     if isinstance(setting, str | int | float | bool | None):
         return setting

@@ -30,7 +30,7 @@ class SeededSampler(Sampler[SampleIndex]):
         ValueError: If either number is not positive.
     """
 
-    def __init__(self, n_records: int, samples_per_epoch: int, seed: int = 0) -> None:
+    def __init__(self, n_records: int, samples_per_epoch: int, *, seed: int = 0) -> None:
         if n_records < 1 or samples_per_epoch < 1:
             raise ValueError(
                 f"found {n_records} records and {samples_per_epoch} samples per epoch; "

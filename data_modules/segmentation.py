@@ -58,6 +58,7 @@ class SegmentationDataModule(LightningDataModule):
         self,
         manifest: Path,
         modality: str,
+        *,
         class_names: Sequence[str] = ("foreground",),
         in_channels: int = 3,
         preprocessing: Preprocessing | None = None,
@@ -142,7 +143,7 @@ class SegmentationDataModule(LightningDataModule):
         if self._splits is None:
             self.groups = sorted({record.group for record in self.records})
             self._splits = resolve_splits(
-                self.records, self.split_file, self.split_fractions, self.seed
+                self.records, self.split_file, self.split_fractions, seed=self.seed
             )
         return self._splits
 
@@ -206,7 +207,7 @@ class SegmentationDataModule(LightningDataModule):
                 f"(patients: {counts}); give more patients, a split column or split_fractions"
             )
         if split == "train" and self.training_images is not None:
-            found = nested_choice(found, self.training_images, self.seed)
+            found = nested_choice(found, self.training_images, seed=self.seed)
         return found
 
     def origins(self) -> list[Path]:
@@ -245,7 +246,7 @@ class SegmentationDataModule(LightningDataModule):
         return LateLoader(
             dataset,
             batch_size=self.batch_size,
-            sampler=SeededSampler(n_records, samples, self.seed),
+            sampler=SeededSampler(n_records, samples, seed=self.seed),
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
@@ -312,7 +313,11 @@ class SegmentationDataModule(LightningDataModule):
         if name not in self._sources:
             records = self.select(name)
             self._sources[name] = ImageSource(
-                records, self._patches, self.groups, self.class_names, self.in_channels
+                records,
+                self._patches,
+                groups=self.groups,
+                class_names=self.class_names,
+                in_channels=self.in_channels,
             )
         return self._sources[name]
 
@@ -329,7 +334,7 @@ class SegmentationDataModule(LightningDataModule):
         )
 
 
-def nested_choice(records: Sequence[Record], count: int, seed: int) -> list[Record]:
+def nested_choice(records: Sequence[Record], count: int, *, seed: int) -> list[Record]:
     """The first ``count`` records of a seeded order that visits every patient in turn.
 
     Args:

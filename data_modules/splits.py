@@ -80,6 +80,7 @@ def records_hash(records: Sequence[Record]) -> str:
 def make_splits(
     records: Sequence[Record],
     fractions: tuple[float, float, float] = DEFAULT_FRACTIONS,
+    *,
     seed: int = 0,
 ) -> Splits:
     """Split patients into train, val and test.
@@ -200,6 +201,7 @@ def resolve_splits(
     records: Sequence[Record],
     path: Path | None,
     fractions: tuple[float, float, float] = DEFAULT_FRACTIONS,
+    *,
     seed: int = 0,
 ) -> Splits:
     """The split file where there is one, else a new split, written there.
@@ -215,7 +217,7 @@ def resolve_splits(
     """
     if path is not None and Path(path).is_file():
         return load_splits(path, records)
-    splits = make_splits(records, fractions, seed)
+    splits = make_splits(records, fractions, seed=seed)
     if path is not None:
         write_splits(path, splits)
     return splits

@@ -41,11 +41,11 @@ REFUSALS = {
     "window_grid": lambda: window_grid((64, 64, 64), 64, 0.25),
     # Bands so low that no row is ever complete, which gave no band at all.
     "decode_bands": lambda: list(
-        decode_bands([VOLUME[None]], ConnectedComponents(), 64, 8, UnionFind())
+        decode_bands([VOLUME[None]], ConnectedComponents(), height=64, halo=8, same=UnionFind())
     ),
     "LabelBand": lambda: LabelBand(0, LABELS, VOLUME[None], 1, 0, SLICE[0]),
     "object_features: labels": lambda: list(object_features(LABELS, "lacuna")),
-    "object_features: offset": lambda: list(object_features(SLICE, "lacuna", (0, 0, 0))),
+    "object_features: offset": lambda: list(object_features(SLICE, "lacuna", offset_yx=(0, 0, 0))),
     "object_features: spacing": lambda: list(object_features(SLICE, "lacuna", spacing_um=VOXEL)),
     "write_geojson: spacing": lambda: write_geojson(PATH, SLICE, "lacuna", spacing_um=VOXEL),
     "outline_objects: labels": lambda: outline_objects(LABELS),
@@ -72,7 +72,9 @@ REFUSALS = {
     "nearest_distances": lambda: nearest_distances(EDGE[None], EDGE[None], (1.0,) * 4),
     "nearest_distances: voxel": lambda: nearest_distances(EDGE, EDGE, (1.0, 1.0)),
     "lotus2024_scores": lambda: lotus2024_scores(LABELS, LABELS),
-    "degrade": lambda: degrade(VOLUME[None], 0.5, 0.0, 0.0, np.random.RandomState(0)),
+    "degrade": lambda: degrade(
+        VOLUME[None], contrast=0.5, blur=0.0, noise=0.0, random=np.random.RandomState(0)
+    ),
     # Three slices of one channel are not one slice of three.
     "RandAppearanced": lambda: RandAppearanced(grey_prob=1.0)({"image": VOLUME[:, None]}),
     "RandStaind": lambda: RandStaind(prob=1.0)({"image": VOLUME[:, None]}),

@@ -112,7 +112,7 @@ def prepare(
             for modality in MODALITIES
             for field in fields
         ]
-        finish(records, root, output, Overrides(), LAYOUT, name)
+        finish(records, root, output, Overrides(), LAYOUT, name=name)
     return output / MANIFESTS["instances"]
 
 

@@ -59,6 +59,7 @@ def finish(
     output: Path,
     overrides: Overrides,
     expected: str,
+    *,
     name: str = "manifest.csv",
 ) -> Path:
     """Apply the overrides, write the manifest and validate it.

@@ -169,7 +169,7 @@ def vary(bone: BoneProperties, spread: float, rng: np.random.Generator) -> BoneP
     )
 
 
-def draw_patient(number: int, seed: int) -> Patient:
+def draw_patient(number: int, *, seed: int) -> Patient:
     """Draw a patient; the groups take turns.
 
     Args:
@@ -204,7 +204,10 @@ def cut_section(patient: Patient, config: SectionConfig, rng: np.random.Generato
         wide = trabecular_architecture(shape, config.pixel_size_um, bone.bone_fraction, rng)
     ellipsoids = fill_with_lacunae(wide, bone.lacunae, config, rng)
     outlines, visibility, _ = cut_ellipsoids(
-        ellipsoids, config.thickness_um, config.pixel_size_um, config.minimum_area_um2
+        ellipsoids,
+        thickness_um=config.thickness_um,
+        pixel_size_um=config.pixel_size_um,
+        minimum_area_um2=config.minimum_area_um2,
     )
     outlines = Ellipses(outlines.centre - margin, outlines.semi_axes, outlines.angle)
     architecture = wide.crop(margin)

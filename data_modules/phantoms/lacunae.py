@@ -149,7 +149,7 @@ def shape_ellipsoids(
 
 
 def cut_ellipsoids(
-    ellipsoids: Ellipsoids, thickness_um: float, pixel_size_um: float, minimum_area_um2: float
+    ellipsoids: Ellipsoids, *, thickness_um: float, pixel_size_um: float, minimum_area_um2: float
 ) -> tuple[Ellipses, NDArray[np.float64], NDArray[np.bool_]]:
     """Section lacunae by a slab around z = 0.
 

@@ -77,7 +77,7 @@ def write_phantoms(
     others = _forget(manifest, modality)
     records, truth = [], []
     code = zlib.crc32(modality.encode())
-    patients = [draw_patient(number, cohort.seed) for number in range(cohort.patients)]
+    patients = [draw_patient(number, seed=cohort.seed) for number in range(cohort.patients)]
     jobs = [(number, part) for number in range(cohort.patients) for part in range(cohort.slices)]
     for number, part in tqdm(jobs, desc=modality, unit="image", disable=None):
         patient = patients[number]

@@ -25,7 +25,7 @@ class OverlayImages(pl.Callback):
         ValueError: If `every_n_epochs` is not positive.
     """
 
-    def __init__(self, every_n_epochs: int = 5, n_images: int = 4) -> None:
+    def __init__(self, *, every_n_epochs: int = 5, n_images: int = 4) -> None:
         if every_n_epochs < 1:
             raise ValueError(f"every_n_epochs is {every_n_epochs}; it must be at least 1")
         self.every_n_epochs = every_n_epochs
@@ -54,7 +54,7 @@ class OverlayImages(pl.Callback):
             preview(batch["image"][0]),
             prediction["labels"],
             batch["instances"][0].cpu().numpy(),
-            spacing_of(batch),
+            spacing_um=spacing_of(batch),
         )
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     from lotus.transforms.enhancement import SRMicroCTEnhancement
 
     enhancement = SRMicroCTEnhancement(
-        arguments.cluster, arguments.opening_px, arguments.closing_px
+        arguments.cluster, opening_px=arguments.opening_px, closing_px=arguments.closing_px
     )
     enhanced = enhance_files(arguments.input, arguments.output, arguments.mask, enhancement)
     print(f"{enhanced.slices} slices of {enhanced.files} files enhanced to {arguments.output}")

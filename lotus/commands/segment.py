@@ -89,7 +89,9 @@ def run(arguments: argparse.Namespace) -> None:
                 f"--threshold goes with connected components; the objects of this checkpoint are "
                 f"found by {type(scheme).__name__}"
             )
-        segmenter.instances = ConnectedComponents(scheme.minimum_size, arguments.threshold)
+        segmenter.instances = ConnectedComponents(
+            scheme.minimum_size, threshold=arguments.threshold
+        )
     if arguments.input.is_dir():
         found = segment_folder(segmenter, arguments.input, arguments.output, options)
         objects = sum(result.count for result in found.values())

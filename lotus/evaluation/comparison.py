@@ -76,6 +76,7 @@ def compare_methods(
     methods: Mapping[str, pd.DataFrame],
     reference: str,
     scores: Sequence[str],
+    *,
     unit: ComparisonUnit = "patient",
     notes: Mapping[str, str] = MappingProxyType({}),
     apart: Mapping[str, pd.DataFrame] = MappingProxyType({}),

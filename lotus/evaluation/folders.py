@@ -40,6 +40,7 @@ def evaluate_folders(
     predictions: Path,
     targets: Path,
     kind: Kind,
+    *,
     class_index: int | None = None,
     pixel_size_um: float | None = None,
     extra_scores: ExtraScores | None = None,

@@ -52,7 +52,13 @@ def import_predictions(dataset: Path, results: Path, output: Path, minimum_size:
         for fold, names in folds.items():
             for name in sorted(names):
                 prediction = validations[fold] / f"{name}.tif"
-                _import_case(dataset, prediction, run.fold(fold), minimum_size, has_classes)
+                _import_case(
+                    dataset,
+                    prediction,
+                    run.fold(fold),
+                    minimum_size=minimum_size,
+                    has_classes=has_classes,
+                )
                 progress.update()
         progress.close()
         expected = {run.fold(fold).path: names for fold, names in folds.items()}
@@ -107,7 +113,7 @@ def _check_fold(folder: Path, names: set[str]) -> Path:
 
 
 def _import_case(
-    dataset: Path, prediction: Path, fold: RunFolder, minimum_size: int, has_classes: bool
+    dataset: Path, prediction: Path, fold: RunFolder, *, minimum_size: int, has_classes: bool
 ) -> None:
     """Write the objects, their classes and the preview of one image, beside its true objects."""
     name = prediction.stem

@@ -71,6 +71,7 @@ class Feature(TypedDict):
 def object_features(
     labels: NDArray[np.integer],
     class_name: str,
+    *,
     offset_yx: tuple[int, int] = (0, 0),
     spacing_um: tuple[float, float] | None = None,
     object_type: ObjectType = "detection",
@@ -136,6 +137,7 @@ def write_geojson(
     path: Path,
     labels: NDArray[np.integer],
     class_name: str,
+    *,
     offset_yx: tuple[int, int] = (0, 0),
     spacing_um: tuple[float, float] | None = None,
 ) -> None:
@@ -151,7 +153,9 @@ def write_geojson(
     Raises:
         ValueError: Not a 2-D array of integers.
     """
-    write_features(path, object_features(labels, class_name, offset_yx, spacing_um))
+    write_features(
+        path, object_features(labels, class_name, offset_yx=offset_yx, spacing_um=spacing_um)
+    )
 
 
 def _identifier(class_name: str, label: int, polygons: list[Polygon]) -> str:

@@ -43,6 +43,7 @@ class TiledWriter:
         path: Path,
         shape: tuple[int, int],
         dtype: DTypeLike,
+        *,
         tile: int = 512,
         spacing_um: tuple[float, float] | None = None,
     ) -> None:
@@ -152,6 +153,7 @@ def write_tiled(
     shape: tuple[int, int],
     dtype: DTypeLike,
     rows: Iterable[NDArray[Any]],
+    *,
     tile: int = 512,
     spacing_um: tuple[float, float] | None = None,
 ) -> None:
@@ -168,6 +170,6 @@ def write_tiled(
     Raises:
         ValueError: As for ``TiledWriter``.
     """
-    with TiledWriter(path, shape, dtype, tile, spacing_um) as writer:
+    with TiledWriter(path, shape, dtype, tile=tile, spacing_um=spacing_um) as writer:
         for band in rows:
             writer.write(band)

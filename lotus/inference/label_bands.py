@@ -64,6 +64,7 @@ class LabelBand:
 def decode_bands(
     bands: Iterable[NDArray[np.float32]],
     scheme: InstanceScheme,
+    *,
     height: int,
     halo: int,
     same: UnionFind,

@@ -68,6 +68,7 @@ def write_outputs(
     folder: Path,
     stem: str,
     bands: Iterable[NDArray[np.float32]],
+    *,
     shape: tuple[int, int],
     scheme: InstanceScheme,
     class_names: list[str],
@@ -92,7 +93,15 @@ def write_outputs(
     """
     with TemporaryDirectory(prefix=f".{stem}-", dir=folder) as hidden:
         drafts = OutputFiles.of(Path(hidden), stem)
-        found = _write(drafts, bands, shape, scheme, class_names, halo, spacing_um)
+        found = _write(
+            drafts,
+            bands,
+            shape=shape,
+            scheme=scheme,
+            class_names=class_names,
+            halo=halo,
+            spacing_um=spacing_um,
+        )
         finals = astuple(OutputFiles.of(folder, stem))
         for draft, final in zip(astuple(drafts), finals, strict=True):
             draft.replace(final)
@@ -102,6 +111,7 @@ def write_outputs(
 def _write(
     files: OutputFiles,
     bands: Iterable[NDArray[np.float32]],
+    *,
     shape: tuple[int, int],
     scheme: InstanceScheme,
     class_names: list[str],
@@ -118,7 +128,7 @@ def _write(
         rows = ObjectRows(stream, class_names, spacing_um)
 
         def finished() -> Iterator[FinishedObjects]:
-            for band in decode_bands(bands, scheme, shape[0], halo, same):
+            for band in decode_bands(bands, scheme, height=shape[0], halo=halo, same=same):
                 probability.write(_as_bytes(band.values[0]))
                 spool.append(band)
                 yield from collector.add(band)
@@ -146,7 +156,7 @@ def _features(
         rows.write(objects)
         if len(class_names) == 1:
             yield from object_features(
-                objects.labels, class_names[0], objects.offset_yx, spacing_um
+                objects.labels, class_names[0], offset_yx=objects.offset_yx, spacing_um=spacing_um
             )
             continue
         classes = np.append(-1, class_of(objects.means))
@@ -154,4 +164,6 @@ def _features(
         of_pixel = classes[np.searchsorted(numbers, objects.labels)]
         for index in np.unique(classes[1:]):
             labels = np.where(of_pixel == index, objects.labels, 0)
-            yield from object_features(labels, class_names[index], objects.offset_yx, spacing_um)
+            yield from object_features(
+                labels, class_names[index], offset_yx=objects.offset_yx, spacing_um=spacing_um
+            )

@@ -113,9 +113,9 @@ def segment_image(
                 output_dir,
                 image_stem(image),
                 read_ahead(blend_windows(predict, pixels, grid, batch_size)),
-                slide.shape,
-                segmenter.instances,
-                segmenter.class_names,
+                shape=slide.shape,
+                scheme=segmenter.instances,
+                class_names=segmenter.class_names,
                 halo=max(grid.window[0] // 8, 1),
                 spacing_um=spacing,
             )

@@ -31,7 +31,7 @@ class ClassAlignment(Alignment):
         tensor(0.)
     """
 
-    def __init__(self, temperature: float = 1.0, quantiles: int = 16) -> None:
+    def __init__(self, temperature: float = 1.0, *, quantiles: int = 16) -> None:
         super().__init__(temperature)
         if quantiles < 1:
             raise ValueError(f"quantiles must be at least 1, got {quantiles}")

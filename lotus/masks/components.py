@@ -55,6 +55,7 @@ def connected_components(
 
 def split_touching(
     mask: ArrayLike,
+    *,
     minimum_distance: int = 5,
     minimum_size: float = 0.0,
     spacing_um: Sequence[float] | None = None,

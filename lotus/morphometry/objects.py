@@ -17,6 +17,7 @@ _ROUND = 1e-9
 def object_table(
     labels: NDArray[np.integer],
     probability: NDArray[np.floating] | None = None,
+    *,
     spacing_um: tuple[float, float] | None = None,
     offset_yx: tuple[int, int] = (0, 0),
 ) -> pd.DataFrame:

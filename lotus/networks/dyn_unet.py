@@ -32,6 +32,7 @@ class DynUNet(nn.Module):
         self,
         in_channels: int = 3,
         out_channels: int = 1,
+        *,
         patch_size: int = 512,
         filters: int = 32,
     ) -> None:

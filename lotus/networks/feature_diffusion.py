@@ -27,7 +27,9 @@ class FeatureDiffusion(nn.Module):
         ValueError: ``inference_steps`` out of range.
     """
 
-    def __init__(self, channels: int, hidden_channels: int = 16, inference_steps: int = 5) -> None:
+    def __init__(
+        self, channels: int, *, hidden_channels: int = 16, inference_steps: int = 5
+    ) -> None:
         super().__init__()
         if not 1 <= inference_steps <= 10:
             raise ValueError(f"inference_steps is 1 to 10, got {inference_steps}")

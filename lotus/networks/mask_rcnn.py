@@ -27,6 +27,7 @@ class NativeSize(GeneralizedRCNNTransform):  # type: ignore[misc]
 
 def mask_rcnn_resnet50(
     num_classes: int = 2,
+    *,
     pretrained: bool = False,
     anchor_sizes: Sequence[int] = (8, 16, 32, 64, 128),
     detections_per_image: int = 1000,

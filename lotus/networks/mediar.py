@@ -34,6 +34,7 @@ class MEDIARFormer(nn.Module):
         self,
         encoder_name: str = "mit_b5",
         encoder_weights: str | None = None,
+        *,
         decoder_channels: Sequence[int] = (1024, 512, 256, 128, 64),
         decoder_pab_channels: int = 256,
         in_channels: int = 3,

@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def pad_to_multiple(image: Tensor, multiple: int, minimum: int = 1) -> Tensor:
+def pad_to_multiple(image: Tensor, multiple: int, *, minimum: int = 1) -> Tensor:
     """Pad an image below and to the right until both sides are multiples of a number.
 
     The image is mirrored, or its border repeated where it is smaller than its padding.

@@ -59,6 +59,7 @@ class SwinUNet(nn.Module):
         self,
         in_channels: int = 3,
         out_channels: int = 1,
+        *,
         channels: int = 96,
         depths: Sequence[int] = (2, 2, 2, 2),
         heads: Sequence[int] = (3, 6, 12, 24),

@@ -18,7 +18,7 @@ class SwinUNETR(nn.Module):
         filters: Channels of the finest level, a multiple of 12; 48 is the published network.
     """
 
-    def __init__(self, in_channels: int = 3, out_channels: int = 1, filters: int = 48) -> None:
+    def __init__(self, in_channels: int = 3, out_channels: int = 1, *, filters: int = 48) -> None:
         super().__init__()
         self.in_channels = in_channels
         self.out_channels = out_channels

@@ -82,6 +82,7 @@ class U2Net(nn.Module):
         self,
         in_channels: int = 3,
         out_channels: int = 1,
+        *,
         encoder_filters: Filters = (
             (32, 64),
             (32, 128),

@@ -41,6 +41,7 @@ class UNet(nn.Module):
         self,
         in_channels: int = 3,
         out_channels: int = 1,
+        *,
         filters: Sequence[int] = (16, 32, 64, 128, 256),
     ) -> None:
         super().__init__()

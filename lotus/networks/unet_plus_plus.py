@@ -29,6 +29,7 @@ class UNetPlusPlus(nn.Module):
         self,
         in_channels: int = 3,
         out_channels: int = 1,
+        *,
         filters: Sequence[int] = (32, 64, 128, 256, 512),
     ) -> None:
         super().__init__()

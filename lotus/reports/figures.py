@@ -22,6 +22,7 @@ LARGEST_LINEAR_RATIO = 30.0
 def line_chart(
     frame: pd.DataFrame,
     columns: Mapping[str, str],
+    *,
     y_label: str,
     phase: pd.Series | None = None,
     mark_highest: bool = False,
@@ -57,7 +58,7 @@ def line_chart(
 
 
 def band_chart(
-    frame: pd.DataFrame, mean: str, deviation: str, y_label: str, phase: pd.Series | None = None
+    frame: pd.DataFrame, mean: str, deviation: str, *, y_label: str, phase: pd.Series | None = None
 ) -> str:
     """A curve of means with a band of one standard deviation to either side, over epochs.
 

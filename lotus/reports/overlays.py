@@ -29,6 +29,7 @@ def overlay(
     image: NDArray[np.generic],
     prediction: NDArray[np.integer] | None,
     target: NDArray[np.integer] | None,
+    *,
     spacing_um: tuple[float, float] | None = None,
     magnification: int = 1,
 ) -> NDArray[np.uint8]:

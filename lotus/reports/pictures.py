@@ -106,7 +106,7 @@ def _show(run: RunFolder, role: str, row: Mapping[Hashable, Any]) -> Example:
         target = read_label_map(run.target_of(name))
         image, prediction, target, spacing = _reduce(image, prediction, target, spacing)
         magnification = max(1, round(DISPLAYED_EDGE / max(image.shape[:2])))
-        drawn = overlay(image, prediction, target, spacing, magnification)
+        drawn = overlay(image, prediction, target, spacing_um=spacing, magnification=magnification)
     except (ValueError, OSError) as error:
         return Example(role, name, summary, reason=str(error).replace(f"{run.path}/", ""))
     if spacing is None:

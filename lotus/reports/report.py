@@ -155,8 +155,8 @@ def _training_figures(run: RunContents) -> list[dict[str, str]]:
             svg = figures.line_chart(
                 curves,
                 present,
-                chart.y_label,
-                phase,
+                y_label=chart.y_label,
+                phase=phase,
                 mark_highest=chart.curves is scores,
                 wide_range=chart.curves is not scores and chart.curves is not rates,
             )
@@ -176,11 +176,13 @@ def _sections_of_the_task(run: RunContents) -> dict[str, list[dict[str, str]]]:
         if present and chart.deviation:
             (name,) = present
             svg = figures.band_chart(
-                curves, name, chart.deviation, chart.y_label, curves.get("phase")
+                curves, name, chart.deviation, y_label=chart.y_label, phase=curves.get("phase")
             )
             drawn.append(_figure(chart.title, svg, chart.note))
         elif present:
-            svg = figures.line_chart(curves, present, chart.y_label, curves.get("phase"))
+            svg = figures.line_chart(
+                curves, present, y_label=chart.y_label, phase=curves.get("phase")
+            )
             drawn.append(_figure(chart.title, svg, chart.note))
     return sections
 

@@ -30,7 +30,7 @@ class BoundaryWatershed(PixelClasses):
         ValueError: If the boundary is thinner than a pixel.
     """
 
-    def __init__(self, minimum_size: int = 0, boundary_width: int = 1) -> None:
+    def __init__(self, minimum_size: int = 0, *, boundary_width: int = 1) -> None:
         if boundary_width < 1:
             raise ValueError(f"boundary_width is {boundary_width}; expected at least 1 pixel")
         self.minimum_size = minimum_size

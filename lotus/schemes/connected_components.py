@@ -21,7 +21,7 @@ class ConnectedComponents(PixelClasses):
         ValueError: If the threshold is no probability above 0.
     """
 
-    def __init__(self, minimum_size: int = 0, threshold: float = 0.5) -> None:
+    def __init__(self, minimum_size: int = 0, *, threshold: float = 0.5) -> None:
         if not 0.0 < threshold <= 1.0:
             raise ValueError(f"threshold is {threshold:g}; expected a probability in (0, 1]")
         self.minimum_size = minimum_size

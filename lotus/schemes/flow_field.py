@@ -50,6 +50,7 @@ class FlowField(InstanceScheme):
     def __init__(
         self,
         minimum_size: int = 0,
+        *,
         threshold: float = 0.5,
         flow_error: float = 0.4,
         steps: int = 200,

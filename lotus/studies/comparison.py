@@ -52,7 +52,9 @@ def compare_runs(
     methods = {name: read_scores(RunFolder(folder).scores) for name, folder in runs.items()}
     others = {name: read_scores(RunFolder(folder).scores) for name, folder in (apart or {}).items()}
     scores = scores or _default_scores(next(iter(methods.values())))
-    comparison = compare_methods(methods, reference, scores, unit, notes or {}, others)
+    comparison = compare_methods(
+        methods, reference, scores, unit=unit, notes=notes or {}, apart=others
+    )
     table = to_markdown(comparison, second)
     print(table, end="")
     if output is None:

@@ -142,7 +142,7 @@ def folds_in(
                 "--fold-seed as they were, or another --run"
             )
         return folds
-    folds = make_folds(records, n_folds, seed) if like is None else with_records(like, records)
+    folds = make_folds(records, n_folds, seed=seed) if like is None else with_records(like, records)
     write_folds(path, folds)
     return folds
 

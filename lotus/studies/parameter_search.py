@@ -93,4 +93,4 @@ def _source(
     sweep: Sweep, folder: Path, fit_arguments: list[str], count: int | None, seed: int
 ) -> TrialSource:
     source = BayesTrials if sweep.method == "bayes" else ListedTrials
-    return source(sweep, folder, fit_arguments, count or sweep.run_cap, seed)
+    return source(sweep, folder, fit_arguments, count=count or sweep.run_cap, seed=seed)

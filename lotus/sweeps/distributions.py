@@ -87,7 +87,7 @@ class Distribution:
         return None
 
 
-def distribution_of(key: str, content: Any) -> Distribution:
+def distribution_of(key: str, content: object) -> Distribution:
     """A parameter of a sweep file; the distribution's name is W&B's default if none is given.
 
     Args:
@@ -120,7 +120,7 @@ def distribution_of(key: str, content: Any) -> Distribution:
     return Distribution(name, of)
 
 
-def _number(key: str, part: str, found: Any) -> float | int:
+def _number(key: str, part: str, found: object) -> float | int:
     """A finite number; YAML reads 1e-4 as a text."""
     number = found
     if isinstance(found, str):
@@ -131,7 +131,7 @@ def _number(key: str, part: str, found: Any) -> float | int:
     return cast("float | int", number)
 
 
-def is_finite_number(found: Any) -> bool:
+def is_finite_number(found: object) -> bool:
     """Whether something from a YAML file is a number, and neither infinite nor undefined.
 
     Args:

@@ -73,7 +73,7 @@ def read_sweep(path: Path) -> Sweep:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _sweep(content: Any) -> Sweep:
+def _sweep(content: object) -> Sweep:
     if not isinstance(content, dict) or not {"method", "metric", "parameters"} <= content.keys():
         raise ValueError("expected method, metric and parameters")
     for key in sorted(content.keys() - _KEYS - _OF_THE_AGENT, key=str):
@@ -128,7 +128,7 @@ def _early_terminate(content: Any) -> EarlyTerminate | None:
     return EarlyTerminate(max(int(max_iter / eta**brackets), 1), eta)
 
 
-def _count(name: str, found: Any) -> int:
+def _count(name: str, found: object) -> int:
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise ValueError(f"{name} is {found}; expected a whole number of at least 1")
     return found

@@ -54,7 +54,7 @@ class ListedTrials:
     """
 
     def __init__(
-        self, sweep: Sweep, folder: Path, arguments: Sequence[str], count: int | None, seed: int
+        self, sweep: Sweep, folder: Path, arguments: Sequence[str], *, count: int | None, seed: int
     ) -> None:
         sets = (_grid if sweep.method == "grid" else _random)(sweep, count, seed)
         self.trials = [Trial(folder, n, tuple(arguments), of) for n, of in enumerate(sets)]
@@ -103,7 +103,7 @@ class BayesTrials:
     """
 
     def __init__(
-        self, sweep: Sweep, folder: Path, arguments: Sequence[str], count: int | None, seed: int
+        self, sweep: Sweep, folder: Path, arguments: Sequence[str], *, count: int | None, seed: int
     ) -> None:
         if count is None:
             raise ValueError(_ENDLESS)

@@ -1,6 +1,7 @@
 """What every task has in common."""
 
 from abc import ABC
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -41,7 +42,7 @@ class BaseTask(pl.LightningModule, ABC):
         super().__init__()
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
-        self.patients: dict[str, Any] | None = None
+        self.patients: Mapping[str, Any] | None = None
 
     # Hooks are empty where most tasks have nothing to say.
     def configure_metrics(self) -> None:

@@ -28,7 +28,7 @@ from lotus.tasks.base import BaseTask
 from lotus.tasks.checkpoint import check_architecture
 from lotus.tasks.description import import_class
 from lotus.training.errors import shortened, without_dump
-from lotus.training.known_patients import COHORT, known_patients
+from lotus.training.known_patients import COHORT, KnownPatients, known_patients
 from lotus.training.layers import LayeredParser
 
 TERMINATED = 143
@@ -184,7 +184,7 @@ class LotusCLI(LightningCLI):
             signal.signal(signal.SIGINT, signal.default_int_handler)
             raise KeyboardInterrupt(self._how_to_go_on(subcommand)) from None
 
-    def _known_patients(self) -> dict[str, Any]:
+    def _known_patients(self) -> KnownPatients:
         """Whom the checkpoints of this training will know; refused if it tests one of them."""
         config = self.config["fit"]
         resumed = [] if config.ckpt_path is None else [Path(config.ckpt_path)]

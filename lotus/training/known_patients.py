@@ -20,7 +20,7 @@ with ``--cohort``; without it a coincidence is refused, not overlooked.
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
@@ -32,7 +32,19 @@ COHORT = "default"
 """Whose patients a training sees, unless it says otherwise."""
 
 
-def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> dict[str, Any]:
+class KnownPatients(TypedDict):
+    """Whom the weights of a checkpoint know: plain data.
+
+    Attributes:
+        cohorts: Patients by whose they are.
+        unrecorded: Names of checkpoints that it came from and that do not say.
+    """
+
+    cohorts: dict[str, list[str]]
+    unrecorded: list[str]
+
+
+def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> KnownPatients:
     """Refuse checkpoints that know a test patient; say whom a training's weights will know.
 
     A checkpoint without the record, of an older version or from elsewhere, is judged by the split
@@ -45,7 +57,7 @@ def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> 
         cohort: Whose patients the split names.
 
     Returns:
-        The record for the checkpoints of the training: plain data.
+        The record for the checkpoints of the training.
 
     Raises:
         ValueError: A checkpoint, or one that it came from, was trained or chosen on a test patient.
@@ -69,12 +81,12 @@ def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> 
     }
 
 
-def _record_of(checkpoint: Path, cohort: str) -> dict[str, Any]:
+def _record_of(checkpoint: Path, cohort: str) -> KnownPatients:
     """Whom a checkpoint knows, by its own word or by the split of its run folder."""
     is_record = checkpoint.suffix == ".json"
     record = _read(checkpoint) if is_record else read_checkpoint(checkpoint).get("patients")
     if isinstance(record, dict) and {"cohorts", "unrecorded"} <= record.keys():
-        return record
+        return cast("KnownPatients", record)
     if is_record:
         raise ValueError(f"{checkpoint}: no record of known patients; expected cohorts, unrecorded")
     run = RunFolder.of_checkpoint(checkpoint)

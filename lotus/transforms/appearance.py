@@ -33,6 +33,7 @@ class RandAppearanced(RandomizableTransform, MapTransform):  # type: ignore[misc
     def __init__(
         self,
         keys: str | Sequence[str] = "image",
+        *,
         prob: float = 1.0,
         grey_prob: float = 0.5,
         inversion_prob: float = 0.5,

@@ -15,6 +15,7 @@ from lotus.transforms.preprocessing import Preprocessing
 
 def degrade(
     image: NDArray[np.float32],
+    *,
     contrast: float,
     blur: float,
     noise: float,
@@ -63,7 +64,7 @@ class Degraded(Preprocessing):
     """
 
     def __init__(
-        self, inner: Preprocessing, contrast: float = 1.0, blur: float = 0.0, noise: float = 0.0
+        self, inner: Preprocessing, *, contrast: float = 1.0, blur: float = 0.0, noise: float = 0.0
     ) -> None:
         _check_ranges(contrast=(contrast, contrast), blur=(blur, blur), noise=(noise, noise))
         self.inner = inner
@@ -75,7 +76,13 @@ class Degraded(Preprocessing):
         """Preprocess and degrade; see :class:`Preprocessing`."""
         digest = blake2b(np.ascontiguousarray(image).tobytes(), digest_size=4).digest()
         random = np.random.RandomState(int.from_bytes(digest, "little"))
-        return degrade(self.inner(image), self.contrast, self.blur, self.noise, random)
+        return degrade(
+            self.inner(image),
+            contrast=self.contrast,
+            blur=self.blur,
+            noise=self.noise,
+            random=random,
+        )
 
 
 class RandDegradationd(RandomizableTransform, MapTransform):  # type: ignore[misc]
@@ -97,6 +104,7 @@ class RandDegradationd(RandomizableTransform, MapTransform):  # type: ignore[mis
     def __init__(
         self,
         keys: str | Sequence[str] = "image",
+        *,
         prob: float = 0.5,
         contrast: tuple[float, float] = (0.5, 1.0),
         blur: tuple[float, float] = (0.0, 1.0),
@@ -119,7 +127,13 @@ class RandDegradationd(RandomizableTransform, MapTransform):  # type: ignore[mis
             self.R.uniform(*limits) for limits in (self.contrast, self.blur, self.noise)
         )
         for key in self.key_iterator(changed):
-            degraded = degrade(convert_to_numpy(changed[key]), contrast, blur, noise, self.R)
+            degraded = degrade(
+                convert_to_numpy(changed[key]),
+                contrast=contrast,
+                blur=blur,
+                noise=noise,
+                random=self.R,
+            )
             changed[key] = convert_to_dst_type(degraded, dst=changed[key])[0]
         return changed
 

@@ -45,6 +45,7 @@ class SRMicroCTEnhancement(Preprocessing):
     def __init__(
         self,
         cluster: Cluster = "brightest",
+        *,
         opening_px: int = OPENING_SIDE,
         closing_px: int = CLOSING_RADIUS,
     ) -> None:
@@ -70,7 +71,9 @@ class SRMicroCTEnhancement(Preprocessing):
 
     def enhance(self, image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """:func:`enhance_slice` of a ``(Y, X)`` slice with these settings."""
-        return enhance_slice(image, self.cluster, self.opening_px, self.closing_px)
+        return enhance_slice(
+            image, self.cluster, opening_px=self.opening_px, closing_px=self.closing_px
+        )
 
 
 def bone_mask(image: NDArray[Any], cluster: Cluster = "brightest") -> NDArray[np.bool_]:
@@ -92,6 +95,7 @@ def bone_mask(image: NDArray[Any], cluster: Cluster = "brightest") -> NDArray[np
 def enhance_slice(
     image: NDArray[Any],
     cluster: Cluster = "brightest",
+    *,
     opening_px: int = OPENING_SIDE,
     closing_px: int = CLOSING_RADIUS,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

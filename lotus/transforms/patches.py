@@ -12,7 +12,7 @@ PATCH_SIZE = 55
 BONE_FRACTION = 0.99
 
 
-def patches_per_axis(length: int, size: int = PATCH_SIZE, stride: int = PATCH_SIZE) -> int:
+def patches_per_axis(length: int, *, size: int = PATCH_SIZE, stride: int = PATCH_SIZE) -> int:
     """Number of whole patches along an axis, ``floor((length - size) / stride) + 1``.
 
     The paper prints ``1 + length - size · stride``, which would be negative for its own slices.
@@ -36,7 +36,7 @@ def patches_per_axis(length: int, size: int = PATCH_SIZE, stride: int = PATCH_SI
 
 
 def patch_grid(
-    shape: tuple[int, ...], size: int = PATCH_SIZE, stride: int = PATCH_SIZE
+    shape: tuple[int, ...], *, size: int = PATCH_SIZE, stride: int = PATCH_SIZE
 ) -> NDArray[np.int64]:
     """First corners of all patches of a slice or volume, row by row.
 
@@ -51,12 +51,12 @@ def patch_grid(
     Raises:
         ValueError: If no patch fits.
     """
-    starts = (stride * np.arange(patches_per_axis(n, size, stride)) for n in shape)
+    starts = (stride * np.arange(patches_per_axis(n, size=size, stride=stride)) for n in shape)
     return np.stack(np.meshgrid(*starts, indexing="ij"), axis=-1).reshape(-1, len(shape))
 
 
 def bone_fractions(
-    bone: NDArray[np.bool_], size: int = PATCH_SIZE, stride: int = PATCH_SIZE
+    bone: NDArray[np.bool_], *, size: int = PATCH_SIZE, stride: int = PATCH_SIZE
 ) -> NDArray[np.float64]:
     """Share of bone in each patch of :func:`patch_grid`.
 
@@ -72,7 +72,7 @@ def bone_fractions(
         ValueError: If no patch fits.
     """
     for length in bone.shape:
-        patches_per_axis(length, size, stride)
+        patches_per_axis(length, size=size, stride=stride)
     windows = sliding_window_view(bone, (size,) * bone.ndim)[(np.s_[::stride],) * bone.ndim]
     own_axes = tuple(range(bone.ndim, 2 * bone.ndim))
     return np.asarray(windows.mean(axis=own_axes).ravel(), np.float64)
@@ -80,6 +80,7 @@ def bone_fractions(
 
 def bone_patches(
     bone: NDArray[np.bool_],
+    *,
     size: int = PATCH_SIZE,
     stride: int = PATCH_SIZE,
     minimum_fraction: float = BONE_FRACTION,
@@ -99,8 +100,8 @@ def bone_patches(
     Raises:
         ValueError: If no patch fits.
     """
-    fractions = bone_fractions(bone, size, stride)
+    fractions = bone_fractions(bone, size=size, stride=stride)
     keep = fractions >= minimum_fraction
     if not keep.any():
         keep[fractions.argmax()] = True
-    return patch_grid(bone.shape, size, stride)[keep]
+    return patch_grid(bone.shape, size=size, stride=stride)[keep]

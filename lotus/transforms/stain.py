@@ -39,6 +39,7 @@ class RandStaind(RandomizableTransform, MapTransform):  # type: ignore[misc]
     def __init__(
         self,
         keys: str | Sequence[str] = "image",
+        *,
         prob: float = 0.8,
         brightness: float = 0.2,
         contrast: float = 0.2,

@@ -68,7 +68,7 @@ def test_settings_reach_the_enhancement(tmp_path, volume):
     write_image(tmp_path / "in.tif", volume[0] - 1)
     settings = ("--cluster", "smallest", "--opening-px", 5, "--closing-px", 3)
     run(tmp_path / "in.tif", "--output", tmp_path / "out.tif", *settings)
-    expected, _ = enhance_slice(volume[0] - 1, "smallest", 5, 3)
+    expected, _ = enhance_slice(volume[0] - 1, "smallest", opening_px=5, closing_px=3)
     np.testing.assert_array_equal(read_image(tmp_path / "out.tif").array, expected)
 
 

@@ -34,7 +34,7 @@ def test_every_patient_is_tested_once_and_never_seen_before(n_ct, n_histology, s
         for i, entry in enumerate(cohort(n_histology, "histology", ("a", "b")))
     ]
     records = [*ct, *histology]
-    folds = make_folds(records, 5, seed)
+    folds = make_folds(records, 5, seed=seed)
     patients = {entry.patient for entry in records}
     tested = Counter(patient for split in folds.splits for patient in split.test)
     assert tested == Counter(patients)

@@ -17,7 +17,7 @@ def epoch(sampler, number):
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 50), st.integers(0, 4))
 def test_records_are_drawn_equally_often_at_every_moment(n_records, samples, seed):
-    sampler = SeededSampler(n_records, samples, seed)
+    sampler = SeededSampler(n_records, samples, seed=seed)
     drawn = []
     for number in range(4):
         drawn += [index for index, _ in epoch(sampler, number)]

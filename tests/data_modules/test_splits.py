@@ -54,7 +54,7 @@ def test_no_patient_is_in_two_splits_and_training_has_every_group(rows, seed):
 @settings(max_examples=30, deadline=None)
 @given(st.integers(20, 80), st.integers(1, 3), st.integers(0, 5))
 def test_shares_are_close_to_the_fractions(n, n_groups, seed):
-    splits = make_splits(cohort(n, groups="abc"[:n_groups]), (0.8, 0.1, 0.1), seed)
+    splits = make_splits(cohort(n, groups="abc"[:n_groups]), (0.8, 0.1, 0.1), seed=seed)
     for members, fraction in ((splits.train, 0.8), (splits.val, 0.1), (splits.test, 0.1)):
         assert abs(len(members) - fraction * n) <= 2
 

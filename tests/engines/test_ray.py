@@ -142,7 +142,7 @@ from lotus.sweeps.tune import run_with_tune
 cluster.PATIENCE_S = 1
 folder = Path(sys.argv[2]).parent
 sweep = Sweep("grid", "val_dice", True, {"a": distribution_of("a", {"value": 1})}, None, None)
-source = ListedTrials(sweep, folder, [], None, 0)
+source = ListedTrials(sweep, folder, [], count=None, seed=0)
 try:
     run_with_tune(sweep, RayEngine(sys.argv[1]), source, folder)
 except ConnectionError as error:

@@ -105,12 +105,12 @@ def test_hole_that_touches_the_outside_at_a_corner_is_kept():
 
 def test_written_file(tmp_path):
     labels = np.array([[1, 1, 0], [0, 2, 2]])
-    write_geojson(tmp_path / "a.geojson", labels, "Lakune µ", (3, 4))
+    write_geojson(tmp_path / "a.geojson", labels, "Lakune µ", offset_yx=(3, 4))
     content = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))
     assert content["type"] == "FeatureCollection"
     assert [feature["properties"]["name"] for feature in content["features"]] == ["1", "2"]
     again = tmp_path / "b.geojson"
-    write_features(again, object_features(labels, "Lakune µ", (3, 4)))
+    write_features(again, object_features(labels, "Lakune µ", offset_yx=(3, 4)))
     assert again.read_bytes() == (tmp_path / "a.geojson").read_bytes()
 
 
@@ -122,7 +122,7 @@ def test_windows_one_after_the_other_give_the_whole(tmp_path):
     features = [
         feature
         for index, window in enumerate(windows)
-        for feature in object_features(window, "cell", (0, 6 * index))
+        for feature in object_features(window, "cell", offset_yx=(0, 6 * index))
     ]
     assert features == list(object_features(whole, "cell"))
     ids = {feature["id"] for feature in features}

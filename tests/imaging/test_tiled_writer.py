@@ -24,7 +24,7 @@ def test_bands_of_any_height_give_the_image(tmp_path, size, height, tile, dtype)
     labels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, size)
     path = tmp_path / "a.ome.tif"
     bands = (labels[y : y + height] for y in range(0, size[0], height))
-    write_tiled(path, size, dtype, bands, tile, (0.5, 0.25))
+    write_tiled(path, size, dtype, bands, tile=tile, spacing_um=(0.5, 0.25))
     np.testing.assert_array_equal(read_label_map(path), labels)
     assert read_label_map(path).dtype == dtype
     assert read_image(path).spacing_um == (0.5, 0.25)
@@ -48,8 +48,8 @@ def test_memory_is_a_few_rows_of_tiles(tmp_path):
 def test_two_files_in_one_pass(tmp_path):
     labels = np.arange(40 * 30).reshape(40, 30)
     with (
-        TiledWriter(tmp_path / "labels.tif", (40, 30), np.uint16, 16) as first,
-        TiledWriter(tmp_path / "probability.tif", (40, 30), np.uint8, 16) as second,
+        TiledWriter(tmp_path / "labels.tif", (40, 30), np.uint16, tile=16) as first,
+        TiledWriter(tmp_path / "probability.tif", (40, 30), np.uint8, tile=16) as second,
     ):
         for y in range(0, 40, 8):
             first.write(labels[y : y + 8])
@@ -80,22 +80,22 @@ def test_errors_leave_the_older_file(tmp_path, rows, kind, words):
     path = tmp_path / "a.tif"
     path.write_bytes(b"older")
     with pytest.raises(kind, match=words):
-        write_tiled(path, (40, 20), np.uint8, rows, 16)
+        write_tiled(path, (40, 20), np.uint8, rows, tile=16)
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == b"older"
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("name", "shape", "dtype", "tile", "spacing_um"),
     [
-        ("a.png", (8, 8), "uint8", 16),
-        ("a.tif", (8, 8), "float32", 16),
-        ("a.tif", (8, 8), "uint8", 20),
-        ("a.tif", (0, 8), "uint8", 16),
+        ("a.png", (8, 8), "uint8", 16, None),
+        ("a.tif", (8, 8), "float32", 16, None),
+        ("a.tif", (8, 8), "uint8", 20, None),
+        ("a.tif", (0, 8), "uint8", 16, None),
         ("a.tif", (8, 8), "uint8", 16, (0.0, 1.0)),
     ],
 )
-def test_impossible_files_are_refused_at_once(tmp_path, arguments):
+def test_impossible_files_are_refused_at_once(tmp_path, name, shape, dtype, tile, spacing_um):
     with pytest.raises(ValueError, match=r"expected|use uint|\.tif"):
-        TiledWriter(tmp_path / arguments[0], *arguments[1:])
+        TiledWriter(tmp_path / name, shape, dtype, tile=tile, spacing_um=spacing_um)
     assert list(tmp_path.iterdir()) == []

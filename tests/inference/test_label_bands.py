@@ -23,7 +23,7 @@ def stream(probability, cuts, scheme, halo, folder):
     means: dict[int, np.ndarray] = {}
     with LabelSpool(folder) as spool:
         pieces = np.split(probability, cuts, axis=1)
-        for band in decode_bands(pieces, scheme, probability.shape[1], halo, same):
+        for band in decode_bands(pieces, scheme, height=probability.shape[1], halo=halo, same=same):
             for objects in collector.add(band):
                 y, x = objects.offset_yx
                 inside = objects.labels > 0

@@ -86,9 +86,9 @@ def test_mean_probability():
 
 def test_no_objects_same_columns():
     labels = np.zeros((6, 6), np.uint8)
-    empty = object_table(labels, np.zeros((6, 6), np.float32), (0.5, 0.7))
+    empty = object_table(labels, np.zeros((6, 6), np.float32), spacing_um=(0.5, 0.7))
     labels[2:4, 2:5] = 1
-    filled = object_table(labels, np.zeros((6, 6), np.float32), (0.5, 0.7))
+    filled = object_table(labels, np.zeros((6, 6), np.float32), spacing_um=(0.5, 0.7))
     assert len(empty) == 0
     assert list(empty.columns) == list(filled.columns)
 

@@ -27,6 +27,6 @@ def test_the_border_of_an_image_smaller_than_its_padding_is_repeated():
 )
 def test_sides_are_multiples_and_not_below_the_minimum(size, minimum, expected):
     image = torch.rand(2, 3, *size)
-    padded = pad_to_multiple(image, 4, minimum)
+    padded = pad_to_multiple(image, 4, minimum=minimum)
     assert padded.shape[-2:] == expected
     torch.testing.assert_close(padded[..., : size[0], : size[1]], image)

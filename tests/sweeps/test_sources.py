@@ -37,38 +37,40 @@ def everything_from(source) -> list[Trial]:
 
 def test_a_grid_has_every_combination_once(tmp_path):
     sweep = sweep_of("grid", {key: SPACE[key] for key in "bc"} | {"d": {"value": 0.5}})
-    found = [t.parameters for t in everything_from(ListedTrials(sweep, tmp_path, [], None, 0))]
+    found = [
+        t.parameters for t in everything_from(ListedTrials(sweep, tmp_path, [], count=None, seed=0))
+    ]
     assert found == [{"b": b, "c": c, "d": 0.5} for b in "xy" for c in (1, 2, 3)]
-    assert len(ListedTrials(sweep, tmp_path, [], 4, 0).trials) == 4
+    assert len(ListedTrials(sweep, tmp_path, [], count=4, seed=0).trials) == 4
     with pytest.raises(ValueError, match="a has no list of values"):
-        ListedTrials(sweep_of("grid", SPACE), tmp_path, [], None, 0)
+        ListedTrials(sweep_of("grid", SPACE), tmp_path, [], count=None, seed=0)
 
 
 def test_random_trials_depend_on_the_seed_alone(tmp_path):
     sweep = sweep_of("random", SPACE)
-    few = ListedTrials(sweep, tmp_path / "one", [], 3, 5).trials
-    many = ListedTrials(sweep, tmp_path / "two", [], 6, 5).trials
-    other = ListedTrials(sweep, tmp_path / "three", [], 3, 6).trials
+    few = ListedTrials(sweep, tmp_path / "one", [], count=3, seed=5).trials
+    many = ListedTrials(sweep, tmp_path / "two", [], count=6, seed=5).trials
+    other = ListedTrials(sweep, tmp_path / "three", [], count=3, seed=6).trials
     assert [t.parameters for t in few] == [t.parameters for t in many[:3]]
     assert [t.parameters for t in few] != [t.parameters for t in other]
     with pytest.raises(ValueError, match="give --count"):
-        ListedTrials(sweep, tmp_path, [], None, 0)
+        ListedTrials(sweep, tmp_path, [], count=None, seed=0)
 
 
 def test_done_trials_do_not_come_again_and_others_must_be_the_same(tmp_path):
     sweep = sweep_of("random", SPACE)
-    first, second, third = ListedTrials(sweep, tmp_path, [], 3, 0).trials
+    first, second, third = ListedTrials(sweep, tmp_path, [], count=3, seed=0).trials
     finish(first, 0.5)
     second.record(stopped=True)
-    again = ListedTrials(sweep, tmp_path, [], 3, 0)
+    again = ListedTrials(sweep, tmp_path, [], count=3, seed=0)
     assert [trial.state for trial in again.trials] == ["finished", "stopped", "unfinished"]
     assert everything_from(again) == [third]
     with pytest.raises(ValueError, match=r"trial000 tried .* give the sweep and --seed as they"):
-        ListedTrials(sweep, tmp_path, [], 3, 1)
+        ListedTrials(sweep, tmp_path, [], count=3, seed=1)
 
 
 def test_a_metric_that_no_validation_logs_is_refused_after_the_first_training(tmp_path):
-    trials = ListedTrials(sweep_of("random", SPACE), tmp_path, [], 2, 0).trials
+    trials = ListedTrials(sweep_of("random", SPACE), tmp_path, [], count=2, seed=0).trials
     trials[0].refuse_without("val_dise")  # not yet trained
     finish(trials[0], float("nan"))
     trials[0].refuse_without("val_dice")  # undefined is not unknown
@@ -92,7 +94,7 @@ def test_a_bayes_search_without_optuna_says_what_to_install(tmp_path, monkeypatc
     monkeypatch.setitem(sys.modules, "optuna", None)
     message = r"^found no package optuna; install 'lotus-bone\[cluster\]'$"
     with pytest.raises(ValueError, match=message):
-        BayesTrials(sweep_of("bayes", SPACE), tmp_path, [], 3, 0)
+        BayesTrials(sweep_of("bayes", SPACE), tmp_path, [], count=3, seed=0)
 
 
 def test_parameters_become_arguments_of_fit(tmp_path):
@@ -106,7 +108,7 @@ def test_parameters_become_arguments_of_fit(tmp_path):
 
 def test_the_table_has_the_best_validation_of_every_trial(tmp_path):
     sweep = sweep_of("random", SPACE)
-    trials = ListedTrials(sweep, tmp_path, [], 3, 0).trials
+    trials = ListedTrials(sweep, tmp_path, [], count=3, seed=0).trials
     finish(trials[0], 0.5, float("nan"), 0.7, 0.6)
     finish(trials[1], 0.9, 0.2)
     best = write_results(sweep, trials, tmp_path / "sweep.csv")
@@ -133,14 +135,14 @@ def search(source: BayesTrials, ends: int) -> None:
 
 def test_bayes_learns_and_goes_on_where_it_was_stopped(tmp_path):
     sweep = sweep_of("bayes", {"a": {"min": 0.0, "max": 10.0}})
-    search(BayesTrials(sweep, tmp_path, [], 40, 0), 25)
+    search(BayesTrials(sweep, tmp_path, [], count=40, seed=0), 25)
     # One more was begun, and has no result yet.
-    begun = BayesTrials(sweep, tmp_path, [], 40, 0).next()
+    begun = BayesTrials(sweep, tmp_path, [], count=40, seed=0).next()
     assert begun is not None
     assert begun.number == 25
     begun.record()
 
-    again = BayesTrials(sweep, tmp_path, [], 40, 0)
+    again = BayesTrials(sweep, tmp_path, [], count=40, seed=0)
     assert len(again.trials) == 26
     first = again.next()
     assert first == begun
@@ -155,14 +157,14 @@ def test_bayes_learns_and_goes_on_where_it_was_stopped(tmp_path):
 
 def test_what_bayes_does_not_know_is_refused(tmp_path):
     with pytest.raises(ValueError, match="give --count"):
-        BayesTrials(sweep_of("bayes", SPACE), tmp_path, [], None, 0)
+        BayesTrials(sweep_of("bayes", SPACE), tmp_path, [], count=None, seed=0)
     normal = sweep_of("bayes", {"a": {"distribution": "normal"}})
     with pytest.raises(ValueError, match="a has the distribution normal"):
-        BayesTrials(normal, tmp_path, [], 3, 0)
+        BayesTrials(normal, tmp_path, [], count=3, seed=0)
     known = [*SPACE.values(), {"distribution": "log_uniform_values", "min": 0.1, "max": 1}]
     known += [{"value": 3}, {"distribution": "q_uniform", "min": 0.0, "max": 1.0, "q": 0.25}]
     sweep = sweep_of("bayes", {f"k{number}": content for number, content in enumerate(known)})
-    trial: Trial | None = BayesTrials(sweep, Path(tmp_path), [], 3, 0).next()
+    trial: Trial | None = BayesTrials(sweep, Path(tmp_path), [], count=3, seed=0).next()
     assert trial is not None
     assert trial.parameters["k4"] == 3
     assert trial.parameters["k5"] in (0, 0.25, 0.5, 0.75, 1)

@@ -199,8 +199,8 @@ def test_a_killed_and_resumed_run_ends_with_the_same_weights(
     ("changes", "message"),
     [
         ({"network": UNet(filters=(8, 16))}, "feature channels before the head 4 against 8"),
-        ({"in_channels": 1, "network": UNet(1, 1, (4, 8))}, "input channels 3 against 1"),
-        ({"class_names": ["a", "b"], "network": UNet(3, 3, (4, 8))}, "classes 1 against 2"),
+        ({"in_channels": 1, "network": UNet(1, 1, filters=(4, 8))}, "input channels 3 against 1"),
+        ({"class_names": ["a", "b"], "network": UNet(3, 3, filters=(4, 8))}, "classes 1 against 2"),
         ({"lambda_kl": -1.0}, "expected weights >= 0"),
         ({"feature_stride": 0}, "feature_stride >= 1"),
     ],

@@ -13,7 +13,7 @@ def test_the_papers_slices_have_sixty_patches_per_axis():
     ("length", "size", "stride", "count"), [(10, 10, 10, 1), (19, 10, 10, 1), (20, 10, 5, 3)]
 )
 def test_only_whole_patches_count(length, size, stride, count):
-    assert patches_per_axis(length, size, stride) == count
+    assert patches_per_axis(length, size=size, stride=stride) == count
 
 
 def test_grid_runs_row_by_row():
@@ -46,17 +46,19 @@ def test_patches_with_enough_bone_are_kept():
     bone = np.zeros((20, 30), bool)
     bone[:10, :20] = True
     bone[0, 0] = False
-    np.testing.assert_array_equal(bone_patches(bone, 10, 10), [(0, 0), (0, 10)])
-    np.testing.assert_array_equal(bone_patches(bone, 10, 10, minimum_fraction=1.0), [(0, 10)])
+    np.testing.assert_array_equal(bone_patches(bone, size=10, stride=10), [(0, 0), (0, 10)])
+    np.testing.assert_array_equal(
+        bone_patches(bone, size=10, stride=10, minimum_fraction=1.0), [(0, 10)]
+    )
 
 
 def test_the_best_patch_stands_in_where_none_has_enough_bone():
     bone = np.zeros((20, 20), bool)
     bone[10:14, 12:15] = True
-    np.testing.assert_array_equal(bone_patches(bone, 10, 10), [(10, 10)])
+    np.testing.assert_array_equal(bone_patches(bone, size=10, stride=10), [(10, 10)])
 
 
 @pytest.mark.parametrize(("length", "size", "stride"), [(5, 6, 1), (5, 0, 1), (5, 2, 0)])
 def test_impossible_grids_are_refused(length, size, stride):
     with pytest.raises(ValueError, match="expected"):
-        patches_per_axis(length, size, stride)
+        patches_per_axis(length, size=size, stride=stride)

@@ -22,9 +22,9 @@ TRABECULAR = SectionConfig(size=384, pixel_size_um=1.6, thickness_um=1.6, cortic
 
 
 def truths(config, group, count):
-    numbers = [n for n in range(3 * count) if draw_patient(n, 5).group == group]
+    numbers = [n for n in range(3 * count) if draw_patient(n, seed=5).group == group]
     return [
-        measure_truth(cut_section(draw_patient(n, 5), config, np.random.default_rng([9, n])))
+        measure_truth(cut_section(draw_patient(n, seed=5), config, np.random.default_rng([9, n])))
         for n in numbers
     ]
 
@@ -34,12 +34,12 @@ def mean_of(rows, name):
 
 
 def test_patients_take_turns_in_groups_and_do_not_depend_on_their_number():
-    patients = [draw_patient(number, 0) for number in range(4)]
+    patients = [draw_patient(number, seed=0) for number in range(4)]
     assert [p.name for p in patients] == ["P01", "P02", "P03", "P04"]
     assert [p.group for p in patients] == ["healthy", "osteoporotic", "covid19", "healthy"]
     assert patients[0].bone != patients[3].bone
-    assert draw_patient(3, 0) == patients[3]
-    assert draw_patient(3, 1).bone != patients[3].bone
+    assert draw_patient(3, seed=0) == patients[3]
+    assert draw_patient(3, seed=1).bone != patients[3].bone
 
 
 def test_patients_differ_more_than_their_slices():
@@ -49,7 +49,10 @@ def test_patients_differ_more_than_their_slices():
     rng = np.random.default_rng(0)
     slices = np.array(
         [
-            [properties(vary(draw_patient(3 * n, 0).bone, SLICE_SPREAD, rng)) for _ in range(6)]
+            [
+                properties(vary(draw_patient(3 * n, seed=0).bone, SLICE_SPREAD, rng))
+                for _ in range(6)
+            ]
             for n in range(40)
         ]
     )
@@ -106,7 +109,7 @@ def test_covid19_lies_on_the_side_of_osteoporosis():
 
 @pytest.mark.parametrize("config", [CORTICAL, TRABECULAR])
 def test_labels_lie_in_bone_and_truth_counts_them(config):
-    section = cut_section(draw_patient(0, 0), config, np.random.default_rng(3))
+    section = cut_section(draw_patient(0, seed=0), config, np.random.default_rng(3))
     truth = measure_truth(section)
     present = np.unique(section.labels[section.labels > 0])
     assert truth["n_lacunae"] == len(present) > 10
@@ -121,7 +124,7 @@ def test_labels_lie_in_bone_and_truth_counts_them(config):
 def test_small_and_odd_sizes(size):
     for cortical_share in (0.0, 1.0):
         config = SectionConfig(size=size, cortical_share=cortical_share)
-        section = cut_section(draw_patient(1, 0), config, np.random.default_rng(0))
+        section = cut_section(draw_patient(1, seed=0), config, np.random.default_rng(0))
         assert section.labels.shape == section.architecture.bone.shape == (size, size)
         measure_truth(section)
 

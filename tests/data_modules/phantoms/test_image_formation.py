@@ -16,7 +16,7 @@ CT = SRMicroCTConfig(
     section=SectionConfig(256, 1.6, 1.6, cortical_share=1.0), negative_share=0.0, air_share=0.0
 )
 SLIDE = HistologyConfig(section=SectionConfig(256, 1.0, 5.0, cortical_share=1.0))
-PATIENT = draw_patient(0, 0)
+PATIENT = draw_patient(0, seed=0)
 
 
 def scan(seed=0, **values):

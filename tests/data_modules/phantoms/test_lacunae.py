@@ -56,16 +56,23 @@ def test_size_and_shape_are_those_of_human_lacunae():
 
 def test_plane_through_a_sphere():
     sphere = Ellipsoids(np.array([[3.0, 20.0, 30.0]]), np.full((1, 3), 5.0), np.eye(3)[None])
-    outline, share, cut = cut_ellipsoids(sphere, 0.0, 0.5, 0.0)
+    outline, share, cut = cut_ellipsoids(
+        sphere, thickness_um=0.0, pixel_size_um=0.5, minimum_area_um2=0.0
+    )
     np.testing.assert_allclose(outline.semi_axes, [[8.0, 8.0]])  # 3-4-5 triangle, 0.5 µm pixels
     np.testing.assert_allclose(outline.centre, [[39.5, 59.5]])
     assert share.tolist() == [1.0]
     assert cut.tolist() == [True]
     # A slab of 4 µm reaches to z = 2, one µm from the centre, and is filled from -2 to 2.
-    outline, share, _ = cut_ellipsoids(sphere, 4.0, 1.0, 0.0)
+    outline, share, _ = cut_ellipsoids(
+        sphere, thickness_um=4.0, pixel_size_um=1.0, minimum_area_um2=0.0
+    )
     np.testing.assert_allclose(outline.semi_axes, [[np.sqrt(24)] * 2])
     np.testing.assert_allclose(share, [1.0])
-    assert len(cut_ellipsoids(sphere, 0.0, 0.5, 60.0)[0]) == 0
+    assert (
+        len(cut_ellipsoids(sphere, thickness_um=0.0, pixel_size_um=0.5, minimum_area_um2=60.0)[0])
+        == 0
+    )
 
 
 @settings(max_examples=15, deadline=None)
@@ -74,7 +81,9 @@ def test_section_is_where_the_ellipsoid_meets_the_plane(seed):
     lacuna = random_lacunae(1, np.random.default_rng(seed))
     pixel = 0.25
     shape = (960, 960)
-    outline, _, _ = cut_ellipsoids(lacuna, 0.0, pixel, 0.0)
+    outline, _, _ = cut_ellipsoids(
+        lacuna, thickness_um=0.0, pixel_size_um=pixel, minimum_area_um2=0.0
+    )
     drawn = draw_labels(shape, outline) > 0
     y, x = np.meshgrid(*((np.arange(n) + 0.5) * pixel for n in shape), indexing="ij")
     offset = np.stack([np.zeros_like(y), y, x], -1) - lacuna.centre_um[0]
@@ -91,7 +100,9 @@ def test_area_fraction_of_a_plane_is_the_volume_fraction():
     fractions = []
     for z in np.arange(40.0, 361.0, 10.0):
         moved = Ellipsoids(solid.centre_um - [z, 0, 0], solid.semi_axes_um, solid.axes)
-        outline, _, _ = cut_ellipsoids(moved, 0.0, 1.0, 0.0)
+        outline, _, _ = cut_ellipsoids(
+            moved, thickness_um=0.0, pixel_size_um=1.0, minimum_area_um2=0.0
+        )
         fractions.append(np.pi * outline.semi_axes.prod(axis=1).sum() / 300.0**2)
     expected = solid.volume_um3.sum() / (400.0 * 300.0**2)
     assert np.mean(fractions) == pytest.approx(expected, rel=0.06)
