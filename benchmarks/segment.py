@@ -40,10 +40,9 @@ SHAPE = (2048, 4096)
 
 
 class DarkObjects(nn.Module):
-    """Finds what is darker than its surroundings, at the price of a U-Net."""
+    """Finds what is darker than its surroundings, at the price of a U-Net of constant weights."""
 
     def __init__(self, classes: int) -> None:
-        """Draw the weights, always the same."""
         super().__init__()
         torch.manual_seed(0)
         self.unet = UNet(in_channels=1, out_channels=classes)

@@ -25,6 +25,16 @@ class ImageSource:
     """Checked access to prepared images as the network wants them.
 
     Everything that can be wrong with the files is found when this is built.
+
+    Args:
+        records: What to read.
+        cache: Where prepared images are.
+        groups: All groups of the study; a sample's ``label`` is the index of its group.
+        class_names: Foreground classes; a mask may hold 0 ... ``len(class_names)``.
+        in_channels: Channels of the network; one-channel images are repeated.
+
+    Raises:
+        ValueError: If an image does not fit ``in_channels`` or a mask the classes.
     """
 
     def __init__(
@@ -35,18 +45,6 @@ class ImageSource:
         class_names: Sequence[str],
         in_channels: int,
     ) -> None:
-        """Prepare all images.
-
-        Args:
-            records: What to read.
-            cache: Where prepared images are.
-            groups: All groups of the study; a sample's ``label`` is the index of its group.
-            class_names: Foreground classes; a mask may hold 0 ... ``len(class_names)``.
-            in_channels: Channels of the network; one-channel images are repeated.
-
-        Raises:
-            ValueError: If an image does not fit ``in_channels`` or a mask the classes.
-        """
         self.records = list(records)
         self.in_channels = in_channels
         self._cache = cache
@@ -101,20 +99,19 @@ class ImageSource:
 
 
 class SegmentationDataset(Dataset[Sample]):
-    """Random crops; an index is (record, seed), and the seed decides everything random."""
+    """Random crops; an index is (record, seed), and the seed decides everything random.
+
+    Args:
+        source: Annotated images.
+        patch_size: Edge of the square crop in pixels; smaller images are mirrored at
+            their borders up to this size.
+        augmentation: MONAI dictionary transforms over ``image``, ``mask`` and
+            ``instances``, all channel first.
+    """
 
     def __init__(
         self, source: ImageSource, patch_size: int, augmentation: Sequence[Transform]
     ) -> None:
-        """Describe the crops.
-
-        Args:
-            source: Annotated images.
-            patch_size: Edge of the square crop in pixels; smaller images are mirrored at
-                their borders up to this size.
-            augmentation: MONAI dictionary transforms over ``image``, ``mask`` and
-                ``instances``, all channel first.
-        """
         self.source = source
         self.patch_size = patch_size
         self._augment = Compose(list(augmentation)) if augmentation else None
@@ -160,10 +157,13 @@ class SegmentationDataset(Dataset[Sample]):
 
 
 class WholeImageDataset(Dataset[Sample]):
-    """Every image at its native size, without anything random."""
+    """Every image at its native size, without anything random.
+
+    Args:
+        source: Images, annotated or not.
+    """
 
     def __init__(self, source: ImageSource) -> None:
-        """Take the images of a source, annotated or not."""
         self.source = source
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from data_modules.manifest import Record
 from data_modules.sample import Sample, SampleParts
-from data_modules.segmentation import SegmentationDataModule
+from data_modules.segmentation import SegmentationDataModule, Use
 from data_modules.splits import Splits, resolve_splits
 from lotus.transforms.preprocessing import Preprocessing
 
@@ -99,7 +99,7 @@ class JointDataModule(LightningDataModule, ABC):
             {name: part.select("train", splits) for name, part in self.parts.items()}
         )
 
-    def select(self, split: str, of: Splits | None = None) -> list[Record]:
+    def select(self, split: Use, of: Splits | None = None) -> list[Record]:
         """The evaluated part's records in a split; see :class:`SegmentationDataModule`."""
         return self._evaluated_part.select(split, of)
 

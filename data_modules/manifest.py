@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast, get_args
 
 from lotus.atomic import atomic_path
 from lotus.imaging.file_names import image_stem
@@ -21,23 +22,24 @@ from lotus.imaging.raster import read_size
 
 COLUMNS = ("image", "mask", "mask_kind", "modality", "patient", "group", "pixel_size_um")
 OPTIONAL_COLUMNS = ("slice_spacing_um", "split", "origin")
-MASK_KINDS = ("instances", "semantic", "binary")
-SPLIT_NAMES = ("train", "val", "test")
+MaskKind = Literal["instances", "semantic", "binary"]
+Split = Literal["train", "val", "test"]
+MASK_KINDS: tuple[MaskKind, ...] = get_args(MaskKind)
+SPLIT_NAMES: tuple[Split, ...] = get_args(Split)
 MANUAL = "manual"
 """The origin of a mask that a person drew; so is an empty one."""
 ORIGIN_SUFFIXES = (".ckpt", ".json")
 
 
 class ManifestError(ValueError):
-    """Everything that is wrong with one manifest, one line per problem."""
+    """Everything that is wrong with one manifest, one line per problem.
+
+    Args:
+        path: The manifest.
+        problems: One line each: row, column, value found and value expected.
+    """
 
     def __init__(self, path: Path, problems: Sequence[str]) -> None:
-        """Join the problems into one message.
-
-        Args:
-            path: The manifest.
-            problems: One line each: row, column, value found and value expected.
-        """
         self.problems = list(problems)
         if len(self.problems) == 1:
             message = f"{path}: {self.problems[0]}"
@@ -67,13 +69,13 @@ class Record:
 
     image: Path
     mask: Path | None
-    mask_kind: str
+    mask_kind: MaskKind
     modality: str
     patient: str
     group: str
     pixel_size_um: float | None
     slice_spacing_um: float | None = None
-    split: str | None = None
+    split: Split | None = None
     origin: Path | None = None
 
     @property
@@ -269,17 +271,18 @@ def _line(number: int, column: str, found: object, expected: str) -> str:
 
 
 def _to_record(row: Mapping[str, str], folder: Path) -> Record:
+    """The record of a row without problems."""
     origin = row.get("origin", "")
     return Record(
         image=_absolute(folder / row["image"]),
         mask=_absolute(folder / row["mask"]) if row["mask"] else None,
-        mask_kind=row["mask_kind"],
+        mask_kind=cast("MaskKind", row["mask_kind"]),
         modality=row["modality"],
         patient=row["patient"],
         group=row["group"],
         pixel_size_um=_to_length(row["pixel_size_um"]),
         slice_spacing_um=_to_length(row.get("slice_spacing_um", "")),
-        split=row.get("split") or None,
+        split=cast("Split | None", row.get("split") or None),
         origin=None if origin in ("", MANUAL) else _absolute(folder / origin),
     )
 

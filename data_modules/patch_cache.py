@@ -59,15 +59,13 @@ class PatchCache:
 
     Any number of processes may fill and read one folder: entries appear under their final name
     only when complete, and two processes that prepare the same image write the same bytes.
+
+    Args:
+        preprocessing: Applied to every image.
+        folder: Where entries are kept; None keeps them in memory.
     """
 
     def __init__(self, preprocessing: Preprocessing, folder: Path | None) -> None:
-        """Choose where entries live.
-
-        Args:
-            preprocessing: Applied to every image.
-            folder: Where entries are kept; None keeps them in memory.
-        """
         self.preprocessing = preprocessing
         self.folder = None if folder is None else Path(folder)
         self._settings = json.dumps([LAYOUT_VERSION, _fingerprint(preprocessing)]).encode()

@@ -20,19 +20,17 @@ class SeededSampler(Sampler[SampleIndex]):
     uninterrupted one would have seen. The passes run on from epoch to epoch: at any moment of
     the training the numbers of times two records were drawn differ by at most one. With
     ``torch.distributed`` initialised every process takes its own, equally long, share.
+
+    Args:
+        n_records: Number of records, at least 1.
+        samples_per_epoch: Samples per epoch over all processes, at least 1.
+        seed: Seed of the order and of the samples' own seeds.
+
+    Raises:
+        ValueError: If either number is not positive.
     """
 
     def __init__(self, n_records: int, samples_per_epoch: int, seed: int = 0) -> None:
-        """Prepare epoch 0.
-
-        Args:
-            n_records: Number of records, at least 1.
-            samples_per_epoch: Samples per epoch over all processes, at least 1.
-            seed: Seed of the order and of the samples' own seeds.
-
-        Raises:
-            ValueError: If either number is not positive.
-        """
         if n_records < 1 or samples_per_epoch < 1:
             raise ValueError(
                 f"found {n_records} records and {samples_per_epoch} samples per epoch; "
@@ -80,10 +78,12 @@ class ShardSampler(Sampler[int]):
     or less on one of them does no harm, while a repeated one would count twice. A process without
     any image would not take part in that sum; with fewer records than processes all of them get
     all records, and the means stay right.
+
+    Args:
+        n_records: Number of records.
     """
 
     def __init__(self, n_records: int) -> None:
-        """Share out so many records."""
         self.n_records = n_records
 
     def __len__(self) -> int:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from data_modules.dataset import ImageSource, SegmentationDataset, WholeImageDataset
-from data_modules.manifest import SPLIT_NAMES, Record, read_manifest
+from data_modules.manifest import SPLIT_NAMES, Record, Split, read_manifest
 from data_modules.patch_cache import PatchCache
 from data_modules.sample import Sample
 from data_modules.sampler import LateLoader, SeededSampler, ShardSampler
@@ -21,6 +21,8 @@ from lotus.transforms.intensity_range import PercentileRange
 from lotus.transforms.preprocessing import Preprocessing
 
 Item = TypeVar("Item")
+Use = Split | Literal["predict"]
+"""A split, or all images of the test patients, annotated or not."""
 
 
 class SegmentationDataModule(LightningDataModule):
@@ -29,6 +31,27 @@ class SegmentationDataModule(LightningDataModule):
     Training batches are random crops, the same for the same ``seed`` and epoch; validation,
     test and prediction batches are single images at their native size. The split is drawn over
     all modalities of the manifest, so that a patient is on one side for all of them.
+
+    Nothing is read before :meth:`setup`.
+
+    Args:
+        manifest: The manifest.
+        modality: Which of its modalities.
+        class_names: Foreground classes in the order of their indices 1, 2, ...
+        in_channels: Channels of the network; one-channel images are repeated.
+        preprocessing: From pixels to [0, 1]; None: ``PercentileRange()``.
+        augmentation: MONAI dictionary transforms for training crops.
+        patch_size: Edge of training crops in pixels.
+        batch_size: Training crops per batch and process.
+        samples_per_epoch: Training crops per epoch; None: one per training image.
+        training_images: Use only this many annotated training images, from as many
+            patients as possible. Smaller choices are part of larger ones.
+        num_workers: Processes that load data; 0 loads in the training process.
+        splits: Split file. If it exists it is authoritative and must fit the manifest;
+            otherwise the split that is made is written there.
+        split_fractions: Shares of patients in train, val and test.
+        cache: Folder of preprocessed images; None keeps them in memory.
+        seed: Decides the split, the order, the crops and the augmentation.
     """
 
     def __init__(
@@ -49,27 +72,6 @@ class SegmentationDataModule(LightningDataModule):
         cache: Path | None = None,
         seed: int = 0,
     ) -> None:
-        """Describe the data; nothing is read before :meth:`setup`.
-
-        Args:
-            manifest: The manifest.
-            modality: Which of its modalities.
-            class_names: Foreground classes in the order of their indices 1, 2, ...
-            in_channels: Channels of the network; one-channel images are repeated.
-            preprocessing: From pixels to [0, 1]; None: ``PercentileRange()``.
-            augmentation: MONAI dictionary transforms for training crops.
-            patch_size: Edge of training crops in pixels.
-            batch_size: Training crops per batch and process.
-            samples_per_epoch: Training crops per epoch; None: one per training image.
-            training_images: Use only this many annotated training images, from as many
-                patients as possible. Smaller choices are part of larger ones.
-            num_workers: Processes that load data; 0 loads in the training process.
-            splits: Split file. If it exists it is authoritative and must fit the manifest;
-                otherwise the split that is made is written there.
-            split_fractions: Shares of patients in train, val and test.
-            cache: Folder of preprocessed images; None keeps them in memory.
-            seed: Decides the split, the order, the crops and the augmentation.
-        """
         super().__init__()
         self.manifest = Path(manifest)
         self.modality = modality
@@ -89,7 +91,7 @@ class SegmentationDataModule(LightningDataModule):
         self.groups: list[str] = []
         self._splits: Splits | None = None
         self._records: list[Record] = []
-        self._sources: dict[str, ImageSource] = {}
+        self._sources: dict[Use, ImageSource] = {}
         self._patches = PatchCache(self.preprocessing, cache)
 
     def setup(self, stage: str) -> None:
@@ -101,8 +103,13 @@ class SegmentationDataModule(LightningDataModule):
         Raises:
             ValueError: If manifest, split or a file cannot be used, or a needed split is empty.
         """
-        needed = {"fit": ("train", "val"), "validate": ("val",)}
-        for name in needed.get(stage, (stage,)):
+        needed: dict[str, tuple[Use, ...]] = {
+            "fit": ("train", "val"),
+            "validate": ("val",),
+            "test": ("test",),
+            "predict": ("predict",),
+        }
+        for name in needed[stage]:
             self._source(name)
 
     @property
@@ -174,7 +181,7 @@ class SegmentationDataModule(LightningDataModule):
         for name in SPLIT_NAMES:
             self.select(name, splits)
 
-    def select(self, split: str, of: Splits | None = None) -> list[Record]:
+    def select(self, split: Use, of: Splits | None = None) -> list[Record]:
         """The records of this modality that a split uses.
 
         Args:
@@ -300,7 +307,7 @@ class SegmentationDataModule(LightningDataModule):
             "splits": per_split,
         }
 
-    def _source(self, name: str) -> ImageSource:
+    def _source(self, name: Use) -> ImageSource:
         """Prepared images of a split; prepared on the first call."""
         if name not in self._sources:
             records = self.select(name)
@@ -309,7 +316,7 @@ class SegmentationDataModule(LightningDataModule):
             )
         return self._sources[name]
 
-    def _whole_images(self, name: str) -> DataLoader[Sample]:
+    def _whole_images(self, name: Use) -> DataLoader[Sample]:
         images = WholeImageDataset(self._source(name))
         return DataLoader(
             images,

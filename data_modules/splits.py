@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from data_modules.manifest import SPLIT_NAMES, Record
+from data_modules.manifest import SPLIT_NAMES, Record, Split
 from lotus.atomic import atomic_path
 
 DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
@@ -50,7 +50,7 @@ class Splits:
         seed, source = int(content["seed"]), str(content["source"])
         return cls(train, val, test, seed, str(content["manifest_hash"]), source)
 
-    def select(self, records: Sequence[Record], split: str) -> list[Record]:
+    def select(self, records: Sequence[Record], split: Split) -> list[Record]:
         """The records of one split.
 
         Args:
@@ -241,8 +241,8 @@ def coverage(records: Sequence[Record]) -> str:
     return line
 
 
-def _prescribed(records: Sequence[Record]) -> dict[str, str]:
-    prescribed: dict[str, str] = {}
+def _prescribed(records: Sequence[Record]) -> dict[str, Split]:
+    prescribed: dict[str, Split] = {}
     for record in records:
         if record.split is None:
             continue
@@ -276,10 +276,10 @@ def patient_traits(records: Sequence[Record]) -> dict[str, frozenset[tuple[str, 
 
 def _draw(
     traits: dict[str, frozenset[tuple[str, str]]],
-    prescribed: dict[str, str],
+    prescribed: dict[str, Split],
     fractions: tuple[float, float, float],
     seed: int,
-) -> dict[str, str]:
+) -> dict[str, Split]:
     """Give every free patient to the split that lacks most, in its stratum and overall."""
     strata: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
     for patient, pairs in traits.items():
@@ -290,7 +290,7 @@ def _draw(
     }
     generator = np.random.default_rng(seed)
     overall = np.zeros(3)
-    drawn: dict[str, str] = {}
+    drawn: dict[str, Split] = {}
     for stratum in sorted(strata):
         counts = np.zeros(3)
         for patient in generator.permutation(strata[stratum]).tolist():
@@ -307,7 +307,7 @@ def _draw(
 
 
 def _fill_empty(
-    assigned: dict[str, str],
+    assigned: dict[str, Split],
     traits: dict[str, frozenset[tuple[str, str]]],
     movable: Sequence[str],
     fractions: tuple[float, float, float],

@@ -27,6 +27,7 @@ ON_RUN_FOLDERS = {
     "lotus.evaluation.crossval.gather_folds",
     "lotus.evaluation.crossval.score_folds",
     "lotus.evaluation.nnunet.import_predictions",
+    "lotus.evaluation.seeds.score_seeds",
 }
 
 

@@ -21,12 +21,12 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from data_modules.adapters.overrides import Overrides, finish, require_folder
-from data_modules.manifest import ManifestError, Record
+from data_modules.manifest import ManifestError, MaskKind, Record, Split
 from lotus.imaging.file_names import image_stem, images_in
 from lotus.imaging.raster import read_image, write_image, write_label_map
 from lotus.masks import without_small
 
-FOLDERS = {
+FOLDERS: dict[str, Split] = {
     "DeepLIIF_Training_Set": "train",
     "DeepLIIF_Validation_Set": "val",
     "DeepLIIF_Testing_Set": "test",
@@ -35,7 +35,7 @@ LAYOUT = f"{', '.join(FOLDERS)} with strips of six square tiles side by side"
 TILES = ("ihc", "hematoxylin", "dapi", "lap2", "marker", "segmentation")
 REGION = re.compile(r"(?P<region>(?P<tissue>[A-Za-z]+)_\d+_\d+)_\d+_\d+(?:_|$)")
 MODALITIES = ("ihc", "fluorescence")
-MANIFESTS = {"semantic": "manifest_semantic.csv", "instances": "manifest.csv"}
+MANIFESTS: dict[MaskKind, str] = {"semantic": "manifest_semantic.csv", "instances": "manifest.csv"}
 POSITIVE, NEGATIVE = 1, 2
 SEGMENTATION_THRESHOLD, BOUNDARY_THRESHOLD = 150, 80
 SIZE_THRESHOLD = 4
@@ -191,7 +191,7 @@ def _tiles(path: Path) -> list[NDArray[Any]]:
 
 
 def _convert(
-    strips: Sequence[tuple[Path, str]],
+    strips: Sequence[tuple[Path, Split]],
     root: Path,
     output: Path,
     overrides: Overrides,
@@ -218,7 +218,7 @@ def _convert(
     return records
 
 
-def _record(strip: Path, split: str) -> Record:
+def _record(strip: Path, split: Split) -> Record:
     found = REGION.match(image_stem(strip))
     patient, group = (
         (found["region"], found["tissue"].lower()) if found else (image_stem(strip), "unknown")
@@ -234,7 +234,7 @@ def _write(field: Field, name: str, output: Path) -> None:
     write_label_map(_mask_path(output, name, "semantic"), field.classes)
 
 
-def _mask_path(output: Path, name: str, kind: str) -> Path:
+def _mask_path(output: Path, name: str, kind: MaskKind) -> Path:
     return output / kind / f"{name}.tif"
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from data_modules.adapters.overrides import Overrides, finish, require_folder
-from data_modules.manifest import Record
+from data_modules.manifest import Record, Split
 from lotus.imaging.file_names import images_in
 from lotus.imaging.raster import read_label_map, write_image, write_label_map
 
@@ -63,7 +64,8 @@ def _listed(root: Path) -> list[Record]:
             patient=row["field"],
             group="unknown",
             pixel_size_um=None,
-            split=row["split"] or None,
+            # Checked with the manifest that is made of it.
+            split=cast("Split | None", row["split"] or None),
         )
         for row in rows
     ]

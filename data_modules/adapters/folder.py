@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from data_modules.adapters.overrides import Overrides, finish, require_folder
-from data_modules.manifest import Record
+from data_modules.manifest import MaskKind, Record
 from lotus.imaging.file_names import image_stem, images_in
 from lotus.imaging.raster import read_image, read_label_map
 
@@ -61,7 +61,7 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
     return finish(records, root, Path(output), overrides, LAYOUT)
 
 
-def guess_mask_kind(masks: Sequence[Path]) -> str:
+def guess_mask_kind(masks: Sequence[Path]) -> MaskKind:
     """``binary`` if no mask has more than one value besides 0, else ``instances``.
 
     Class indices cannot be told from a label map; a user who has them says so.

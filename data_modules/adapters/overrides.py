@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data_modules.manifest import ManifestError, Record, read_manifest, write_manifest
+from data_modules.manifest import ManifestError, MaskKind, Record, read_manifest, write_manifest
 from lotus.atomic import atomic_path
 
 
@@ -26,7 +26,7 @@ class Overrides:
     modality: str | None = None
     patient_pattern: str | None = None
     pixel_size_um: float | None = None
-    mask_kind: str | None = None
+    mask_kind: MaskKind | None = None
 
     def apply(self, record: Record, root: Path) -> Record:
         """The record with these values.

@@ -35,7 +35,7 @@ class Architecture:
         elevation: Mean and SD of the angle of lacunae out of the image plane, in radians.
     """
 
-    kind: str
+    kind: Literal["trabecular", "cortical"]
     bone: NDArray[np.bool_]
     canal: NDArray[np.bool_]
     surface_um: NDArray[np.float32]

@@ -1,7 +1,7 @@
 """Scores and maps of the classes, where a network tells several apart."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 
@@ -88,7 +88,7 @@ class ClassScores(pl.Callback):
     def _update(self, prediction: Prediction, batch: Batch) -> None:
         self.scores.update(prediction["classes"], batch["mask"][0].cpu().numpy())
 
-    def _log(self, stage: str, pl_module: pl.LightningModule) -> None:
+    def _log(self, stage: Literal["val", "test"], pl_module: pl.LightningModule) -> None:
         # How many are undefined the instance scores count already, under that name.
         means = {name: mean for name, mean in self.scores.compute().items() if name != "undefined"}
         pl_module.log_dict({f"{stage}_{name}": mean for name, mean in means.items()})

@@ -14,17 +14,15 @@ class EpochSeed(pl.Callback):
     The state of the generators is not part of a checkpoint, so every epoch begins from a state
     that depends on nothing that came before. It is set twice: when the epoch starts, and again
     before its first batch, because a resumed training opens its data loaders at another moment.
+
+    Args:
+        seed: Zero or greater.
+
+    Raises:
+        ValueError: If the seed is negative.
     """
 
     def __init__(self, seed: int = 0) -> None:
-        """Choose the seed of the run.
-
-        Args:
-            seed: Zero or greater.
-
-        Raises:
-            ValueError: If the seed is negative.
-        """
         if seed < 0:
             raise ValueError(f"the seed is {seed}; it must be zero or greater")
         self.seed = seed

@@ -16,18 +16,16 @@ class OverlayImages(pl.Callback):
     """Log the first validation images with true and predicted outlines.
 
     Without a W&B logger nothing is drawn.
+
+    Args:
+        every_n_epochs: Epochs between two sets of images, at least 1.
+        n_images: Images per set.
+
+    Raises:
+        ValueError: If `every_n_epochs` is not positive.
     """
 
     def __init__(self, every_n_epochs: int = 5, n_images: int = 4) -> None:
-        """Choose how often and how many.
-
-        Args:
-            every_n_epochs: Epochs between two sets of images, at least 1.
-            n_images: Images per set.
-
-        Raises:
-            ValueError: If `every_n_epochs` is not positive.
-        """
         if every_n_epochs < 1:
             raise ValueError(f"every_n_epochs is {every_n_epochs}; it must be at least 1")
         self.every_n_epochs = every_n_epochs

@@ -28,7 +28,6 @@ class PredictionWriter(pl.Callback):
     """
 
     def __init__(self) -> None:
-        """Start without an image."""
         self._patients: dict[str, str] = {}
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -20,7 +20,7 @@ from lotus.atomic import atomic_path
 from lotus.runs import RunFolder
 from lotus.runs.charts import write_charts
 from lotus.runs.contents import holds_phantoms, values_of
-from lotus.runs.invocations import Invocation, read_invocations
+from lotus.runs.invocations import Invocation, Status, read_invocations
 
 PACKAGES = ("lotus-bone", "torch", "pytorch-lightning", "monai", "numpy")
 
@@ -36,7 +36,6 @@ class RunRecord(pl.Callback):
     """
 
     def __init__(self) -> None:
-        """Start without an invocation."""
         self._entry: Invocation | None = None
         self._earlier: list[Invocation] = []
         self._begun = 0.0
@@ -72,7 +71,7 @@ class RunRecord(pl.Callback):
         stopped = isinstance(exception, KeyboardInterrupt | SystemExit)
         self._end(trainer, "interrupted" if stopped else "failed")
 
-    def _end(self, trainer: pl.Trainer, status: str) -> None:
+    def _end(self, trainer: pl.Trainer, status: Status) -> None:
         if self._entry is None or self._entry["status"] != "running":
             return
         self._entry["status"] = status

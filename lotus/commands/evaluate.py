@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import get_args
+
+from lotus.evaluation.choices import Kind
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--kind",
-        choices=("binary", "semantic", "instances"),
+        choices=get_args(Kind),
         required=True,
         help="binary: anything non-zero; semantic: one class of several; "
         "instances: label maps as they are",

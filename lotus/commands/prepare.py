@@ -12,6 +12,8 @@ DATA_SETS = ("folder", "dsb2018", "deepliif", "nuinsseg", "bonesai")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``lotus prepare``."""
+    from data_modules.manifest import MASK_KINDS
+
     parser.add_argument("data_set", choices=DATA_SETS, help="layout of the data set")
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
     parser.add_argument(
@@ -26,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pixel-size-um", type=float, metavar="X", help="edge of a pixel in µm")
     parser.add_argument(
         "--mask-kind",
-        choices=("instances", "semantic", "binary"),
+        choices=MASK_KINDS,
         help="default: known from the data set, or guessed from the masks",
     )
 

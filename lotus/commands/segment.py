@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
+
+from lotus.inference.precision import Precision
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=("32", "bf16"),
+        choices=get_args(Precision),
         default="32",
         help="bf16 is about twice as fast where the processor has it, and rounds (default: 32)",
     )

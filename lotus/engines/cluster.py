@@ -139,7 +139,6 @@ class Lifeline:
     """Notices that the head of the cluster, or this machine's part in it, is gone."""
 
     def __init__(self) -> None:
-        """Note where both answer."""
         import ray
 
         context = ray.get_runtime_context()

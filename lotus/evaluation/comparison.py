@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 
+from lotus.evaluation.choices import ComparisonUnit
 from lotus.evaluation.statistics import PairedTest, holm, paired_test
 from lotus.metrics.catalogue import score_of
-
-UNITS = ("patient", "image", "seed")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Comparison:
 
     cells: Mapping[str, Mapping[str, Cell]]
     reference: str
-    unit: str
+    unit: ComparisonUnit
     units: Mapping[str, pd.DataFrame]
     notes: Mapping[str, str]
     apart: Mapping[str, Mapping[str, Cell]]
@@ -76,7 +76,7 @@ def compare_methods(
     methods: Mapping[str, pd.DataFrame],
     reference: str,
     scores: Sequence[str],
-    unit: str = "patient",
+    unit: ComparisonUnit = "patient",
     notes: Mapping[str, str] = MappingProxyType({}),
     apart: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> Comparison:
@@ -111,8 +111,8 @@ def compare_methods(
     """
     if reference not in methods:
         raise ValueError(f"no method is called {reference!r}; found {', '.join(methods)}")
-    if unit not in UNITS:
-        raise ValueError(f"unit is {unit!r}; expected one of {', '.join(UNITS)}")
+    if unit not in get_args(ComparisonUnit):
+        raise ValueError(f"unit is {unit!r}; expected one of {', '.join(get_args(ComparisonUnit))}")
     _check_same_images(methods)
     if unit == "patient":
         for name, table in {**methods, **apart}.items():
@@ -197,7 +197,9 @@ def _check_same_patients(methods: Mapping[str, pd.DataFrame]) -> None:
             )
 
 
-def _by_unit(name: str, table: pd.DataFrame, scores: Sequence[str], unit: str) -> pd.DataFrame:
+def _by_unit(
+    name: str, table: pd.DataFrame, scores: Sequence[str], unit: ComparisonUnit
+) -> pd.DataFrame:
     missing = [score for score in scores if score not in table]
     if missing:
         raise ValueError(f"{name} has no score {missing[0]!r}; found {', '.join(table.columns)}")

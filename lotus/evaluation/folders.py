@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from lotus.evaluation.choices import Kind
 from lotus.evaluation.process_pool import map_in_processes
 from lotus.imaging.file_names import IMAGE_SUFFIXES, image_stem, images_in
 from lotus.imaging.raster import read_image, read_label_map
@@ -24,8 +25,6 @@ from lotus.runs.scores import MEAN
 
 LabelMap = NDArray[np.integer[Any]]
 ExtraScores = Callable[[LabelMap, LabelMap], dict[str, float]]
-
-KINDS = ("binary", "semantic", "instances")
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Pair:
 def evaluate_folders(
     predictions: Path,
     targets: Path,
-    kind: str,
+    kind: Kind,
     class_index: int | None = None,
     pixel_size_um: float | None = None,
     extra_scores: ExtraScores | None = None,
@@ -207,9 +206,9 @@ def _label_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _check_options(kind: str, class_index: int | None, pixel_size_um: float | None) -> None:
-    if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")
+def _check_options(kind: Kind, class_index: int | None, pixel_size_um: float | None) -> None:
+    if kind not in get_args(Kind):
+        raise ValueError(f"kind is {kind!r}; expected one of {', '.join(get_args(Kind))}")
     if kind == "semantic" and (class_index is None or class_index < 1):
         given = "none is given" if class_index is None else f"got {class_index}"
         raise ValueError(f"semantic masks are scored one class at a time, from 1 up: {given}")
@@ -221,7 +220,7 @@ def _check_options(kind: str, class_index: int | None, pixel_size_um: float | No
 
 def _score_pair(
     pair: Pair,
-    kind: str,
+    kind: Kind,
     class_index: int | None,
     spacing_um: tuple[float, float] | None,
     extra_scores: ExtraScores | None,
@@ -248,7 +247,7 @@ def _size(labels: LabelMap) -> str:
     return "×".join(str(length) for length in reversed(labels.shape))
 
 
-def _instances(labels: LabelMap, kind: str, class_index: int | None) -> LabelMap:
+def _instances(labels: LabelMap, kind: Kind, class_index: int | None) -> LabelMap:
     if kind == "instances":
         return labels
     return connected_components(labels != 0 if kind == "binary" else labels == class_index)

@@ -11,13 +11,15 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lotus.atomic import atomic_path
 from lotus.imaging.outlines import Polygon, outline_objects, ring_area
+
+ObjectType = Literal["detection", "annotation"]
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "lotus-bone")
 
@@ -71,7 +73,7 @@ def object_features(
     class_name: str,
     offset_yx: tuple[int, int] = (0, 0),
     spacing_um: tuple[float, float] | None = None,
-    object_type: str = "detection",
+    object_type: ObjectType = "detection",
 ) -> Iterator[Feature]:
     """Yield one GeoJSON feature per object, by ascending label.
 
@@ -89,7 +91,7 @@ def object_features(
         ValueError: Not a 2-D array of integers, an offset or pixel size that is not (Y, X), or
             another object type.
     """
-    if object_type not in ("detection", "annotation"):
+    if object_type not in get_args(ObjectType):
         raise ValueError(f"object_type is {object_type!r}; use 'detection' or 'annotation'")
     if spacing_um is not None and len(spacing_um) != 2:
         raise ValueError(f"the pixel size is {spacing_um} µm; (Y, X) is expected")

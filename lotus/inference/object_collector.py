@@ -44,7 +44,6 @@ class ObjectCollector:
     """
 
     def __init__(self, same: UnionFind) -> None:
-        """Start above the first band."""
         self._same = same
         self._open: dict[int, PartialObject] = {}
         self._number: dict[int, int] = {}

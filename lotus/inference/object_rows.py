@@ -28,7 +28,6 @@ class ObjectRows:
     def __init__(
         self, stream: TextIO, class_names: list[str], spacing_um: tuple[float, float] | None
     ) -> None:
-        """Write the header."""
         self._stream = stream
         self._class_names = np.array(class_names)
         self._spacing_um = spacing_um

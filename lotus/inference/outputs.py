@@ -55,7 +55,7 @@ class SegmentedObjects:
     """What was found in an image.
 
     Attributes:
-        count: objects.
+        count: Number of objects.
         unmeasured: Objects too large to be outlined and measured; their label, area, place and
             probability are in the table, their other columns are empty.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lotus.imaging import Slide, check_usable
+from lotus.inference.precision import Precision
 from lotus.inference.segmenter import Segmenter
 from lotus.inference.windows import ReadRows
 from lotus.transforms import IntensityRange, rescale
@@ -21,8 +22,6 @@ Normalise = Callable[[NDArray[Any]], NDArray[np.float32]]
 SAMPLE_PIXELS = 2**22
 """Pixels that the intensity limits of a larger image are taken from; smaller ones are used whole.
 """
-
-PRECISIONS = ("32", "bf16")
 
 
 def check_channels(slide: Slide, segmenter: Segmenter) -> None:
@@ -96,11 +95,11 @@ class Predictor:
         self,
         segmenter: Segmenter,
         normalise: Normalise,
-        precision: str,
+        precision: Precision,
         done: Callable[[int], object],
     ) -> None:
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision is {precision!r}; expected one of {PRECISIONS}")
+        if precision not in get_args(Precision):
+            raise ValueError(f"precision is {precision!r}; expected one of {get_args(Precision)}")
         self._networks = [
             network.to(memory_format=torch.channels_last) for network in segmenter.networks
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 from tqdm import tqdm
@@ -12,7 +13,8 @@ from tqdm import tqdm
 from lotus.imaging import Slide
 from lotus.imaging.file_names import SLIDE_SUFFIXES, image_stem, images_in
 from lotus.inference.outputs import SegmentedObjects, write_outputs
-from lotus.inference.prediction import PRECISIONS, Predictor, check_channels, open_pixels
+from lotus.inference.precision import Precision
+from lotus.inference.prediction import Predictor, check_channels, open_pixels
 from lotus.inference.segmenter import Segmenter
 from lotus.inference.windows import blend_windows, read_ahead, read_bands, window_grid
 
@@ -38,7 +40,7 @@ class SegmentOptions:
     overlap: float = 0.25
     batch_size: int | None = None
     pixel_size_um: float | None = None
-    precision: str = "32"
+    precision: Precision = "32"
     progress: bool = True
 
     def __post_init__(self) -> None:
@@ -52,8 +54,10 @@ class SegmentOptions:
             raise ValueError(f"batch size is {self.batch_size}; expected at least 1 window")
         if self.pixel_size_um is not None and not 0.0 < self.pixel_size_um < float("inf"):
             raise ValueError(f"pixel size is {self.pixel_size_um} µm; expected a positive number")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision is {self.precision!r}; expected one of {PRECISIONS}")
+        if self.precision not in get_args(Precision):
+            raise ValueError(
+                f"precision is {self.precision!r}; expected one of {get_args(Precision)}"
+            )
 
     def windows_at_once(self, device: torch.device) -> int:
         """The batch size on a device."""

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 class UnionFind:
     """Which numbers mean one object: disjoint sets named by their smallest number.
 
+    At first there is the background alone, number 0.
+
     Example:
         >>> import numpy as np
         >>> from lotus.masks import UnionFind
@@ -22,7 +24,6 @@ class UnionFind:
     """
 
     def __init__(self) -> None:
-        """Start with the background, number 0."""
         self._parent = array("i", [0])
 
     def __len__(self) -> int:

@@ -27,6 +27,9 @@ class ImageMeans(Metric):
     """Means of scores over images: each image counts once, undefined scores are left out.
 
     Sums and counts are the state, so that any number of processes gives the result of one.
+
+    Args:
+        names: Names of the scores that `add_image` will be given for every image.
     """
 
     full_state_update = False
@@ -35,11 +38,6 @@ class ImageMeans(Metric):
     undefined: Tensor
 
     def __init__(self, names: Sequence[str]) -> None:
-        """Start without images.
-
-        Args:
-            names: Names of the scores that `add_image` will be given for every image.
-        """
         super().__init__()
         self.names = tuple(names)
         self.add_state("total", torch.zeros(len(self.names)), dist_reduce_fx="sum")
@@ -74,6 +72,9 @@ class InstanceScores(ImageMeans):
 
     Predictions are scored as they are, so stitched images at native resolution belong here rather
     than patches.
+
+    Args:
+        hausdorff: Also `hd` and `hd95` in pixels; of all the scores these take most time.
     """
 
     matched_iou: Tensor
@@ -81,11 +82,6 @@ class InstanceScores(ImageMeans):
     instances: Tensor
 
     def __init__(self, hausdorff: bool = False) -> None:
-        """Start without images.
-
-        Args:
-            hausdorff: Also `hd` and `hd95` in pixels; of all the scores these take most time.
-        """
         names = ("dice", "iou", "aji", "aji_plus", "pq", "f1")
         super().__init__((*names, "hd", "hd95") if hausdorff else names)
         self.hausdorff = hausdorff
@@ -136,14 +132,13 @@ class InstanceScores(ImageMeans):
 
 
 class SemanticScores(ImageMeans):
-    """Mean Dice and IoU of each class of semantic maps, and their macro averages."""
+    """Mean Dice and IoU of each class of semantic maps, and their macro averages.
+
+    Args:
+        class_names: Names of classes 1, 2, …; background (0) is not scored.
+    """
 
     def __init__(self, class_names: Sequence[str]) -> None:
-        """Start without images.
-
-        Args:
-            class_names: Names of classes 1, 2, …; background (0) is not scored.
-        """
         self.class_names = tuple(class_names)
         super().__init__([f"{score}_{c}" for score in ("dice", "iou") for c in self._columns])
 

@@ -40,7 +40,6 @@ class Runs:
     """
 
     def __init__(self, labels: NDArray[np.integer]) -> None:
-        """Find the runs."""
         _refuse_volumes(labels)
         edged = np.pad(labels, ((0, 0), (1, 1)))
         changes = edged[:, 1:] != edged[:, :-1]

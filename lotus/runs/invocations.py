@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
+
+Status = Literal["running", "finished", "interrupted", "failed"]
 
 
 class Invocation(TypedDict):
@@ -21,7 +23,7 @@ class Invocation(TypedDict):
     stage: str
     command: str
     started: str
-    status: str
+    status: Status
     duration_s: float | None
 
 
@@ -37,7 +39,7 @@ def read_invocations(environment: Path) -> list[Invocation]:
         return []
 
 
-def status_of_last_fit(environment: Path) -> str | None:
+def status_of_last_fit(environment: Path) -> Status | None:
     """How the last training in a run folder ended; None where there was none.
 
     Args:

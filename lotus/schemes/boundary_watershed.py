@@ -21,18 +21,16 @@ class BoundaryWatershed(PixelClasses):
     Interiors of different objects never touch, hence their components are seeds; a watershed on
     the boundary probability gives the boundary pixels back to the nearest seed. Two objects that
     touch are told apart as long as each has a pixel that is deeper than ``boundary_width``.
+
+    Args:
+        minimum_size: Objects of fewer pixels are dropped.
+        boundary_width: Thickness of the inner boundary in pixels (Chebyshev distance).
+
+    Raises:
+        ValueError: If the boundary is thinner than a pixel.
     """
 
     def __init__(self, minimum_size: int = 0, boundary_width: int = 1) -> None:
-        """Configure the boundary and the reading of probability maps.
-
-        Args:
-            minimum_size: Objects of fewer pixels are dropped.
-            boundary_width: Thickness of the inner boundary in pixels (Chebyshev distance).
-
-        Raises:
-            ValueError: If the boundary is thinner than a pixel.
-        """
         if boundary_width < 1:
             raise ValueError(f"boundary_width is {boundary_width}; expected at least 1 pixel")
         self.minimum_size = minimum_size

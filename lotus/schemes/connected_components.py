@@ -11,18 +11,17 @@ from lotus.schemes.scheme import PixelClasses
 
 
 class ConnectedComponents(PixelClasses):
-    """Objects are the 8-connected components of the foreground; touching objects merge."""
+    """Objects are the 8-connected components of the foreground; touching objects merge.
+
+    Args:
+        minimum_size: Objects of fewer pixels are dropped.
+        threshold: A pixel is foreground from this probability on, in (0, 1].
+
+    Raises:
+        ValueError: If the threshold is no probability above 0.
+    """
 
     def __init__(self, minimum_size: int = 0, threshold: float = 0.5) -> None:
-        """Configure the reading of probability maps.
-
-        Args:
-            minimum_size: Objects of fewer pixels are dropped.
-            threshold: A pixel is foreground from this probability on, in (0, 1].
-
-        Raises:
-            ValueError: If the threshold is no probability above 0.
-        """
         if not 0.0 < threshold <= 1.0:
             raise ValueError(f"threshold is {threshold:g}; expected a probability in (0, 1]")
         self.minimum_size = minimum_size

@@ -33,6 +33,18 @@ class FlowField(InstanceScheme):
     by the package cellpose (extra ``cellpose``), which finds no object of fewer than 11 pixels.
     Where an image is decoded in bands, an object that goes on for more than the halo beyond its
     band may be cut or lost: windows should be eight times as high as the objects.
+
+    The defaults are those of Cellpose and MEDIAR.
+
+    Args:
+        minimum_size: Objects of fewer pixels are dropped.
+        threshold: A pixel is foreground above this probability, in (0, 1).
+        flow_error: Objects whose predicted flow differs from the flow of their own shape by
+            more than this mean squared error are dropped; 0 keeps all.
+        steps: Steps, of at most a pixel, that pixels follow the flow.
+
+    Raises:
+        ValueError: A value outside its range.
     """
 
     def __init__(
@@ -42,18 +54,6 @@ class FlowField(InstanceScheme):
         flow_error: float = 0.4,
         steps: int = 200,
     ) -> None:
-        """Configure the reading of flows; the defaults are those of Cellpose and MEDIAR.
-
-        Args:
-            minimum_size: Objects of fewer pixels are dropped.
-            threshold: A pixel is foreground above this probability, in (0, 1).
-            flow_error: Objects whose predicted flow differs from the flow of their own shape by
-                more than this mean squared error are dropped; 0 keeps all.
-            steps: Steps, of at most a pixel, that pixels follow the flow.
-
-        Raises:
-            ValueError: A value outside its range.
-        """
         if not 0.0 < threshold < 1.0:
             raise ValueError(f"threshold is {threshold:g}; expected a probability in (0, 1)")
         if flow_error < 0.0 or steps < 1:

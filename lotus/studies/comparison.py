@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from lotus.atomic import atomic_path
+from lotus.evaluation.choices import ComparisonUnit
 from lotus.evaluation.comparison import compare_methods, per_image
 from lotus.metrics.catalogue import headlines
 from lotus.reports.comparison import to_frame, to_latex, to_markdown
@@ -24,7 +25,7 @@ def compare_runs(
     reference: str,
     scores: Sequence[str] | None = None,
     *,
-    unit: str = "patient",
+    unit: ComparisonUnit = "patient",
     published: str | None = None,
     notes: Mapping[str, str] | None = None,
     apart: Mapping[str, Path] | None = None,
@@ -37,7 +38,7 @@ def compare_runs(
         reference: The method that the others are tested against.
         scores: Columns; by default those of segmentations, where there are none the headlines of
             the runs' tables.
-        unit: ``patient`` or ``image``.
+        unit: What counts once: ``patient``, ``image`` or ``seed``.
         published: Name of a paper whose figures make a second block.
         notes: What a reader of a method's row has to know.
         apart: Runs that were scored on other images.

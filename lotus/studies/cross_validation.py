@@ -51,7 +51,7 @@ class CrossValidation:
         Nothing is trained and no image is read, but all folds are known to have what they need.
 
         Args:
-            folder: See the class.
+            folder: Of the splits, the runs and the out-of-fold scores.
             fit_arguments: Of `lotus fit`; ``{fold}`` is the number of the fold.
             n_folds: Number of folds.
             fold_seed: Seed of the folds.

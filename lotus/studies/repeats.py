@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from data_modules.folds import Folds
 from lotus.engines import Job
+from lotus.evaluation.choices import ComparisonUnit
 from lotus.studies.cross_validation import CrossValidation, folds_in, write_split_file
 from lotus.studies.numbered import RepeatedBy, numbered
 from lotus.studies.seed_runs import SeedRuns
@@ -30,7 +31,7 @@ class Repeats(Protocol):
     """What tells the repetitions of a study apart."""
 
     by: RepeatedBy
-    unit: str
+    unit: ComparisonUnit
 
     @property
     def numbers(self) -> Sequence[int]:
@@ -78,7 +79,7 @@ class FoldRepeats:
     n_folds: int
     fold_seed: int
     by: RepeatedBy = field(default="fold", init=False)
-    unit: str = field(default="patient", init=False)
+    unit: ComparisonUnit = field(default="patient", init=False)
     _first: Folds | None = field(default=None, init=False)
 
     @property
@@ -127,7 +128,7 @@ class SeedRepeats:
 
     seeds: Sequence[int]
     by: RepeatedBy = field(default="seed", init=False)
-    unit: str = field(default="seed", init=False)
+    unit: ComparisonUnit = field(default="seed", init=False)
 
     @property
     def numbers(self) -> Sequence[int]:

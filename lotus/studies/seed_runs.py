@@ -43,7 +43,7 @@ class SeedRuns:
         """Read the configuration; nothing is trained and no image is read.
 
         Args:
-            folder: See the class.
+            folder: Holds a run folder per seed and, once scored, the scores of all of them.
             fit_arguments: Of `lotus fit`; ``{seed}`` is the seed, which `seed_everything` gets too.
             seeds: The seeds.
             inputs: Files that a training starts from or learns from, with ``{seed}``.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import yaml
 
 from lotus.sweeps.distributions import Distribution, distribution_of, is_finite_number
 
-METHODS = ("grid", "random", "bayes")
+Method = Literal["grid", "random", "bayes"]
+Goal = Literal["minimize", "maximize"]
 # For the agent of W&B alone.
 _OF_THE_AGENT = {"program", "command", "name", "description", "project", "entity"}
 _KEYS = {"method", "metric", "parameters", "early_terminate", "run_cap"}
@@ -45,7 +46,7 @@ class Sweep:
         run_cap: Number of trials, if the file limits it.
     """
 
-    method: str
+    method: Method
     metric: str
     maximize: bool
     parameters: dict[str, Distribution]
@@ -77,8 +78,8 @@ def _sweep(content: Any) -> Sweep:
         raise ValueError("expected method, metric and parameters")
     for key in sorted(content.keys() - _KEYS - _OF_THE_AGENT, key=str):
         raise ValueError(f"unknown key {key}; expected some of {', '.join(sorted(_KEYS))}")
-    if content["method"] not in METHODS:
-        raise ValueError(f"method is {content['method']}; expected {', '.join(METHODS)}")
+    if content["method"] not in get_args(Method):
+        raise ValueError(f"method is {content['method']}; expected {', '.join(get_args(Method))}")
     metric = content["metric"]
     if not isinstance(metric, dict) or not str(metric.get("name", "")).startswith("val_"):
         raise ValueError(
@@ -86,8 +87,8 @@ def _sweep(content: Any) -> Sweep:
             "validation images only"
         )
     goal = metric.get("goal", "minimize")
-    if goal not in ("minimize", "maximize"):
-        raise ValueError(f"goal is {goal}; expected minimize or maximize")
+    if goal not in get_args(Goal):
+        raise ValueError(f"goal is {goal}; expected {' or '.join(get_args(Goal))}")
     if not isinstance(content["parameters"], dict) or not content["parameters"]:
         raise ValueError("parameters is empty; expected keys of `lotus fit`")
     run_cap = content.get("run_cap")

@@ -2,7 +2,7 @@
 
 from abc import ABC
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
@@ -107,7 +107,7 @@ class BaseTask(pl.LightningModule, ABC):
         values = {f"train_loss_{name}": term.detach() for name, term in (terms or {}).items()}
         self.log_dict(values, sync_dist=True, **options)
 
-    def log_scores(self, stage: str, scores: Metric) -> None:
+    def log_scores(self, stage: Literal["val", "test"], scores: Metric) -> None:
         """Log what a metric of several named scores came to, and start it anew.
 
         Args:

@@ -1,7 +1,7 @@
 """Supervised segmentation: teacher, student and every segmentation baseline."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_info
@@ -190,7 +190,7 @@ class SegmentationTask(InstanceTask):
             "classes": self.instances.classes(probability, labels),
         }
 
-    def _log_loss(self, stage: str, loss: MeanMetric) -> None:
+    def _log_loss(self, stage: Literal["val", "test"], loss: MeanMetric) -> None:
         self.log(f"{stage}_loss", loss.compute())
         loss.reset()
 

@@ -6,7 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lotus.runs import RunFolder
+from lotus.tasks.description import with_public_paths
+from lotus.training.configuration import read_configuration
 
 PLACE = ("runs", "experiment", "run", "splits")
 """Keys that say where a run and its split lie, and not what is trained."""
@@ -16,8 +20,9 @@ def refuse_another_configuration(folder: Path, arguments: Sequence[str]) -> None
     """Compare a configuration to that of an earlier training in the same folder.
 
     Without this a finished run would be taken for what is asked for now, and an interrupted one
-    would go on as something else halfway. Keys that only one of the two has are not compared: they
-    belong to another version, or to a class that differs itself.
+    would go on as something else halfway. A class that has moved is the same class. Keys that only
+    one of the two has are not compared: they belong to another version, or to a class that differs
+    itself.
 
     Args:
         folder: A run folder; one without a configuration has not begun.
@@ -26,10 +31,6 @@ def refuse_another_configuration(folder: Path, arguments: Sequence[str]) -> None
     Raises:
         ValueError: A key differs, or the older configuration cannot be read.
     """
-    import yaml
-
-    from lotus.training.configuration import read_configuration
-
     path = RunFolder(folder).config
     if not path.is_file():
         return
@@ -40,7 +41,7 @@ def refuse_another_configuration(folder: Path, arguments: Sequence[str]) -> None
     if not isinstance(there, dict):
         raise ValueError(f"{path}: not a configuration; remove {folder} to run it again")
     here = read_configuration(list(arguments)).keys
-    for key, old, new in differences(there, here):
+    for key, old, new in differences(with_public_paths(there), with_public_paths(here)):
         if key not in PLACE:
             raise ValueError(
                 f"{folder} was begun with {key} = {old}, and now it would be {new}; give the "

@@ -18,6 +18,16 @@ class RandAppearanced(RandomizableTransform, MapTransform):  # type: ignore[misc
     Dark nuclei on a bright ground and bright nuclei on a dark one differ by an inversion. A
     teacher that has seen both, in colour and in grey, has features that a student of the other
     modality can share. Everything random follows from MONAI's ``self.R``.
+
+    Args:
+        keys: Images of the dictionary, float32 ``(3, Y, X)`` or ``(1, Y, X)`` in [0, 1].
+        prob: Probability that any of the three steps is considered.
+        grey_prob: Probability that all channels become the luma.
+        inversion_prob: Probability that x becomes 1 - x.
+        gamma: Range of the exponent, drawn uniformly on a logarithmic scale.
+
+    Raises:
+        ValueError: If the gamma range is reversed or not positive.
     """
 
     def __init__(
@@ -28,18 +38,6 @@ class RandAppearanced(RandomizableTransform, MapTransform):  # type: ignore[misc
         inversion_prob: float = 0.5,
         gamma: tuple[float, float] = (0.7, 1.5),
     ) -> None:
-        """Set the probabilities.
-
-        Args:
-            keys: Images of the dictionary, float32 ``(3, Y, X)`` or ``(1, Y, X)`` in [0, 1].
-            prob: Probability that any of the three steps is considered.
-            grey_prob: Probability that all channels become the luma.
-            inversion_prob: Probability that x becomes 1 - x.
-            gamma: Range of the exponent, drawn uniformly on a logarithmic scale.
-
-        Raises:
-            ValueError: If the gamma range is reversed or not positive.
-        """
         if not 0.0 < gamma[0] <= gamma[1]:
             raise ValueError(f"gamma is {gamma}; expected values > 0, the smaller first")
         MapTransform.__init__(self, keys)

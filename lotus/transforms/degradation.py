@@ -50,23 +50,21 @@ class Degraded(Preprocessing):
     """Another preprocessing followed by a fixed degradation, to make a data set harder.
 
     The noise is seeded by the image's content: one image is degraded the same way every time,
-    in every process, and two images differently.
+    in every process, and two images differently. See :func:`degrade` for the steps.
+
+    Args:
+        inner: Turns the file's pixels into [0, 1] first.
+        contrast: Factor of the contrast, in (0, 1].
+        blur: Standard deviation of the blur in pixels.
+        noise: Standard deviation of the noise, 1 is the full grey range.
+
+    Raises:
+        ValueError: If a setting is out of range.
     """
 
     def __init__(
         self, inner: Preprocessing, contrast: float = 1.0, blur: float = 0.0, noise: float = 0.0
     ) -> None:
-        """Set the degradation; see :func:`degrade`.
-
-        Args:
-            inner: Turns the file's pixels into [0, 1] first.
-            contrast: Factor of the contrast, in (0, 1].
-            blur: Standard deviation of the blur in pixels.
-            noise: Standard deviation of the noise, 1 is the full grey range.
-
-        Raises:
-            ValueError: If a setting is out of range.
-        """
         _check_ranges(contrast=(contrast, contrast), blur=(blur, blur), noise=(noise, noise))
         self.inner = inner
         self.contrast = contrast
@@ -81,7 +79,20 @@ class Degraded(Preprocessing):
 
 
 class RandDegradationd(RandomizableTransform, MapTransform):  # type: ignore[misc]
-    """Random contrast, blur and noise; everything random follows from MONAI's ``self.R``."""
+    """Random contrast, blur and noise; everything random follows from MONAI's ``self.R``.
+
+    The settings of :func:`degrade` are drawn uniformly from these ranges.
+
+    Args:
+        keys: Images of the dictionary, float32 ``(C, Y, X)`` in [0, 1].
+        prob: Probability that an image is degraded.
+        contrast: Range of the contrast factor, within (0, 1].
+        blur: Range of the blur's standard deviation in pixels.
+        noise: Range of the noise's standard deviation.
+
+    Raises:
+        ValueError: If a range is reversed or leaves its bounds.
+    """
 
     def __init__(
         self,
@@ -91,18 +102,6 @@ class RandDegradationd(RandomizableTransform, MapTransform):  # type: ignore[mis
         blur: tuple[float, float] = (0.0, 1.0),
         noise: tuple[float, float] = (0.0, 0.1),
     ) -> None:
-        """Set the ranges from which :func:`degrade`'s settings are drawn uniformly.
-
-        Args:
-            keys: Images of the dictionary, float32 ``(C, Y, X)`` in [0, 1].
-            prob: Probability that an image is degraded.
-            contrast: Range of the contrast factor, within (0, 1].
-            blur: Range of the blur's standard deviation in pixels.
-            noise: Range of the noise's standard deviation.
-
-        Raises:
-            ValueError: If a range is reversed or leaves its bounds.
-        """
         _check_ranges(contrast=contrast, blur=blur, noise=noise)
         MapTransform.__init__(self, keys)
         RandomizableTransform.__init__(self, prob)

@@ -29,7 +29,17 @@ HISTOGRAM_BINS = 1024
 class SRMicroCTEnhancement(Preprocessing):
     """Stretches a microCT slice between its 1st and 99th percentile and blanks what is not bone.
 
-    See :func:`enhance_slice` for the steps.
+    See :func:`enhance_slice` for the steps. The defaults are the paper's.
+
+    Args:
+        cluster: Which of the three k-means clusters is bone where most grey values are
+            negative: the brightest, or the one of fewest pixels (the original authors').
+        opening_px: Side of the opening's square. Bone thinner than this is lost, so larger
+            pixels than the paper's need a smaller square; 1 keeps everything.
+        closing_px: Radius of the closing's disk.
+
+    Raises:
+        ValueError: If the cluster is neither, or a size is not positive.
     """
 
     def __init__(
@@ -38,18 +48,6 @@ class SRMicroCTEnhancement(Preprocessing):
         opening_px: int = OPENING_SIDE,
         closing_px: int = CLOSING_RADIUS,
     ) -> None:
-        """Choose what is bone; the defaults are the paper's.
-
-        Args:
-            cluster: Which of the three k-means clusters is bone where most grey values are
-                negative: the brightest, or the one of fewest pixels (the original authors').
-            opening_px: Side of the opening's square. Bone thinner than this is lost, so larger
-                pixels than the paper's need a smaller square; 1 keeps everything.
-            closing_px: Radius of the closing's disk.
-
-        Raises:
-            ValueError: If the cluster is neither, or a size is not positive.
-        """
         if cluster not in _CHOOSE_CLUSTER:
             raise ValueError(f"cluster is {cluster!r}; expected one of {list(_CHOOSE_CLUSTER)}")
         if opening_px < 1 or closing_px < 1:

@@ -95,18 +95,16 @@ class PercentileRange(IntensityRange):
 
     Where both percentiles coincide although the image is not constant (a few bright objects on
     an empty background) the full range of the image is used.
+
+    Args:
+        lower: Percentile that becomes 0, in [0, 100).
+        upper: Percentile that becomes 1, in (``lower``, 100].
+
+    Raises:
+        ValueError: If the percentiles are not ``0 <= lower < upper <= 100``.
     """
 
     def __init__(self, lower: float = 0.1, upper: float = 99.9) -> None:
-        """Choose the limits.
-
-        Args:
-            lower: Percentile that becomes 0, in [0, 100).
-            upper: Percentile that becomes 1, in (``lower``, 100].
-
-        Raises:
-            ValueError: If the percentiles are not ``0 <= lower < upper <= 100``.
-        """
         if not 0.0 <= lower < upper <= 100.0:
             raise ValueError(
                 f"percentiles are lower={lower:g}, upper={upper:g}; "

@@ -20,6 +20,20 @@ class RandStaind(RandomizableTransform, MapTransform):  # type: ignore[misc]
     The H&E step separates the stains in optical density (Ruifrok and Johnston, 2001, with a
     random one of albumentations' stain matrices) and changes the strength of each. Everything
     random follows from MONAI's ``self.R``.
+
+    A setting of 0 switches a change off.
+
+    Args:
+        keys: Images of the dictionary, float32 ``(3, Y, X)`` in [0, 1]; all get the same
+            change.
+        prob: Probability that an image is changed at all.
+        brightness: Factor drawn from ``1 - brightness`` to ``1 + brightness``.
+        contrast: Factor about the mean grey value, drawn likewise.
+        saturation: Factor of the colour saturation, drawn likewise.
+        hue: Shift drawn from ``-hue`` to ``hue``, in turns of the colour circle (max 0.5).
+        stain_prob: Probability of the H&E step in a changed image.
+        stain_scale: Factor of each stain's density, drawn from 1 ± ``stain_scale``.
+        stain_shift: Added to each stain's density, drawn from ± ``stain_shift``.
     """
 
     def __init__(
@@ -34,20 +48,6 @@ class RandStaind(RandomizableTransform, MapTransform):  # type: ignore[misc]
         stain_scale: float = 0.2,
         stain_shift: float = 0.1,
     ) -> None:
-        """Set the ranges; 0 switches a change off.
-
-        Args:
-            keys: Images of the dictionary, float32 ``(3, Y, X)`` in [0, 1]; all get the same
-                change.
-            prob: Probability that an image is changed at all.
-            brightness: Factor drawn from ``1 - brightness`` to ``1 + brightness``.
-            contrast: Factor about the mean grey value, drawn likewise.
-            saturation: Factor of the colour saturation, drawn likewise.
-            hue: Shift drawn from ``-hue`` to ``hue``, in turns of the colour circle (max 0.5).
-            stain_prob: Probability of the H&E step in a changed image.
-            stain_scale: Factor of each stain's density, drawn from 1 ± ``stain_scale``.
-            stain_shift: Added to each stain's density, drawn from ± ``stain_shift``.
-        """
         MapTransform.__init__(self, keys)
         RandomizableTransform.__init__(self, prob)
         jitter = albumentations.ColorJitter(

@@ -271,6 +271,8 @@ def test_the_scores_of_a_fold_are_not_believed(copied):
 def test_a_damaged_checkpoint_of_an_unfinished_fold_is_named(copied, capsys):
     arguments, folder = copied
     (folder / "fold1/scores.csv").unlink()
+    environment = folder / "fold1/environment.json"
+    environment.write_text(environment.read_text().replace('"finished"', '"interrupted"'))
     last = folder / "fold1/checkpoints/last.ckpt"
     last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
     assert main(arguments) == 2

@@ -178,7 +178,7 @@ def test_the_command_takes_every_key_of_a_shipped_study(path, tiny_manifest, mon
     monkeypatch.chdir(EXPERIMENTS.parent)
     variables = {"data": str(tiny_manifest), "student": "sr_microct", "preset": "quick"}
     study = read_study(path, variables)
-    for method in study.methods.values():
+    for method in study.stages.values():
         arguments = study.command_line(method, Path("runs"))
         data = read_configuration([text.replace("{fold}", "0") for text in arguments]).data
         own = "sr_microct" if method.row == "compared" else "histology"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from lotus.imaging import read_label_map, write_image
 from lotus.inference.segment import segment_image
@@ -19,6 +20,7 @@ from lotus.tasks import DistillationTask, SegmentationTask
 from lotus.tasks.checkpoint import read_checkpoint
 from lotus.training.configuration import read_configuration
 from lotus.training.known_patients import COHORT
+from lotus.training.same_configuration import refuse_another_configuration
 from lotus.transforms import DtypeRange
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "version_0_1"
@@ -100,3 +102,20 @@ def test_an_old_path_on_the_command_line_is_answered_with_the_new_one(tiny_manif
     given = "--model.init_args.instances=lotus.transforms.FlowField"
     with pytest.raises(ValueError, match=r"it is lotus.schemes.FlowField now$"):
         read_configuration([f"--config={experiment}", given])
+
+
+def test_a_run_of_then_goes_on_with_the_same_configuration(tiny_manifest, tmp_path):
+    """Its configuration names the class by the module it stood in; another class is refused."""
+    experiment = Path(__file__).resolve().parents[2] / "experiments/lotus/student.yaml"
+    arguments = [f"--config={experiment}", f"--data.init_args.manifest={tiny_manifest}"]
+    keys = read_configuration(arguments).keys
+    now = "lotus.transforms.SRMicroCTEnhancement"
+    assert keys["data"]["init_args"]["preprocessing"]["class_path"] == now
+    keys["data"]["init_args"]["preprocessing"]["class_path"] = (
+        "lotus.transforms.enhancement.SRMicroCTEnhancement"
+    )
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(keys))
+    refuse_another_configuration(tmp_path, arguments)
+    other = [*arguments, "--data.init_args.preprocessing=lotus.transforms.PercentileRange"]
+    with pytest.raises(ValueError, match=r"was begun with data.init_args.preprocessing.class_path"):
+        refuse_another_configuration(tmp_path, other)
