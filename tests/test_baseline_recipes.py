@@ -1,5 +1,6 @@
 """What the layers of baselines make of loss, optimizer and schedule, by hand."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,69 @@ def test_several_classes_need_a_softmax_where_a_layer_has_its_own_loss(name):
         several_classes(name).setup("fit")
     several_classes(name, *SOFTMAX).setup("fit")
     several_classes(name, "--model.init_args.loss=null").setup("fit")
+
+
+OUTPUTS = {"unetplusplus": 4, "swin_unetr": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_usual_loss_is_the_mean_over_the_outputs_of_dice_plus_cross_entropy(name):
+    task, batch = student_with(name, USUAL[name]), batch_of()
+    outputs = task.network.train()(torch.rand(2, 3, 32, 32))
+    assert (len(outputs) if isinstance(outputs, list) else 1) == OUTPUTS[name]
+    logits = random_logits(OUTPUTS[name])
+    terms = [cross_entropy(output, batch) + soft_dice_loss(output, batch) for output in logits]
+    found = task.segmentation_loss(logits if len(logits) > 1 else logits[0], batch)
+    torch.testing.assert_close(found, torch.stack(terms).mean())
+
+
+TINY_MEDIAR = {
+    **{"encoder_name": "mit_b0", "decoder_channels": "[8, 8, 8, 8, 8]"},
+    "decoder_pab_channels": "4",
+}
+# As docs/baselines.md has them; Adam's are the preset's.
+OPTIMIZERS = {
+    "unetplusplus": (torch.optim.Adam, {"lr": 3e-3, "weight_decay": 1e-7}),
+    "u2net": (torch.optim.Adam, {"lr": 3e-3, "weight_decay": 1e-7}),
+    "u2net_small": (torch.optim.Adam, {"lr": 3e-3, "weight_decay": 1e-7}),
+    "swin_unet": (torch.optim.AdamW, {"lr": 5e-4, "weight_decay": 0.05}),
+    "swin_unetr": (torch.optim.AdamW, {"lr": 1e-4, "weight_decay": 1e-5}),
+    "mediar": (torch.optim.AdamW, {"lr": 5e-5, "weight_decay": 0.01}),
+    "mask_rcnn": (torch.optim.SGD, {"lr": 5e-3, "momentum": 0.9, "weight_decay": 5e-4}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_are_those_of_the_docs(name):
+    kind, settings = OPTIMIZERS[name]
+    networks = {**USUAL, **OWN, "mediar": TINY_MEDIAR, "mask_rcnn": {}}
+    found = student_with(name, networks[name]).configure_optimizers()
+    optimizer = found[0][0] if isinstance(found, tuple) else found
+    assert type(optimizer) is kind
+    assert {setting: optimizer.defaults[setting] for setting in settings} == settings
+    assert isinstance(found, tuple) == (name == "mediar"), "MEDIAR alone has a schedule of its own"
+
+
+@pytest.mark.slow
+def test_mediar_is_trained_as_published():
+    """AdamW from 5e-5 along a cosine of 100 epochs to 1e-7; BCE plus half the error of flows."""
+    task = student_with("mediar", TINY_MEDIAR)
+    (optimizer,), (scheduler,) = task.configure_optimizers()
+    rates = []
+    for _ in range(101):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    cosine = [(1 + math.cos(math.pi * epoch / 100)) / 2 for epoch in range(101)]
+    assert rates == pytest.approx([1e-7 + (5e-5 - 1e-7) * height for height in cosine])
+
+    instances = torch.zeros(2, 24, 24, dtype=torch.int32)
+    instances[:, 4:20, 6:22] = 1
+    batch = {"mask": instances.long(), "instances": instances}
+    logits = torch.randn(2, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+    target = task.instances.encode(batch["mask"], instances)  # flows times 5, and the foreground
+    entropy = binary_cross_entropy(logits[:, 2].sigmoid(), (instances > 0).float())
+    expected = entropy + (logits[:, :2] - target[:, :2]).square().mean() / 2
+    torch.testing.assert_close(task.segmentation_loss(logits, batch), expected)

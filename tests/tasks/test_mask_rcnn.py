@@ -18,6 +18,7 @@ from lotus.inference.segmenter import load_segmenter
 from lotus.networks.mask_rcnn import NativeSize
 from lotus.tasks import MaskRCNNTask
 from tests.conftest import tiny_arguments
+from tests.tasks.unpaired import keep_log
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments/lotus"
 
@@ -88,6 +89,15 @@ def test_a_step_trains_every_part_and_takes_images_without_objects():
     assert without == []
     empty = {name: value[:1] for name, value in batch.items()}
     assert torch.isfinite(task.training_step(empty, 0))
+
+
+def test_the_loss_is_the_sum_of_torchvisions_five():
+    task = keep_log(MaskRCNNTask(tiny_detector(), ["nucleus"]))
+    loss = task.training_step(discs(), 0)
+    names = ("classifier", "box_reg", "mask", "objectness", "rpn_box_reg")
+    five = [task.logged[f"train_loss_{name}"] for name in names]
+    torch.testing.assert_close(loss.detach(), torch.stack(five).sum())
+    assert len(task.logged) == 6
 
 
 def test_mixed_precision_does_not_round_boxes():
