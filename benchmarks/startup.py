@@ -1,6 +1,7 @@
 """How long the command line takes to answer.
 
-``python -m benchmarks.startup``: `lotus --help` beside an interpreter that does nothing.
+``python -m benchmarks.startup``: `lotus --help` and `lotus fit --help` beside an interpreter that
+does nothing and one that imports Lightning.
 """
 
 import statistics
@@ -11,6 +12,8 @@ import time
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
     "lotus --help": [sys.executable, "-m", "lotus.cli", "--help"],
+    "import pytorch_lightning.cli": [sys.executable, "-c", "import pytorch_lightning.cli"],
+    "lotus fit --help": [sys.executable, "-m", "lotus.cli", "fit", "--help"],
 }
 
 

@@ -1,6 +1,7 @@
 """The directions of imports that keep the parts of the project apart."""
 
 import ast
+import subprocess
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROJECT = ("lotus", "data_modules")
+# Needed by some trainings only, and each a second of the start.
+NAMED_BEFORE_LOADED = {"albumentations", "segmentation_models_pytorch", "timm", "wandb"}
 OPTIONAL_EXTRAS = {"ray", "nnunetv2", "cellpose", "onnx", "onnxruntime", "optuna"}
 
 # What a room may import of the project, itself apart; from the ground up, so that there is no
@@ -171,6 +174,15 @@ def test_there_is_no_circle():
 def test_the_command_line_imports_the_standard_library_alone():
     packages = {top_level_package(name) for name in imports_of("lotus.cli", lazy=False)}
     assert packages <= sys.stdlib_module_names | {"lotus"}
+
+
+@pytest.mark.slow
+def test_a_training_loads_no_library_before_its_configuration_names_it():
+    script = "import sys, lotus.training.cli; print(*sys.modules)"
+    command = [sys.executable, "-c", script]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert "lotus.training.cli" in loaded
+    assert NAMED_BEFORE_LOADED & set(loaded) == set()
 
 
 def test_optional_extras_are_imported_by_the_functions_that_need_them():

@@ -1,4 +1,10 @@
-"""Networks: nn.Modules only, no training and no input or output."""
+"""Networks: nn.Modules only, no training and no input or output.
+
+Those that bring a library of their own are imported when first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from lotus.networks.denoiser import Denoiser
 from lotus.networks.distillable import features_and_logits, segmentation_head
@@ -8,11 +14,13 @@ from lotus.networks.modality_aware_fusion import ModalityAwareFusion
 from lotus.networks.modality_norm import with_own_norm_layers
 from lotus.networks.noise_adapter import NoiseAdapter
 from lotus.networks.projector import Projector
-from lotus.networks.swin_unet import SwinUNet
 from lotus.networks.swin_unetr import SwinUNETR
 from lotus.networks.u2net import U2Net
 from lotus.networks.unet import UNet
 from lotus.networks.unet_plus_plus import UNetPlusPlus
+
+if TYPE_CHECKING:
+    from lotus.networks.swin_unet import SwinUNet
 
 __all__ = [
     "Denoiser",
@@ -30,3 +38,12 @@ __all__ = [
     "segmentation_head",
     "with_own_norm_layers",
 ]
+
+_HOMES = {"SwinUNet": "lotus.networks.swin_unet"}  # timm
+
+
+def __getattr__(name: str) -> Any:
+    """Import a network on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
