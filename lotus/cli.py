@@ -18,7 +18,7 @@ TRAINING = {
 }
 COMMANDS = {
     "crossval": "every fold of a cross-validation, out-of-fold predictions and scores",
-    "study": "methods trained on the same folds and compared: the tables of the LOTUS paper",
+    "study": "stages and methods of a YAML file, over folds or seeds, and their table",
     "sweep": "search parameters by a sweep file of W&B, on validation images",
     "compare": "a table of runs as in the papers, with paired tests",
     "evaluate": "Dice, HD, HD95, AJI, PQ and detection scores of two folders of masks",
