@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
 from lotus.runs import RunFolder
 from lotus.studies.numbered import RepeatedBy
 from lotus.studies.stages import Command, Per, Row, Training
+from lotus.training.layers import composed
 
 SPLITS, FOLDER = "splits", "folder"
 """Placeholders besides variables, stages and repetitions: a fold's split file, the own folder."""
@@ -165,9 +164,10 @@ def read_study(path: Path, variables: Mapping[str, Any], by: RepeatedBy = "fold"
 
     Args:
         path: YAML file with the keys ``variables``, ``methods`` and ``reference``, perhaps
-            ``stages`` and ``published``. A method has ``configs`` and may have ``arguments``,
-            ``compared``, ``note`` and ``per``; a stage is such a training without a row, ``tested``
-            only if it says so, or has ``command`` with ``arguments`` and ``leaves``.
+            ``stages``, ``published``, and ``parts`` as a configuration has them. A method has
+            ``configs`` and may have ``arguments``, ``compared``, ``note`` and ``per``; a stage is
+            such a training without a row, ``tested`` only if it says so, or has ``command`` with
+            ``arguments`` and ``leaves``.
         variables: These replace those of the file.
         by: What repetitions are told apart by.
 
@@ -180,7 +180,7 @@ def read_study(path: Path, variables: Mapping[str, Any], by: RepeatedBy = "fold"
             f"no study at {path}; its file comes first, before arguments of `lotus fit`"
         )
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = composed(path)
         stages = {
             str(name): _stage(str(name), entry)
             for name, entry in (content.get("stages") or {}).items()
@@ -191,7 +191,7 @@ def read_study(path: Path, variables: Mapping[str, Any], by: RepeatedBy = "fold"
         }
         own = dict(content.get("variables") or {})
         reference = str(content["reference"]) if methods else None
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         detail = " ".join(str(error).split())
         raise ValueError(
             f"{path}: not a study ({type(error).__name__}: {detail}); {EXPECTED}"
