@@ -52,6 +52,14 @@ _NOISE = (
 class LotusCLI(LightningCLI):
     """LightningCLI whose runs are folders ``runs/<experiment>/<run>/`` that explain themselves."""
 
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static in Lightning
+        """The subcommand that is asked for alone: every one would get a parser of all keys."""
+        return {
+            name: skipped
+            for name, skipped in super().subcommands().items()
+            if name in self.parser_kwargs
+        }
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Where the run goes, and which score picks its best checkpoint."""
         parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs")
@@ -243,7 +251,7 @@ def parse(cli: type[LotusCLI], arguments: list[str], *, run: bool = True) -> Lot
     # MONAI's keys are of this type; without it the saved configuration would not hold them.
     register_type(Hashable, serializer=str, deserializer=str)
     options = {"exit_on_error": False}
-    subcommands = dict.fromkeys(LotusCLI.subcommands(), options) if run else {}
+    subcommand = {arguments[0]: options} if run else {}
     try:
         return cli(
             BaseTask,
@@ -256,7 +264,7 @@ def parse(cli: type[LotusCLI], arguments: list[str], *, run: bool = True) -> Lot
             # The data module's sampler shards itself, and is the same after a resume.
             trainer_defaults={"use_distributed_sampler": False},
             parser_class=LayeredParser,
-            parser_kwargs={"prog": "lotus", **options, **subcommands},
+            parser_kwargs={"prog": "lotus", **options, **subcommand},
         )
     except ArgumentError as error:
         # The keys are those of `fit` where nothing is run.

@@ -1,11 +1,13 @@
 """What a training would be, without training."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pytorch_lightning as pl
 import yaml
 from jsonargparse import Namespace
+from pytorch_lightning.cli import LightningArgumentParser
 
 from lotus.training.cli import NO_DATA, LotusCLI, parse
 
@@ -16,11 +18,19 @@ class Configuration:
 
     Attributes:
         data: The data module, not set up.
-        keys: All keys and their values, as in the configuration of a run.
+        parsed: All values, of the parser's types.
+        parser: What parsed them.
     """
 
     data: pl.LightningDataModule
-    keys: dict[str, Any]
+    parsed: Namespace
+    parser: LightningArgumentParser
+
+    @cached_property
+    def keys(self) -> dict[str, Any]:
+        """All keys and their values, as in the configuration of a run."""
+        keys: dict[str, Any] = yaml.safe_load(self.parser.dump(self.parsed, skip_none=False))
+        return keys
 
 
 class DataOnlyCLI(LotusCLI):
@@ -33,6 +43,8 @@ class DataOnlyCLI(LotusCLI):
         """Build the data module."""
         if self.config.data is None:
             raise ValueError(NO_DATA)
+        # Lightning would write the whole configuration out for checkpoints, which here are none.
+        self.config_dump: dict[str, Any] = {}
         self.datamodule = self.parser.instantiate_classes(Namespace(data=self.config.data)).data  # type: ignore[no-untyped-call]
 
 
@@ -46,5 +58,4 @@ def read_configuration(arguments: list[str]) -> Configuration:
         ValueError: The configuration cannot be used.
     """
     cli = parse(DataOnlyCLI, arguments, run=False)
-    keys = yaml.safe_load(cli.parser.dump(cli.config, skip_none=False))
-    return Configuration(cli.datamodule, keys)
+    return Configuration(cli.datamodule, cli.config, cli.parser)
