@@ -82,7 +82,7 @@ report: $(READY) ## write the report of the latest distilled student again
 	$(BIN)/lotus report $(LATEST)
 
 test: lint ## everything a contributor must pass
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## the tests that take seconds
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"

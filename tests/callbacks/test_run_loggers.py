@@ -22,7 +22,7 @@ def as_a_job(arguments: list[str], runs: Path) -> tuple[Path, str]:
     for option in ("--run", "--runs"):
         index = arguments.index(option)
         del arguments[index : index + 2]
-    job = TrainingJob(runs, "student", "tiny", tuple(arguments[1:]))
+    job = TrainingJob(runs, "student", "tiny", tuple(arguments[1:]), tested=False)
     LocalEngine().run([job])
     return job.folder, (job.folder / "log.txt").read_text()
 
