@@ -11,7 +11,9 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROJECT = ("lotus", "data_modules")
 # Needed by some trainings only, and each a second of the start.
-NAMED_BEFORE_LOADED = {"albumentations", "segmentation_models_pytorch", "timm", "wandb"}
+NAMED_BEFORE_LOADED = {
+    *("albumentations", "monai", "pandas", "segmentation_models_pytorch", "timm", "wandb"),
+}
 OPTIONAL_EXTRAS = {"ray", "nnunetv2", "cellpose", "onnx", "onnxruntime", "optuna"}
 
 # What a room may import of the project, itself apart; from the ground up, so that there is no

@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from lightning_fabric.loggers.csv_logs import _ExperimentWriter
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+
+from lotus.runs.curves import logged_columns
 
 
 class _AppendingWriter(_ExperimentWriter):
@@ -16,7 +17,7 @@ class _AppendingWriter(_ExperimentWriter):
 
     def _check_log_dir_exists(self) -> None:
         if Path(self.metrics_file_path).is_file():
-            self.metrics_keys = list(pd.read_csv(self.metrics_file_path, nrows=0).columns)
+            self.metrics_keys = logged_columns(Path(self.metrics_file_path))
 
 
 class RunCSVLogger(CSVLogger):

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -22,6 +21,9 @@ from lotus.masks import connected_components
 from lotus.metrics.functional import PanopticQuality, pool_panoptic_quality
 from lotus.metrics.image_scores import score_image
 from lotus.runs.scores import MEAN
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LabelMap = NDArray[np.integer[Any]]
 ExtraScores = Callable[[LabelMap, LabelMap], dict[str, float]]
@@ -85,6 +87,8 @@ def evaluate_folders(
         >>> scores[["name", "n_true", "dice"]].values.tolist()
         [['a', 1.0, 0.5], ['mean', 1.0, 0.5]]
     """
+    import pandas as pd  # A training, which scores no folder before its end, starts without it.
+
     _check_options(kind, class_index, pixel_size_um)
     spacing_um = None if pixel_size_um is None else (pixel_size_um, pixel_size_um)
     pairs = pair_files(predictions, targets)

@@ -1,8 +1,8 @@
 """The knowledge that two modalities share although their images do not: UMMKD."""
 
 import torch
-from monai.networks import one_hot
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lotus.losses.alignment import log_scores
 
@@ -67,7 +67,8 @@ class ClassMeanDistillation(nn.Module):
 
     def _class_scores(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Log of the softened class-mean scores (C, C), and the number of pixels (C,)."""
-        members = one_hot(target, max(logits.shape[1], 2))
+        classes = max(logits.shape[1], 2)
+        members = functional.one_hot(target[:, 0].long(), classes).movedim(-1, 1).float()
         count = members.sum(dim=(0, 2, 3))
         total = torch.einsum("bkyx,bcyx->ck", logits.float(), members)
         mean = total / count.clamp(min=1)[:, None]

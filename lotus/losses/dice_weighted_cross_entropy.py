@@ -1,8 +1,7 @@
 """Dice plus cross-entropy that weights rare classes up."""
 
-from monai.losses import DiceLoss
-from monai.networks import one_hot
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lotus.losses.alignment import log_scores
 
@@ -23,6 +22,8 @@ class DiceWeightedCrossEntropy(nn.Module):
     """
 
     def __init__(self) -> None:
+        from monai.losses import DiceLoss  # MONAI is loaded where a configuration names it.
+
         super().__init__()
         self.dice = DiceLoss(squared_pred=True, batch=True)
 
@@ -32,7 +33,7 @@ class DiceWeightedCrossEntropy(nn.Module):
         Volumes (B, K, Z, Y, X) likewise.
         """
         scores = log_scores(logits, temperature=1.0)
-        truth = one_hot(target, scores.shape[1])
+        truth = functional.one_hot(target[:, 0].long(), scores.shape[1]).movedim(-1, 1).float()
         weights = 1 - truth.mean(dim=(0, *range(2, truth.ndim)), keepdim=True)
         entropy = -(weights * truth * scores).sum(dim=1).mean()
         loss: Tensor = self.dice(scores.exp(), truth) + entropy

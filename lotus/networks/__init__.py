@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from lotus.networks.denoiser import Denoiser
 from lotus.networks.distillable import features_and_logits, segmentation_head
-from lotus.networks.dyn_unet import DynUNet
 from lotus.networks.feature_diffusion import FeatureDiffusion
 from lotus.networks.modality_aware_fusion import ModalityAwareFusion
 from lotus.networks.modality_norm import with_own_norm_layers
 from lotus.networks.noise_adapter import NoiseAdapter
 from lotus.networks.projector import Projector
-from lotus.networks.swin_unetr import SwinUNETR
 from lotus.networks.u2net import U2Net
 from lotus.networks.unet import UNet
-from lotus.networks.unet_plus_plus import UNetPlusPlus
 
 if TYPE_CHECKING:
+    from lotus.networks.dyn_unet import DynUNet
     from lotus.networks.swin_unet import SwinUNet
+    from lotus.networks.swin_unetr import SwinUNETR
+    from lotus.networks.unet_plus_plus import UNetPlusPlus
 
 __all__ = [
     "Denoiser",
@@ -39,7 +39,12 @@ __all__ = [
     "with_own_norm_layers",
 ]
 
-_HOMES = {"SwinUNet": "lotus.networks.swin_unet"}  # timm
+_HOMES = {
+    "DynUNet": "lotus.networks.dyn_unet",  # MONAI
+    "SwinUNETR": "lotus.networks.swin_unetr",  # MONAI
+    "SwinUNet": "lotus.networks.swin_unet",  # timm
+    "UNetPlusPlus": "lotus.networks.unet_plus_plus",  # MONAI
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,6 @@
 """Diffusion of teacher features and DDIM denoising of student features."""
 
 import torch
-from monai.networks.schedulers import DDIMScheduler
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -30,6 +29,8 @@ class FeatureDiffusion(nn.Module):
     def __init__(
         self, channels: int, *, hidden_channels: int = 16, inference_steps: int = 5
     ) -> None:
+        from monai.networks.schedulers import DDIMScheduler  # Only a distillation loads MONAI.
+
         super().__init__()
         if not 1 <= inference_steps <= 10:
             raise ValueError(f"inference_steps is 1 to 10, got {inference_steps}")

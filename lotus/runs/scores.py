@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from lotus.atomic import atomic_path
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MEAN = "mean"
 """Name of the last row."""
@@ -47,6 +49,8 @@ def read_score_table(path: Path) -> pd.DataFrame:
     Raises:
         ValueError: The file was cut off, or holds something else.
     """
+    import pandas as pd  # A training, which reads no scores, starts without it.
+
     try:
         text = path.read_text(encoding="utf-8")
         cells = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
-from monai.losses import DiceCELoss
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -101,6 +100,8 @@ class PixelClasses(InstanceScheme):
         Dice is taken per image, so that the mean over processes is that of the joined batch. The
         released LOTUS code takes the Dice of the thresholded mask, which has no gradient.
         """
+        from monai.losses import DiceCELoss  # MONAI is loaded where a configuration needs it.
+
         loss: nn.Module = (
             DiceCELoss(sigmoid=True)
             if self.channels(n_classes) == 1

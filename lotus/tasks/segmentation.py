@@ -1,11 +1,12 @@
 """Supervised segmentation: teacher, student and every segmentation baseline."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_info
-from monai.inferers import Inferer, SlidingWindowInferer
 from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
@@ -15,6 +16,9 @@ from lotus.metrics.segmentation import InstanceScores
 from lotus.schemes import ConnectedComponents, InstanceScheme
 from lotus.tasks.checkpoint import read_checkpoint, state_of
 from lotus.tasks.instances import InstanceTask
+
+if TYPE_CHECKING:
+    from monai.inferers import Inferer
 
 
 class SegmentationTask(InstanceTask):
@@ -55,6 +59,8 @@ class SegmentationTask(InstanceTask):
         deep_supervision_decay: float = 1.0,
         **kwargs: Any,
     ) -> None:
+        from monai.inferers import SlidingWindowInferer  # MONAI takes half a second to load.
+
         super().__init__(network, class_names, optimizer, **kwargs)
         if not 0 < deep_supervision_decay <= 1:
             raise ValueError(
