@@ -1,7 +1,7 @@
 """Preprocessed images, on disk or in memory, found by what they were made from.
 
 The key of an entry is the SHA-256 over the bytes of image and mask, the preprocessing with all
-its settings and source code, and the version of the layout below. Any change gives another key,
+its settings and source code, and the version below. Any change gives another key,
 so an outdated entry is never found; deleting the folder is always safe.
 
 An entry is one memory-mapped file, so that a crop reads its own pages and nothing else; cutting
@@ -30,7 +30,7 @@ from lotus.imaging.raster import check_usable, read_image, read_label_map
 from lotus.masks import connected_components
 from lotus.transforms.preprocessing import Preprocessing
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2  # of an entry, and of how files are read
 ALIGNMENT = 64
 OPEN_ENTRIES = 128  # memory maps kept open; some systems allow a process 256 files
 
@@ -157,10 +157,19 @@ def _prepare(record: Record, preprocessing: Preprocessing) -> PreparedImage:
             f"expected {image.shape[1]} x {image.shape[2]} as {record.image.name}"
         )
     mask = labels if record.mask_kind == "semantic" else labels > 0
-    instances = labels if record.mask_kind == "instances" else connected_components(labels > 0)
+    is_numbered = record.mask_kind == "instances"
+    instances = _numbered(labels) if is_numbered else connected_components(labels > 0)
     return PreparedImage(
         image, _smallest(mask), _smallest(instances), int(mask.max()), raster.spacing_um
     )
+
+
+def _numbered(labels: NDArray[Any]) -> NDArray[Any]:
+    """The same objects; numbered from 1 where their labels do not fit the int32 of a sample."""
+    if labels.max() <= np.iinfo(np.int32).max:
+        return labels
+    values, numbers = np.unique(labels, return_inverse=True)
+    return np.asarray(numbers.reshape(labels.shape) + (values[0] > 0))
 
 
 def _smallest(labels: NDArray[Any]) -> NDArray[np.unsignedinteger[Any]]:
