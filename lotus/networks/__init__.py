@@ -13,6 +13,7 @@ from lotus.networks.modality_aware_fusion import ModalityAwareFusion
 from lotus.networks.modality_norm import with_own_norm_layers
 from lotus.networks.noise_adapter import NoiseAdapter
 from lotus.networks.projector import Projector
+from lotus.networks.standardisation import standard_deviation, standardised
 from lotus.networks.u2net import U2Net
 from lotus.networks.unet import UNet
 
@@ -36,6 +37,8 @@ __all__ = [
     "UNetPlusPlus",
     "features_and_logits",
     "segmentation_head",
+    "standard_deviation",
+    "standardised",
     "with_own_norm_layers",
 ]
 
