@@ -7,7 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lotus.networks.denoiser import Denoiser
-from lotus.networks.distillable import features_and_logits, segmentation_head
+from lotus.networks.distillable import (
+    check_distillable,
+    features_and_logits,
+    segmentation_head,
+)
 from lotus.networks.feature_diffusion import FeatureDiffusion
 from lotus.networks.modality_aware_fusion import ModalityAwareFusion
 from lotus.networks.modality_norm import with_own_norm_layers
@@ -35,6 +39,7 @@ __all__ = [
     "U2Net",
     "UNet",
     "UNetPlusPlus",
+    "check_distillable",
     "features_and_logits",
     "segmentation_head",
     "standard_deviation",

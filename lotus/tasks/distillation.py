@@ -15,6 +15,7 @@ from lotus.metrics.prototype_cosine import prototype_cosine
 from lotus.networks import (
     FeatureDiffusion,
     Projector,
+    check_distillable,
     features_and_logits,
     segmentation_head,
     standard_deviation,
@@ -80,7 +81,8 @@ class DistillationTask(SegmentationTask):
 
     Raises:
         ValueError: A teacher whose channels, classes or feature width do not fit the student, or a
-            negative weight.
+            negative weight; at the start of a training, a network that does not end in the
+            convolution that its features are taken before.
     """
 
     phases: ClassVar[int] = 2
@@ -154,6 +156,13 @@ class DistillationTask(SegmentationTask):
     def phase(self) -> int:
         """1 while Φ is trained, 2 after γ's plateau or without diffusion."""
         return 1 if self.diffusion is not None and not self.plateau.reached else 2
+
+    def setup(self, stage: str) -> None:
+        """Check also that student and teacher have features that their logits come from."""
+        super().setup(stage)
+        if stage == "fit" and self._distils:
+            check_distillable(self.network, self.in_channels)
+            check_distillable(self.teacher, self.in_channels)
 
     def train(self, mode: bool = True) -> "DistillationTask":
         """Training mode for everything but the teacher, whose BatchNorm statistics stay."""

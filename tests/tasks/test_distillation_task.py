@@ -301,6 +301,22 @@ def test_a_teacher_or_weight_that_does_not_fit_is_refused(tiny_teacher, changes,
         DistillationTask(teacher=tiny_teacher, **values)
 
 
+class OneMore(UNet):
+    """A U-Net whose logits are not those of its head alone."""
+
+    def forward(self, image):
+        return super().forward(image) + image[:, :1]
+
+
+@pytest.mark.parametrize("part", ["network", "teacher"])
+def test_features_of_other_logits_are_refused_before_training(tiny_teacher, part):
+    task = task_in_phase(tiny_teacher, 1, lambda_kl=1)
+    setattr(task, part, OneMore(filters=(4, 8)))
+    with pytest.raises(ValueError, match="OneMore is not the head"):
+        task.setup("fit")
+    task.setup("test")
+
+
 def test_a_missing_teacher_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*absent.ckpt"):
         DistillationTask(
