@@ -1,8 +1,9 @@
 """Preprocessed images, on disk or in memory, found by what they were made from.
 
 The key of an entry is the SHA-256 over the bytes of image and mask, the preprocessing with all
-its settings and source code, and the version below. Any change gives another key,
-so an outdated entry is never found; deleting the folder is always safe.
+its settings, the source code of the preprocessing, of this module and of whatever of the project
+they call, and the version of the layout below. Any change gives another key, so an outdated entry
+is never found; deleting the folder is always safe.
 
 An entry is one memory-mapped file, so that a crop reads its own pages and nothing else; cutting
 images into tiles would gain nothing over that. Images are kept as float32: float16 would halve
@@ -16,8 +17,10 @@ import hashlib
 import inspect
 import json
 import math
+import sys
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +28,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_modules.manifest import Record
+from data_modules.source_code import source_digest
 from lotus.atomic import atomic_path
 from lotus.imaging.raster import check_usable, read_image, read_label_map
 from lotus.masks import connected_components
 from lotus.transforms.preprocessing import Preprocessing
 
-LAYOUT_VERSION = 2  # of an entry, and of how files are read
+LAYOUT_VERSION = 1
 ALIGNMENT = 64
 OPEN_ENTRIES = 128  # memory maps kept open; some systems allow a process 256 files
 
@@ -68,8 +72,13 @@ class PatchCache:
     def __init__(self, preprocessing: Preprocessing, folder: Path | None) -> None:
         self.preprocessing = preprocessing
         self.folder = None if folder is None else Path(folder)
-        self._settings = json.dumps([LAYOUT_VERSION, _fingerprint(preprocessing)]).encode()
         self._open: OrderedDict[str, PreparedImage] = OrderedDict()
+
+    @cached_property
+    def _settings(self) -> bytes:
+        """All that the key of an entry depends on besides its files."""
+        reading = source_digest([sys.modules[__name__]])
+        return json.dumps([LAYOUT_VERSION, reading, _fingerprint(self.preprocessing)]).encode()
 
     def add(self, record: Record) -> str:
         """Prepare the image of a record unless that was done before.
@@ -127,15 +136,10 @@ def _fingerprint(setting: object) -> object:
     if not isinstance(setting, Preprocessing):
         return repr(setting)
     modules = [inspect.getmodule(kind) for kind in type(setting).__mro__]
-    sources = [
-        inspect.getsource(module)
-        for module in modules
-        if module is not None and getattr(module, "__file__", None)
-    ]
     return {
         "class_path": f"{type(setting).__module__}.{type(setting).__qualname__}",
         "attributes": _fingerprint(vars(setting)),
-        "source": hashlib.sha256("".join(sources).encode()).hexdigest(),
+        "source": source_digest(module for module in modules if module is not None),
     }
 
 

@@ -184,6 +184,18 @@ def test_classes_are_named_by_the_path_that_their_package_exports():
         assert module == package or name not in import_module(package).__all__, path
 
 
+@pytest.mark.parametrize("preset", PRESET_NAMES)
+def test_the_second_phase_of_the_distillation_is_validated(preset):
+    """However long γ goes on rising; the best checkpoint is one of that phase."""
+    settings = composed(LOTUS / preset / "distill.yaml")
+    epochs, every = (
+        settings["trainer"].get(name, default)
+        for name, default in (("max_epochs", None), ("check_val_every_n_epoch", 1))
+    )
+    validated = range(every - 1, epochs, every)
+    assert validated[-1] >= settings["model"]["init_args"]["max_phase_one_epochs"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("base", "preset"), PRESETS, ids=[f"{path.parent.name}/{path.stem}" for _, path in PRESETS]

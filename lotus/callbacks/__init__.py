@@ -1,9 +1,17 @@
 """What happens around training: the run's record, its predictions and its dashboard."""
 
+from lotus.callbacks.best_checkpoint import BestCheckpoint
 from lotus.callbacks.class_scores import ClassScores
 from lotus.callbacks.epoch_seed import EpochSeed
 from lotus.callbacks.overlay_images import OverlayImages
 from lotus.callbacks.prediction_writer import PredictionWriter
 from lotus.callbacks.run_record import RunRecord
 
-__all__ = ["ClassScores", "EpochSeed", "OverlayImages", "PredictionWriter", "RunRecord"]
+__all__ = [
+    "BestCheckpoint",
+    "ClassScores",
+    "EpochSeed",
+    "OverlayImages",
+    "PredictionWriter",
+    "RunRecord",
+]

@@ -17,6 +17,7 @@ import pytorch_lightning as pl
 import torch
 
 from lotus.atomic import atomic_path
+from lotus.callbacks.best_checkpoint import BestCheckpoint
 from lotus.runs import RunFolder
 from lotus.runs.charts import write_charts
 from lotus.runs.contents import holds_phantoms, values_of
@@ -30,7 +31,8 @@ class RunRecord(pl.Callback):
 
     environment.json holds versions, device, git commit and, under `invocations`, one entry per
     command that worked in the folder (a fit, its resumption, a test), with start, duration and
-    how it ended: `running`, `finished`, `interrupted` or `failed`. data.json and splits.json come
+    how it ended: `running`, `finished`, `interrupted` or `failed`; of a fit also from which epoch
+    and phase its best checkpoint is. data.json and splits.json come
     from the data module's `summary()` and `write_splits(path)` where it has them; a test does not
     replace those of the training it tests. charts.json comes from the task's `charts()`.
     """
@@ -76,6 +78,9 @@ class RunRecord(pl.Callback):
             return
         self._entry["status"] = status
         self._entry["duration_s"] = round(time.monotonic() - self._begun, 3)
+        for callback in trainer.checkpoint_callbacks:
+            if isinstance(callback, BestCheckpoint) and callback.origin is not None:
+                self._entry["best"] = callback.origin
         self._write_environment(trainer)
 
     def _write_environment(self, trainer: pl.Trainer) -> None:

@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+ROUNDING = 1e-9
+"""Of a score, relative to the largest: tables of scores have ten digits."""
+
 
 @dataclass(frozen=True)
 class PairedTest:
@@ -23,7 +26,8 @@ class PairedTest:
             distribution.
 
     A value that is not defined is NaN: all of them without pairs, the p-values with fewer than two
-    pairs; equal scores throughout give p = 1.
+    pairs, and that of the t-test where all pairs differ by the same, which leaves no variance to
+    test against; equal scores throughout give p = 1.
     """
 
     n: int
@@ -56,16 +60,17 @@ def paired_test(method: ArrayLike, reference: ArrayLike) -> PairedTest:
         raise ValueError(
             f"paired scores are two lists of equal length, got shapes {ours.shape}, {theirs.shape}"
         )
-    difference = (ours - theirs)[np.isfinite(ours) & np.isfinite(theirs)]
+    defined = np.isfinite(ours) & np.isfinite(theirs)
+    ours, theirs = ours[defined], theirs[defined]
+    difference = ours - theirs
     n = len(difference)
     if n < 2:
         return PairedTest(n, float(difference.mean()) if n else np.nan, np.nan, np.nan)
     if not difference.any():
         return PairedTest(n, 0.0, 1.0, 1.0)
-    # A constant difference has no variance to test against, one that is constant but for the
-    # rounding of its scores has next to none.
-    spread = np.ptp(difference) > 1e-12 * np.abs(difference).max()
-    p_t = float(stats.ttest_1samp(difference, 0.0).pvalue) if spread else 0.0
+    scale = np.abs((ours, theirs)).max()
+    varies = np.ptp(difference) > ROUNDING * scale
+    p_t = float(stats.ttest_1samp(difference, 0.0).pvalue) if varies else np.nan
     return PairedTest(n, float(difference.mean()), p_t, float(stats.wilcoxon(difference).pvalue))
 
 

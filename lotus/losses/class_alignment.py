@@ -1,5 +1,8 @@
 """A well-posed alignment of unpaired images: class by class."""
 
+import math
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -41,36 +44,55 @@ class ClassAlignment(Alignment):
         self, student: Tensor, teacher: Tensor, student_classes: Tensor, teacher_classes: Tensor
     ) -> Tensor:
         """Mean over shared classes of KL(teacher's mean distribution || student's)."""
-        mean_student, count_student = self._mean_scores(student, student_classes)
-        mean_teacher, count_teacher = self._mean_scores(teacher, teacher_classes)
-        shared = ((count_student > 0) & (count_teacher > 0)).to(mean_student.dtype)
-        divergence = (mean_teacher * (mean_teacher.log() - mean_student.log())).sum(dim=1)
-        mean = (divergence * shared).sum() / shared.sum().clamp(min=1)
+        own, other = (log_scores(logits, self.temperature) for logits in (student, teacher))
+        terms = []
+        for own_pixels, other_pixels in _shared(own, other, student_classes, teacher_classes):
+            log_student, log_teacher = _log_mean(own_pixels), _log_mean(other_pixels)
+            terms.append((log_teacher.exp() * (log_teacher - log_student)).sum())
+        mean = torch.stack(terms).mean() if terms else own.sum() * 0
         return mean * self.temperature**2
 
     def feature_variation(
         self, student: Tensor, teacher: Tensor, student_classes: Tensor, teacher_classes: Tensor
     ) -> Tensor:
         """Mean over shared classes and quantiles of the squared difference."""
-        student_map = feature_variation_map(student, student_classes)
-        teacher_map = feature_variation_map(teacher, teacher_classes)
+        own = feature_variation_map(student, student_classes)[:, None]
+        other = feature_variation_map(teacher, teacher_classes)[:, None]
         levels = torch.arange(1, self.quantiles + 1, device=student.device) / (self.quantiles + 1)
-        terms = []
-        for index in range(student_classes.shape[1]):
-            own = student_map[student_classes[:, index].bool()]
-            other = teacher_map[teacher_classes[:, index].bool()]
-            if len(own) and len(other):
-                terms.append((_quantiles(own, levels) - _quantiles(other, levels)).square().mean())
-        return torch.stack(terms).mean() if terms else student_map.sum() * 0
+        terms = [
+            (_quantiles(own_pixels[:, 0], levels) - _quantiles(other_pixels[:, 0], levels))
+            .square()
+            .mean()
+            for own_pixels, other_pixels in _shared(own, other, student_classes, teacher_classes)
+        ]
+        return torch.stack(terms).mean() if terms else own.sum() * 0
 
-    def _mean_scores(self, logits: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean distribution (C, K) over the pixels of each class, and their number (C,)."""
-        members = classes.float()
-        count = members.sum(dim=(0, 2, 3))
-        scores = log_scores(logits, self.temperature).exp()
-        total = torch.einsum("bkyx,bcyx->ck", scores, members)
-        # The floor keeps the logarithm of a distribution that has saturated finite.
-        return (total / count.clamp(min=1)[:, None]).clamp(min=1e-7), count
+
+def _shared(
+    student: Tensor, teacher: Tensor, student_classes: Tensor, teacher_classes: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Values (N, V) and (M, V) of the pixels of each class that both batches have.
+
+    Args:
+        student: (B, V, Y, X).
+        teacher: (B, V, Y, X).
+        student_classes: One-hot (B, C, Y, X).
+        teacher_classes: One-hot (B, C, Y, X).
+    """
+    own, other = student.movedim(1, -1), teacher.movedim(1, -1)
+    for mine, theirs in zip(student_classes.unbind(1), teacher_classes.unbind(1), strict=True):
+        pixels = own[mine.bool()], other[theirs.bool()]
+        if all(map(len, pixels)):
+            yield pixels
+
+
+def _log_mean(log_scores: Tensor) -> Tensor:
+    """Log of the mean (K,) of distributions, from their logs (N, K).
+
+    In logs throughout: the mean of a collapsed network's scores is 0 to every digit of a float,
+    and its gradient too.
+    """
+    return log_scores.logsumexp(dim=0) - math.log(len(log_scores))
 
 
 def _quantiles(values: Tensor, levels: Tensor) -> Tensor:

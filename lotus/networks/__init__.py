@@ -7,12 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lotus.networks.denoiser import Denoiser
-from lotus.networks.distillable import features_and_logits, segmentation_head
+from lotus.networks.distillable import (
+    check_distillable,
+    features_and_logits,
+    segmentation_head,
+)
 from lotus.networks.feature_diffusion import FeatureDiffusion
 from lotus.networks.modality_aware_fusion import ModalityAwareFusion
 from lotus.networks.modality_norm import with_own_norm_layers
 from lotus.networks.noise_adapter import NoiseAdapter
 from lotus.networks.projector import Projector
+from lotus.networks.standardisation import standard_deviation, standardised
 from lotus.networks.u2net import U2Net
 from lotus.networks.unet import UNet
 
@@ -34,8 +39,11 @@ __all__ = [
     "U2Net",
     "UNet",
     "UNetPlusPlus",
+    "check_distillable",
     "features_and_logits",
     "segmentation_head",
+    "standard_deviation",
+    "standardised",
     "with_own_norm_layers",
 ]
 

@@ -1,6 +1,12 @@
 """Features and logits of any segmentation network that ends in a convolution."""
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
+
+TOLERANCE = 1e-3
+"""Of values that one convolution gave twice, relative to the largest."""
 
 
 def segmentation_head(network: nn.Module) -> nn.Conv2d:
@@ -32,10 +38,11 @@ def features_and_logits(network: nn.Module, image: Tensor) -> tuple[Tensor, Tens
         image: (B, C, Y, X) float.
 
     Returns:
-        Features (B, D, Y, X) and logits (B, K, Y, X). Under deep supervision, the finest logits.
+        Features (B, D, Y, X) and logits (B, K, Y, X). Under deep supervision, the first logits.
+        That they belong together is what :func:`check_distillable` makes sure of.
 
     Raises:
-        ValueError: The head is never reached, or the logits do not come straight from it.
+        ValueError: The head is never reached.
     """
     head = segmentation_head(network)
     own_features = getattr(network, "features", None)
@@ -48,10 +55,50 @@ def features_and_logits(network: nn.Module, image: Tensor) -> tuple[Tensor, Tens
         output = network(image)
     finally:
         handle.remove()
-    logits = output[0] if isinstance(output, list | tuple) else output
-    if not caught or logits.shape[-2:] != caught[-1].shape[-2:]:
-        raise ValueError(
-            f"the last convolution of {type(network).__name__} does not give its logits: "
-            "give the network `features(image)` and `head(features)`"
-        )
-    return caught[-1], logits
+    if not caught:
+        raise ValueError(_not_the_head(network, "is not reached"))
+    return caught[-1], _first(output)
+
+
+def check_distillable(network: nn.Module, in_channels: int) -> None:
+    """Refuse a network whose head does not turn its features into its logits.
+
+    Shapes do not tell: the last convolution may be a residual one whose output is added to
+    another, or the head of another output than the first. So an image of noise goes through.
+
+    Args:
+        network: A segmentation network; its mode is kept.
+        in_channels: Channels of its images.
+
+    Raises:
+        ValueError: The logits are not those of the features.
+    """
+    image = torch.rand(1, in_channels, 64, 64, generator=torch.Generator().manual_seed(0))
+    image = image.to(next(network.parameters()).device)
+    was_training = network.training
+    network.eval()
+    with torch.no_grad():
+        features, _ = features_and_logits(network, image)
+        from_features = segmentation_head(network)(features)
+        logits = _first(network(image))
+    network.train(was_training)
+    if from_features.shape != logits.shape:
+        found = f"gives {tuple(from_features.shape)} where the logits are {tuple(logits.shape)}"
+        raise ValueError(_not_the_head(network, found))
+    difference, scale = (from_features - logits).abs().max(), logits.abs().max()
+    if difference > TOLERANCE * scale:
+        found = f"gives values that differ by up to {difference:.2g} from the logits"
+        raise ValueError(_not_the_head(network, found))
+
+
+def _first(output: Any) -> Tensor:
+    logits: Tensor = output[0] if isinstance(output, list | tuple) else output
+    return logits
+
+
+def _not_the_head(network: nn.Module, found: str) -> str:
+    return (
+        f"the last convolution of {type(network).__name__} is not the head of its (first) output: "
+        f"it {found}; give the network `features(image)` and `head(features)`, or leave out what "
+        "comes after that convolution, such as deep supervision or residual units"
+    )

@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lotus.runs.curves import best_epoch
+
 STYLE = Path(__file__).with_name("report.mplstyle")
 MEDIAN_COLOUR = "#333F4A"
 PHASE_SHADES = ("#EEF3F8", "#FFF4E0")
@@ -35,7 +37,7 @@ def line_chart(
         columns: Column of the frame to its name in the legend.
         y_label: What is shown, with its unit.
         phase: Phase number per epoch; each phase gets a background shade.
-        mark_highest: Put a dot at each curve's highest value.
+        mark_highest: Put a dot at each curve's highest value, in the last phase that has one.
         wide_range: Make the y axis logarithmic if all values are positive and span more than a
             factor of 30.
     """
@@ -47,8 +49,9 @@ def line_chart(
                 values.index, values, lw=1.6, label=label, marker="o" if len(values) < 2 else ""
             )
             if mark_highest:
-                place = int(values.to_numpy().argmax())
-                axes.plot(values.index[[place]], values.iloc[[place]], "o", c=line.get_color())
+                known = {} if phase is None else _by_epoch(phase)
+                best = best_epoch(_by_epoch(values), known)
+                axes.plot([best], [values[best]], "o", c=line.get_color())
         if wide_range:
             _choose_scale(axes, frame[list(columns)])
         if phase is not None:
@@ -131,6 +134,11 @@ def draw_boxes(axes: Axes, samples: Mapping[str, Sequence[float]]) -> None:
         axes.plot(place + offsets, defined, "o", ms=4.5, mew=0, alpha=0.5, color=colour)
     axes.grid(visible=False, axis="x")
     axes.set_xlim(0.4, len(samples) + 0.6)
+
+
+def _by_epoch(column: pd.Series) -> dict[int, float]:
+    known = column.dropna()
+    return dict(zip(known.index.astype(int).tolist(), known.tolist(), strict=True))
 
 
 def _canvas(x_label: str, y_label: str) -> tuple[Figure, Axes]:

@@ -86,6 +86,7 @@ def _facts(run: RunContents) -> list[tuple[str, str]]:
         facts += [("training", str(fits[-1].get("status", "unknown")))]
         known = [entry["duration_s"] for entry in fits if entry.get("duration_s") is not None]
         facts += [("training time", tables.duration_text(sum(known) if known else None))]
+        facts += _best_checkpoint(fits[-1].get("best"))
     if run.curves is not None and "train_loss" in run.curves:
         facts.append(("epochs", str(int(run.curves["train_loss"].notna().sum()))))
     if run.scores is not None:
@@ -96,6 +97,16 @@ def _facts(run: RunContents) -> list[tuple[str, str]]:
                 mean = run.scores[name].mean()
                 facts.append((f"mean {score.heading}", f"{mean:.{score.decimals}f}"))
     return facts
+
+
+def _best_checkpoint(origin: Mapping[str, int] | None) -> list[tuple[str, str]]:
+    """Where the best checkpoint comes from; of a run of version 0.1 that is not known."""
+    if origin is None:
+        return []
+    text = f"epoch {origin['epoch']}"
+    if origin["phases"] > 1:
+        text += f", phase {origin['phase']} of {origin['phases']}"
+    return [("best checkpoint", text)]
 
 
 def _invocation_table(environment: Mapping[str, Any]) -> tables.Table | None:
@@ -142,7 +153,7 @@ def _training_figures(run: RunContents) -> list[dict[str, str]]:
     scores = _validation_scores(curves)
     loss = {"train_loss": "training", "val_loss": "validation"}
     own = [chart for chart in run.charts or [] if chart.section == TRAINING]
-    best = "Mean over images; a dot marks the highest value."
+    best = "Mean over images; a dot marks the highest value of the last phase."
     drawn = []
     for chart in (
         Chart("Loss", loss, "loss", "Mean over each epoch."),

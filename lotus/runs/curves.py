@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import math
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +33,43 @@ def read_curve(path: Path, column: str) -> dict[int, float]:
         with suppress(ValueError, TypeError, KeyError):
             curve[int(row["epoch"])] = float(row[column])
     return curve
+
+
+def best_validation(path: Path, column: str, *, maximize: bool) -> tuple[int, float] | None:
+    """The validation that the best checkpoint of a training is of.
+
+    Args:
+        path: Curves that may still be written.
+        column: Name of the score.
+        maximize: Whether more is better.
+
+    Returns:
+        Epoch and value; None where no validation gave a finite one.
+    """
+    curve = {
+        epoch: value for epoch, value in read_curve(path, column).items() if math.isfinite(value)
+    }
+    if not curve:
+        return None
+    epoch = best_epoch(curve, read_curve(path, "phase"), maximize=maximize)
+    return epoch, curve[epoch]
+
+
+def best_epoch(
+    curve: Mapping[int, float], phase: Mapping[int, float], *, maximize: bool = True
+) -> int:
+    """The epoch with the best score among those of the latest phase, as checkpoints are chosen.
+
+    Args:
+        curve: Score of each validated epoch, at least one.
+        phase: Phase of each epoch; empty of a training that has none, and without the epoch that
+            goes on.
+        maximize: Whether more is better.
+    """
+    latest = max(phase.values(), default=1.0)
+    last = max(phase.get(epoch, latest) for epoch in curve)
+    candidates = [epoch for epoch in curve if phase.get(epoch, latest) == last]
+    return (max if maximize else min)(candidates, key=curve.__getitem__)
 
 
 def read_epochs(path: Path) -> pd.DataFrame:

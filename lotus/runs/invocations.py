@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 Status = Literal["running", "finished", "interrupted", "failed"]
+
+
+class Origin(TypedDict):
+    """Where in a training its best checkpoint comes from.
+
+    Attributes:
+        epoch: From 0.
+        phase: Of the training, from 1.
+        phases: How many there were to be; an earlier one than the last is not what was asked for.
+    """
+
+    epoch: int
+    phase: int
+    phases: int
 
 
 class Invocation(TypedDict):
@@ -18,6 +32,7 @@ class Invocation(TypedDict):
         started: Date and time, ISO 8601 with the time zone.
         status: ``running``, ``finished``, ``interrupted`` or ``failed``.
         duration_s: Seconds; None while it runs, or if it was killed.
+        best: Of a training that was validated: where its best checkpoint comes from.
     """
 
     stage: str
@@ -25,6 +40,7 @@ class Invocation(TypedDict):
     started: str
     status: Status
     duration_s: float | None
+    best: NotRequired[Origin]
 
 
 def read_invocations(environment: Path) -> list[Invocation]:

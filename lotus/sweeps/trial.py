@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lotus.atomic import atomic_path
 from lotus.engines.job import fit_command
 from lotus.runs import RunFolder
-from lotus.runs.curves import logged_columns, read_curve
+from lotus.runs.curves import best_validation, logged_columns
 from lotus.runs.invocations import status_of_last_fit
 from lotus.sweeps.schema import Sweep
 
@@ -100,13 +98,8 @@ class Trial:
             path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def best(self, sweep: Sweep) -> tuple[int, float] | None:
-        """Epoch and value of its best validation, if there was one."""
-        curve = read_curve(self._run.curves, sweep.metric)
-        curve = {epoch: value for epoch, value in curve.items() if np.isfinite(value)}
-        if not curve:
-            return None
-        epoch = (max if sweep.maximize else min)(curve, key=curve.__getitem__)
-        return epoch, curve[epoch]
+        """Epoch and value of the validation that its best checkpoint is of, if there was one."""
+        return best_validation(self._run.curves, sweep.metric, maximize=sweep.maximize)
 
     def refuse_without(self, metric: str) -> None:
         """Refuse a metric that a whole training did not log: no other trial will.

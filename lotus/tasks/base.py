@@ -19,9 +19,9 @@ class BaseTask(pl.LightningModule, ABC):
     """A training that says itself what others need to know of it.
 
     The command line, callbacks, engines and reports ask a task, and know none by its class: which
-    score picks the best checkpoint (:attr:`monitor`), what is measured (:meth:`configure_metrics`)
-    and shown (:meth:`charts`),
-    what happens around the training (:meth:`callbacks`) and after it (:meth:`after_fit`), what a
+    score picks the best checkpoint (:attr:`monitor`), in which phase of the training
+    (:attr:`phases`), what is measured (:meth:`configure_metrics`) and shown (:meth:`charts`), what
+    happens around the training (:meth:`callbacks`) and after it (:meth:`after_fit`), what a
     checkpoint needs to be used without the task (:meth:`inference_record`), and from which files
     its weights or its guidance come (:meth:`origins`).
 
@@ -31,10 +31,12 @@ class BaseTask(pl.LightningModule, ABC):
 
     Attributes:
         monitor: Name of the logged score that picks the best checkpoint.
+        phases: How many phases the training has. The best checkpoint is one of the last of them.
         patients: Whom the weights know, as plain data for the checkpoints; None if nobody said.
     """
 
     monitor: ClassVar[str] = "val_loss"
+    phases: ClassVar[int] = 1
 
     def __init__(
         self, optimizer: OptimizerCallable, lr_scheduler: LRSchedulerCallable | None = None
@@ -43,6 +45,11 @@ class BaseTask(pl.LightningModule, ABC):
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.patients: Mapping[str, Any] | None = None
+
+    @property
+    def phase(self) -> int:
+        """The phase that is trained, from 1; it changes between epochs only."""
+        return 1
 
     # Hooks are empty where most tasks have nothing to say.
     def configure_metrics(self) -> None:

@@ -1,8 +1,9 @@
 """LOTUS: a frozen teacher of one modality improves a student of another, without paired images."""
 
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -14,8 +15,11 @@ from lotus.metrics.prototype_cosine import prototype_cosine
 from lotus.networks import (
     FeatureDiffusion,
     Projector,
+    check_distillable,
     features_and_logits,
     segmentation_head,
+    standard_deviation,
+    standardised,
 )
 from lotus.runs import RunFolder
 from lotus.runs.charts import Chart
@@ -24,6 +28,9 @@ from lotus.tasks.export import export_student
 from lotus.tasks.gamma_plateau import GammaPlateau
 from lotus.tasks.segmentation import SegmentationTask
 from lotus.tasks.teacher import load_teacher
+
+MEASURED_BATCHES = 8
+"""Training batches that the statistics of the teacher's features are taken from."""
 
 GAMMA_NOTE = (
     "Share of the student's feature in what the denoiser starts from; 1 means no noise. The band "
@@ -74,8 +81,11 @@ class DistillationTask(SegmentationTask):
 
     Raises:
         ValueError: A teacher whose channels, classes or feature width do not fit the student, or a
-            negative weight.
+            negative weight; at the start of a training, a network that does not end in the
+            convolution that its features are taken before.
     """
+
+    phases: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -147,6 +157,13 @@ class DistillationTask(SegmentationTask):
         """1 while Φ is trained, 2 after γ's plateau or without diffusion."""
         return 1 if self.diffusion is not None and not self.plateau.reached else 2
 
+    def setup(self, stage: str) -> None:
+        """Check also that student and teacher have features that their logits come from."""
+        super().setup(stage)
+        if stage == "fit" and self._distils:
+            check_distillable(self.network, self.in_channels)
+            check_distillable(self.teacher, self.in_channels)
+
     def train(self, mode: bool = True) -> "DistillationTask":
         """Training mode for everything but the teacher, whose BatchNorm statistics stay."""
         super().train(mode)
@@ -155,10 +172,10 @@ class DistillationTask(SegmentationTask):
 
     def on_train_start(self) -> None:
         """Measure the teacher's features, unless the checkpoint brought their statistics."""
-        if self.diffusion is not None and not self.feature_sd.any():
+        if self._distils and not self.feature_sd.any():
             # A loader of its own: the training loop's iterator must not lose batches.
             data = cast("Any", self.trainer).datamodule.train_dataloader()
-            self._measure_teacher_features(batch for batch, _ in zip(data, range(8), strict=False))
+            self._measure_teacher_features(islice(data, MEASURED_BATCHES))
 
     def on_train_epoch_start(self) -> None:
         """Freeze what phase 2 does not train."""
@@ -183,7 +200,7 @@ class DistillationTask(SegmentationTask):
         student, teacher = batch["student"], batch["teacher"]
         features, logits = features_and_logits(self.network, student["image"])
         terms = {"seg": self.segmentation_loss(logits, student)}
-        if any(self.weights[name] for name in ("diff", "kl", "ifv")):
+        if self._distils:
             terms |= self._distillation_terms(features, student, teacher)
         loss = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         size = len(student["image"])
@@ -205,6 +222,11 @@ class DistillationTask(SegmentationTask):
         for name, value in self.teacher.state_dict(prefix="teacher.").items():
             checkpoint["state_dict"][name] = value
 
+    @property
+    def _distils(self) -> bool:
+        """Whether the teacher is asked at all."""
+        return any(self.weights[name] for name in ("diff", "kl", "ifv"))
+
     def _distillation_terms(
         self, features: Tensor, student: Batch, teacher: Batch
     ) -> dict[str, Tensor]:
@@ -212,18 +234,21 @@ class DistillationTask(SegmentationTask):
         with torch.no_grad():
             teacher_features, teacher_logits = features_and_logits(self.teacher, teacher["image"])
             teacher_features = self._pool(teacher_features.float())
+            teacher_features = (teacher_features - self.feature_mean) / self.feature_sd
             teacher_logits = self._pool(teacher_logits.float())
             student_classes = self._classes(student)
             teacher_classes = self._classes(teacher)
         terms: dict[str, Tensor] = {}
         value = self._pool(features)
         if self.diffusion is not None and self.projector is not None:
-            teacher_features = (teacher_features - self.feature_mean) / self.feature_sd
             if self.phase == 1:
                 noise, prediction = self.diffusion.noise_and_prediction(teacher_features)
                 terms["diff"] = F.mse_loss(prediction, noise)
             value, gamma = self.diffusion.denoise(self.projector(value))
+            compared = value  # Denoised, it is where the teacher's features are.
             self._gammas.append(gamma.detach().flatten())
+        else:
+            compared = standardised(value)
         classes = (student_classes, teacher_classes)
         scores = segmentation_head(self.network)(value)
         # Means over classes and cosines lose their digits in half precision.
@@ -231,8 +256,10 @@ class DistillationTask(SegmentationTask):
             if self.weights["kl"]:
                 terms["kl"] = self.alignment.score_divergence(scores, teacher_logits, *classes)
             if self.weights["ifv"] and self.phase == 2:
-                terms["ifv"] = self.alignment.feature_variation(value, teacher_features, *classes)
-            cosine = prototype_cosine(value.detach().float(), teacher_features, *classes)
+                terms["ifv"] = self.alignment.feature_variation(
+                    compared, teacher_features, *classes
+                )
+            cosine = prototype_cosine(compared.detach().float(), teacher_features, *classes)
         size = len(student["image"])
         self.log("prototype_cosine", cosine, on_step=False, on_epoch=True, batch_size=size)
         return terms
@@ -250,14 +277,23 @@ class DistillationTask(SegmentationTask):
 
     @torch.no_grad()
     def _measure_teacher_features(self, batches: Iterable[Parts]) -> None:
-        """Mean and SD per channel of the pooled teacher features over some training batches."""
+        """Mean and SD per channel of the pooled teacher features over some training batches.
+
+        Raises:
+            ValueError: Every channel is the same everywhere.
+        """
         moments = []
         for batch in batches:
             image = batch["teacher"]["image"].to(self.device)
             pooled = self._pool(features_and_logits(self.teacher, image)[0].double())
             moments.append(torch.stack([pooled.mean((0, 2, 3)), pooled.square().mean((0, 2, 3))]))
         mean, square = self.trainer.strategy.reduce(torch.stack(moments).mean(0), reduce_op="mean")
+        variance = square - mean.square()
+        if not (variance > 1e-12 * square).any():
+            raise ValueError(
+                f"the features of the teacher {self.teacher_checkpoint} are the same everywhere: "
+                "there is nothing to learn from it; train it longer"
+            )
         shape = self.feature_mean.shape
         self.feature_mean.copy_(mean.view(shape))
-        # A channel that is off everywhere stays at 0 instead of being blown up.
-        self.feature_sd.copy_((square - mean.square()).clamp(min=1e-4).sqrt().view(shape))
+        self.feature_sd.copy_(standard_deviation(variance).view(shape))

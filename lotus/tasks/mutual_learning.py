@@ -7,7 +7,12 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 from torch import Tensor
 
 from lotus.batch import Batch, Parts
-from lotus.networks import ModalityAwareFusion, features_and_logits, segmentation_head
+from lotus.networks import (
+    ModalityAwareFusion,
+    check_distillable,
+    features_and_logits,
+    segmentation_head,
+)
 from lotus.runs.charts import Chart
 from lotus.tasks.segmentation import SegmentationTask
 
@@ -56,6 +61,12 @@ class ModalityAwareMutualLearningTask(SegmentationTask):
         self.teacher_stream = deepcopy(self.network)
         head = segmentation_head(self.network)
         self.fusion = ModalityAwareFusion(head.in_channels, head.out_channels)
+
+    def setup(self, stage: str) -> None:
+        """Check also that the logits come from the features that are fused."""
+        super().setup(stage)
+        if stage == "fit":
+            check_distillable(self.network, self.in_channels)
 
     def on_fit_start(self) -> None:
         """Say of unpaired data what the result is not."""

@@ -19,7 +19,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from lotus.atomic import atomic_path
-from lotus.callbacks import EpochSeed, RunRecord
+from lotus.callbacks import BestCheckpoint, EpochSeed, RunRecord
 from lotus.callbacks.checkpoint_io import AtomicCheckpointIO
 from lotus.callbacks.run_loggers import run_loggers
 from lotus.metrics.catalogue import score_of
@@ -136,7 +136,7 @@ class LotusCLI(LightningCLI):
             "dirpath": run.checkpoints,
             "enable_version_counter": False,
         }
-        best = ModelCheckpoint(
+        best = BestCheckpoint(
             filename=run.best.stem,
             monitor=config.monitor,
             mode="min" if score_of(config.monitor).lower_is_better else "max",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
@@ -108,6 +109,16 @@ class AlignmentContract:
         teacher = torch.full((1, 1, 2, 2), 60.0)
         alignment.score_divergence(student, teacher, classes, classes).backward()
         assert student.grad.isfinite().all()
+
+    @pytest.mark.parametrize("logit", [-20.0, -60.0, 60.0])
+    def test_a_collapsed_student_is_pulled_as_hard_as_its_scores_are_wrong(self, alignment, logit):
+        """Of equal pixels the gradient of KL(teacher || student) is q_student - q_teacher."""
+        student = torch.full((1, 1, 4, 4), logit, requires_grad=True)
+        teacher = torch.full((1, 1, 4, 4), math.log(0.7 / 0.3))
+        classes = one_hot(torch.ones(1, 4, 4).long(), 2)
+        alignment.score_divergence(student, teacher, classes, classes).backward()
+        expected = torch.tensor(logit).sigmoid() - 0.7
+        torch.testing.assert_close(student.grad.sum(), expected)
 
     def test_images_without_a_shared_class_send_a_finite_zero(self, alignment):
         student, teacher, _, _ = random_case(5)

@@ -1,4 +1,6 @@
 import multiprocessing
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +9,8 @@ import tifffile
 from data_modules.manifest import Record
 from data_modules.patch_cache import PatchCache
 from lotus.imaging.raster import write_image, write_label_map
-from lotus.transforms.intensity_range import DtypeRange, PercentileRange
+from lotus.transforms import DtypeRange, PercentileRange, SRMicroCTEnhancement
+from lotus.transforms.degradation import Degraded
 
 LABELS = np.array([[0, 5, 5, 0, 0], [0, 0, 0, 0, 300], [7, 0, 0, 300, 300], [7, 7, 0, 0, 0]])
 
@@ -92,6 +95,33 @@ def test_stale_entries_are_never_found(record, tmp_path):
     np.testing.assert_array_equal(
         cache.load(keys[-1]).image, pixels.transpose(2, 0, 1) / np.float32(255)
     )
+
+
+@pytest.mark.parametrize(
+    ("called", "preprocessing"),
+    [
+        ("lotus.transforms.intensity_range", SRMicroCTEnhancement()),
+        ("lotus.masks.morphology", SRMicroCTEnhancement()),
+        ("lotus.transforms.intensity_range", Degraded(PercentileRange())),
+        ("lotus.imaging.raster", DtypeRange()),
+        ("lotus.masks.components", DtypeRange()),
+    ],
+)
+def test_a_change_of_code_that_is_called_gives_another_key(
+    record, monkeypatch, called, preprocessing
+):
+    """Of the functions of a preprocessing, of reading files, and of finding objects."""
+    if isinstance(preprocessing, SRMicroCTEnhancement):
+        write_image(record.image, np.random.default_rng(0).random((4, 5), np.float32))
+    changed = Path(import_module(called).__file__)
+    before = PatchCache(preprocessing, None).add(record)
+    read_text = Path.read_text
+
+    def with_a_change(path, *args, **options):
+        return read_text(path, *args, **options) + "# changed\n" * (path == changed)
+
+    monkeypatch.setattr(Path, "read_text", with_a_change)
+    assert PatchCache(preprocessing, None).add(record) != before
 
 
 def test_entry_is_reused_and_independent_of_the_place(record, tmp_path):

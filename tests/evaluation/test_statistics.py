@@ -22,7 +22,7 @@ def test_students_sleep_data():
 
 
 def test_undefined_pairs_are_left_out():
-    with_gaps = paired_test([*FIRST, np.nan, 1.0], [*SECOND, 5.0, np.nan])
+    with_gaps = paired_test([*FIRST, np.nan, 1e12], [*SECOND, 5.0, np.nan])
     assert with_gaps == paired_test(FIRST, SECOND)
 
 
@@ -36,6 +36,27 @@ def test_too_few_pairs_have_no_p_value(n):
 def test_equal_scores_do_not_differ():
     found = paired_test([0.2, 0.4, 0.6], [0.2, 0.4, 0.6])
     assert (found.difference, found.p_t, found.p_wilcoxon) == (0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("method", "reference"),
+    [
+        ([0.5, 0.75], [0.25, 0.5]),
+        ([0.5, 0.75, 0.625], [0.25, 0.5, 0.375]),
+        ([0.3, 0.9, 0.7], [0.1, 0.7, 0.5]),  # equal but for the rounding of doubles
+        ([0.8666666667, 0.7333333333], [0.8555555555, 0.7222222222]),  # and of ten digits
+    ],
+)
+def test_equal_differences_leave_the_t_test_undefined(method, reference):
+    found = paired_test(method, reference)
+    assert found.difference > 0
+    assert np.isnan(found.p_t)
+    assert found.p_wilcoxon == 2 * 0.5**found.n
+
+
+def test_a_small_variance_is_one():
+    found = paired_test([0.5 + 1e-6, 0.75, 0.625], [0.25, 0.5, 0.375])
+    assert 0 < found.p_t < 1e-10
 
 
 def test_unlike_lengths():

@@ -53,6 +53,18 @@ def test_class_divergence_by_hand():
     assert float(found) == pytest.approx(expected, abs=1e-6)
 
 
+def test_class_divergence_is_that_of_the_mean_scores():
+    """In plain probabilities, as long as none is near 0; the mean of logs would be another."""
+    student, teacher, own, other = random_case(3)
+    expected = []
+    for index in range(3):
+        mean_student = student.detach().softmax(1).movedim(1, -1)[own[:, index].bool()].mean(0)
+        mean_teacher = teacher.softmax(1).movedim(1, -1)[other[:, index].bool()].mean(0)
+        expected.append((mean_teacher * (mean_teacher / mean_student).log()).sum())
+    found = ClassAlignment().score_divergence(student, teacher, own, other)
+    torch.testing.assert_close(found, torch.stack(expected).mean())
+
+
 def test_pixel_variation_skips_classes_absent_from_the_other_image():
     # Only background is shared, at one pixel; there both maps are 1 (a class of one direction).
     student = torch.tensor([[[[1.0, 1.0, 0.0]], [[0.0, 0.0, 1.0]]]])

@@ -80,6 +80,7 @@ def build_run(run, spacing=(0.5, 0.5)):
                 "started": "2025-01-02T03:04:05+00:00",
                 "status": "finished",
                 "duration_s": 125.0,
+                "best": {"epoch": 1, "phase": 2, "phases": 2},
             }
         ],
     }

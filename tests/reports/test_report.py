@@ -105,6 +105,7 @@ def test_what_was_run_is_said(full_report):
     assert cells_of(text, "class") == ["DistillationTask"]
     assert "git checkout 0123456789abcdef" in visible
     assert "uncommitted changes" in visible
+    assert "best checkpointepoch 1, phase 2 of 2" in visible
     assert "<td>train</td><td>2</td><td>P1, P2</td>" in text
     assert "<td>images</td><td>12</td><td>4</td>" in text
 

@@ -2,7 +2,13 @@
 
 import pytest
 
-from lotus.runs.curves import logged_columns, read_curve, read_epochs
+from lotus.runs.curves import (
+    best_epoch,
+    best_validation,
+    logged_columns,
+    read_curve,
+    read_epochs,
+)
 
 # The logger writes one row per call; a learning rate comes without an epoch.
 LOGGED = """\
@@ -49,3 +55,21 @@ def test_a_table_without_epochs(tmp_path):
     path.write_text("step,val_dice\n1,0.5\n")
     with pytest.raises(ValueError, match="found no column epoch, but step, val_dice"):
         read_epochs(path)
+
+
+def test_the_best_epoch_is_one_of_the_latest_phase():
+    curve = {1: 0.9, 3: 0.5, 5: 0.7, 7: 0.6}
+    assert best_epoch(curve, {}) == 1
+    phase = {0: 1.0, 1: 1.0, 2: 1.0, 3: 2.0, 4: 2.0, 5: 2.0, 6: 2.0}
+    assert best_epoch(curve, phase) == 5
+    assert best_epoch(curve, phase, maximize=False) == 3
+    assert best_epoch({1: 0.9, 2: 0.8}, phase) == 1, "phase 2 was not validated"
+    assert best_epoch({1: 0.9, 7: 0.6}, phase) == 7, "epoch 7 goes on, in the phase of epoch 6"
+
+
+def test_the_best_validation_is_read_with_its_phase(tmp_path):
+    path = tmp_path / "metrics.csv"
+    assert best_validation(path, "val_dice", maximize=True) is None
+    path.write_text("epoch,val_dice,phase\n0,0.9,\n0,,1\n1,nan,\n1,,2\n2,0.5,\n2,,2\n")
+    assert best_validation(path, "val_dice", maximize=True) == (2, 0.5)
+    assert best_validation(path, "val_aji", maximize=True) is None

@@ -168,3 +168,12 @@ def test_what_bayes_does_not_know_is_refused(tmp_path):
     assert trial is not None
     assert trial.parameters["k4"] == 3
     assert trial.parameters["k5"] in (0, 0.25, 0.5, 0.75, 1)
+
+
+def test_a_trial_is_as_good_as_the_last_phase_of_its_training(tmp_path):
+    """Its best checkpoint is one of that phase, too."""
+    (trial,) = ListedTrials(sweep_of("random", SPACE), tmp_path, [], count=1, seed=0).trials
+    finish(trial)
+    rows = "0,0.9,\n0,,1\n1,0.5,\n1,,2\n2,0.6,\n2,,2\n"
+    (trial.folder / "metrics.csv").write_text(f"epoch,val_dice,phase\n{rows}")
+    assert trial.best(sweep_of("random", SPACE)) == (2, 0.6)

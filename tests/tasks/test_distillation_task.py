@@ -1,4 +1,6 @@
+import json
 import shutil
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -99,6 +101,94 @@ def test_each_row_of_the_ablation_has_its_terms(tiny_teacher, weights, phase_one
         suffix = "_weighted"
         found = {name[11 : -len(suffix)] for name in logged if name.endswith(suffix)}
         assert found == expected
+
+
+class SeenFeatures(PixelAlignment):
+    """Keeps the features that it compares."""
+
+    def feature_variation(self, student, teacher, student_classes, teacher_classes):
+        self.student, self.teacher = student, teacher
+        return super().feature_variation(student, teacher, student_classes, teacher_classes)
+
+
+@pytest.mark.parametrize("lambda_diff", [0.0, 1.0])
+def test_features_are_compared_standardised_with_and_without_diffusion(tiny_teacher, lambda_diff):
+    """The rows "+ ifv" and "+ diff + ifv" differ in the diffusion alone."""
+    alignment = SeenFeatures()
+    task = task_in_phase(
+        tiny_teacher,
+        2,
+        alignment=alignment,
+        lambda_diff=lambda_diff,
+        lambda_ifv=1,
+        feature_stride=1,
+    )
+    student, teacher = random_batch(0), random_batch(1)
+    raw = task.teacher.features(teacher["image"])
+    task.feature_mean.copy_(raw.mean((0, 2, 3), keepdim=True))
+    task.feature_sd.copy_(raw.std((0, 2, 3), keepdim=True))
+    features = task.network.features(student["image"])
+    task._distillation_terms(features, student, teacher)
+    torch.testing.assert_close(alignment.teacher, (raw - task.feature_mean) / task.feature_sd)
+    if not lambda_diff:
+        mean, sd = features.mean((0, 2, 3), keepdim=True), features.std((0, 2, 3), keepdim=True)
+        torch.testing.assert_close(alignment.student, (features - mean) / sd, rtol=0.01, atol=1e-3)
+
+
+@pytest.mark.parametrize("weights", [(0, 1, 0), (0, 0, 1), (1, 0, 0)])
+def test_teacher_features_are_measured_on_eight_batches(tiny_teacher, weights):
+    names = ("lambda_diff", "lambda_kl", "lambda_ifv")
+    task = task_in_phase(tiny_teacher, 1, **dict(zip(names, weights, strict=True)))
+    task.feature_sd.zero_()
+    batches = [{"student": random_batch(20 + n), "teacher": random_batch(n)} for n in range(12)]
+    drawn = []
+    loader = (drawn.append(batch) or batch for batch in batches)
+    data = SimpleNamespace(train_dataloader=lambda: loader)
+    strategy = SimpleNamespace(reduce=lambda value, reduce_op: value)
+    task._trainer = SimpleNamespace(datamodule=data, strategy=strategy)
+    task.on_train_start()
+    assert len(drawn) == 8
+    images = torch.cat([batch["teacher"]["image"] for batch in batches[:8]])
+    features = torch.nn.functional.avg_pool2d(task.teacher.features(images), 2)
+    moments = {"dim": (0, 2, 3), "keepdim": True}
+    torch.testing.assert_close(task.feature_mean, features.mean(**moments))
+    torch.testing.assert_close(task.feature_sd, features.std(**moments, correction=0))
+    task.on_train_start()
+    assert len(drawn) == 8, "measured once"
+
+
+def test_a_teacher_whose_features_are_constant_is_refused(tiny_teacher):
+    task = task_in_phase(tiny_teacher, 1, lambda_diff=1)
+    task._trainer = SimpleNamespace(strategy=SimpleNamespace(reduce=lambda value, reduce_op: value))
+    grey = {"image": torch.zeros(2, 3, 16, 16)}
+    for block in task.teacher.modules():
+        if isinstance(block, torch.nn.Conv2d):
+            torch.nn.init.zeros_(block.weight)
+    with pytest.raises(ValueError, match=r"best\.ckpt are the same everywhere"):
+        task._measure_teacher_features([{"student": grey, "teacher": grey}])
+
+
+def trained_parts(task, steps=2):
+    """The parts whose weights a few steps of the current phase change."""
+    optimizer = torch.optim.Adam([w for w in task.parameters() if w.requires_grad], lr=0.1)
+    before = {name: weight.clone() for name, weight in task.named_parameters()}
+    for _ in range(steps):
+        optimizer.zero_grad()
+        task.training_step({"student": random_batch(0), "teacher": random_batch(1)}, 0).backward()
+        optimizer.step()
+    changed = {name for name, weight in task.named_parameters() if not weight.equal(before[name])}
+    return {part for part in PARTS if any(name.startswith(part) for name in changed)}
+
+
+def test_without_kl_nothing_trains_the_noise_adapter_nor_the_projector_before_phase_two(
+    tiny_teacher,
+):
+    """As the note of the row "seg + diff + ifv" says."""
+    options = {"lambda_diff": 1, "lambda_ifv": 1}
+    assert trained_parts(task_in_phase(tiny_teacher, 1, **options)) == {
+        *("network", "diffusion.denoiser")
+    }
+    assert trained_parts(task_in_phase(tiny_teacher, 2, **options)) == {"network", "projector"}
 
 
 @pytest.fixture(scope="module")
@@ -211,8 +301,43 @@ def test_a_teacher_or_weight_that_does_not_fit_is_refused(tiny_teacher, changes,
         DistillationTask(teacher=tiny_teacher, **values)
 
 
+class OneMore(UNet):
+    """A U-Net whose logits are not those of its head alone."""
+
+    def forward(self, image):
+        return super().forward(image) + image[:, :1]
+
+
+@pytest.mark.parametrize("part", ["network", "teacher"])
+def test_features_of_other_logits_are_refused_before_training(tiny_teacher, part):
+    task = task_in_phase(tiny_teacher, 1, lambda_kl=1)
+    setattr(task, part, OneMore(filters=(4, 8)))
+    with pytest.raises(ValueError, match="OneMore is not the head"):
+        task.setup("fit")
+    task.setup("test")
+
+
 def test_a_missing_teacher_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*absent.ckpt"):
         DistillationTask(
             network=UNet(filters=(4, 8)), teacher=tmp_path / "absent.ckpt", class_names=["lacuna"]
         )
+
+
+@pytest.mark.slow
+def test_the_best_checkpoint_is_of_phase_two(distilled):
+    (fit,) = json.loads((distilled / "environment.json").read_text())["invocations"]
+    best = torch.load(distilled / "checkpoints/best.ckpt", weights_only=True)
+    assert fit["best"] == {"epoch": best["epoch"], "phase": 2, "phases": 2}
+    assert best["epoch"] in (2, 3)
+    assert best["plateau"]["reached"]
+
+
+@pytest.mark.slow
+def test_a_training_that_never_reached_phase_two_says_so(tiny_manifest, tiny_teacher, tmp_path):
+    arguments = distill_arguments(tiny_manifest, tiny_teacher, tmp_path)
+    arguments += ["--trainer.max_epochs", "2"]
+    with pytest.warns(UserWarning, match=r"best\.ckpt is of phase 1 of 2 \(epoch [01]\)"):
+        assert main(arguments) == 0
+    environment = json.loads((tmp_path / "distill/tiny/environment.json").read_text())
+    assert environment["invocations"][0]["best"]["phase"] == 1

@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 from monai.networks.nets import BasicUNet
+from monai.networks.nets import UNet as MonaiUNet
 
 from lotus.cli import main
 from lotus.imaging import write_image
@@ -82,6 +83,12 @@ def test_any_network_that_ends_in_a_convolution_will_do():
     task.training_step(batch, 0).backward()
     assert task.fusion.common.out_channels == 6
     assert all(weight.grad is not None for weight in task.parameters()), "needed by processes"
+
+
+def test_a_network_whose_logits_are_not_those_of_its_features_is_refused():
+    network = MonaiUNet(2, 3, 1, (4, 8), (2,), num_res_units=2)
+    with pytest.raises(ValueError, match="UNet is not the head of its"):
+        new_task(network).setup("fit")
 
 
 def test_crops_of_unlike_size_are_refused():
