@@ -18,6 +18,8 @@ class Sample(TypedDict):
             annotation.
         label: int64 (), index of the group.
         spacing_um: float32 (2,), pixel size (Y, X) in µm; NaN where unknown.
+        network_size: int64 (2,), (Y, X) in pixels that a network sees a whole image in; absent
+            where that is its own.
         name: Name of the image.
         patient: Its patient.
         group: Its group.
@@ -28,6 +30,7 @@ class Sample(TypedDict):
     instances: NotRequired[Tensor]
     label: Tensor
     spacing_um: Tensor
+    network_size: NotRequired[Tensor]
     name: str
     patient: str
     group: str

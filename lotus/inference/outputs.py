@@ -15,10 +15,12 @@ from lotus.imaging.geojson import Feature
 from lotus.imaging.raster import label_type
 from lotus.inference.label_bands import decode_bands
 from lotus.inference.label_spool import LabelSpool
+from lotus.inference.native_bands import native_bands
 from lotus.inference.object_collector import FinishedObjects, ObjectCollector
 from lotus.inference.object_rows import ObjectRows, class_of
 from lotus.masks import UnionFind
 from lotus.schemes import InstanceScheme
+from lotus.transforms.resampling import Resampling
 
 Spacing = tuple[float, float] | None
 
@@ -74,6 +76,7 @@ def write_outputs(
     class_names: list[str],
     halo: int,
     spacing_um: Spacing,
+    grids: Resampling | None = None,
 ) -> SegmentedObjects:
     """Find, measure, outline and write the objects of a probability map that arrives in bands.
 
@@ -90,6 +93,7 @@ def write_outputs(
             probability, and the table says which.
         halo: Rows of context for finding objects.
         spacing_um: (Y, X) pixel size, None where it is unknown: nothing is given in µm then.
+        grids: Where the bands are in another grid than the image.
     """
     with TemporaryDirectory(prefix=f".{stem}-", dir=folder) as hidden:
         drafts = OutputFiles.of(Path(hidden), stem)
@@ -101,6 +105,7 @@ def write_outputs(
             class_names=class_names,
             halo=halo,
             spacing_um=spacing_um,
+            grids=grids,
         )
         finals = astuple(OutputFiles.of(folder, stem))
         for draft, final in zip(astuple(drafts), finals, strict=True):
@@ -117,18 +122,21 @@ def _write(
     class_names: list[str],
     halo: int,
     spacing_um: Spacing,
+    grids: Resampling | None,
 ) -> SegmentedObjects:
     same = UnionFind()
+    native = shape if grids is None else grids.native
     collector = ObjectCollector(same)
     with (
-        TiledWriter(files.probability, shape, np.uint8, spacing_um=spacing_um) as probability,
+        TiledWriter(files.probability, native, np.uint8, spacing_um=spacing_um) as probability,
         LabelSpool(files.labels.parent) as spool,
         files.table.open("w", encoding="utf-8", newline="") as stream,
     ):
         rows = ObjectRows(stream, class_names, spacing_um)
 
         def finished() -> Iterator[FinishedObjects]:
-            for band in decode_bands(bands, scheme, height=shape[0], halo=halo, same=same):
+            found = decode_bands(bands, scheme, height=shape[0], halo=halo, same=same)
+            for band in native_bands(found, grids):
                 probability.write(_as_bytes(band.values[0]))
                 spool.append(band)
                 yield from collector.add(band)
@@ -136,7 +144,8 @@ def _write(
         write_features(files.outlines, _features(finished(), rows, class_names, spacing_um))
         rows.write_large(collector.large)
         labels = (collector.final_labels(band) for band in spool)
-        write_tiled(files.labels, shape, label_type(collector.count), labels, spacing_um=spacing_um)
+        dtype = label_type(collector.count)
+        write_tiled(files.labels, native, dtype, labels, spacing_um=spacing_um)
     return SegmentedObjects(collector.count, len(collector.large))
 
 

@@ -26,6 +26,7 @@ class Segmenter:
         class_names: Foreground classes.
         in_channels: Channels C.
         spacing_um: (Y, X) pixel size of the training images, where it was known.
+        resample: Whether images of another pixel size were resampled to that in training.
         device: Where the networks are.
     """
 
@@ -36,6 +37,7 @@ class Segmenter:
     in_channels: int
     spacing_um: tuple[float, float] | None
     device: torch.device
+    resample: bool = False
 
 
 def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
@@ -83,6 +85,7 @@ def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
         in_channels=record["in_channels"],
         spacing_um=None if spacing is None else (float(spacing[0]), float(spacing[1])),
         device=torch.device(device),
+        resample=record["resample"],
     )
 
 
@@ -117,8 +120,8 @@ def _check_records(records: list[dict[str, Any]], paths: list[Path]) -> None:
                 f"{path} does not say how its images were preprocessed: it was saved without a "
                 "data module; train it with `lotus fit`"
             )
-        # Each was trained with the pixel size of its own images.
-        for name in record.keys() - {"spacing_um"}:
+        # Without resampling each was trained with the pixel size of its own images.
+        for name in record.keys() - (set() if record["resample"] else {"spacing_um"}):
             if record[name] != records[0][name]:
                 raise ValueError(
                     f"{paths[0]} and {path} make no ensemble: their {name} is {records[0][name]} "

@@ -98,6 +98,8 @@ def state_of(checkpoint: dict[str, Any], prefix: str) -> dict[str, Tensor]:
 def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     """The record that a task's ``inference_record`` left in a checkpoint.
 
+    Images were not resampled in version 0.1, so its records do not speak of it.
+
     Raises:
         ValueError: There is none.
     """
@@ -105,4 +107,4 @@ def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ValueError(f"{path} was not written by a lotus task: it has no segmenter record")
     current: dict[str, Any] = with_public_paths(record)
-    return current
+    return {"resample": False} | current

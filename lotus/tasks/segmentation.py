@@ -16,6 +16,7 @@ from lotus.metrics.segmentation import InstanceScores
 from lotus.schemes import ConnectedComponents, InstanceScheme
 from lotus.tasks.checkpoint import read_checkpoint, state_of
 from lotus.tasks.instances import InstanceTask
+from lotus.tasks.native_grid import as_seen, at_native_size
 
 if TYPE_CHECKING:
     from monai.inferers import Inferer
@@ -132,7 +133,7 @@ class SegmentationTask(InstanceTask):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Prediction:
         """Label map and foreground probability of one image at native size."""
-        return self._decode(self._infer(batch["image"]))
+        return at_native_size(self._decode(self._infer(as_seen(batch)["image"])), batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss and the scores of the validation images."""
@@ -175,9 +176,10 @@ class SegmentationTask(InstanceTask):
             ) from error
 
     def _evaluate(self, batch: Batch, loss: MeanMetric, scores: InstanceScores) -> Prediction:
-        logits = self._infer(batch["image"])
-        loss.update(self.segmentation_loss(logits, batch))
-        decoded = self._decode(logits)
+        seen = as_seen(batch)
+        logits = self._infer(seen["image"])
+        loss.update(self.segmentation_loss(logits, seen))
+        decoded = at_native_size(self._decode(logits), batch)
         scores.update(decoded["labels"], batch["instances"][0].cpu().numpy())
         return decoded
 
