@@ -23,9 +23,10 @@ import yaml
 from jsonargparse import Namespace, get_loader
 from pytorch_lightning.cli import LightningArgumentParser
 
-from lotus.tasks.description import MOVED
+from lotus.tasks.description import MOVED, windows_of
 
 PARTS = "parts"
+INFERER = "inferer"
 _UNREADABLE = (yaml.YAMLError, UnicodeDecodeError)
 
 
@@ -33,7 +34,7 @@ class LayeredParser(LightningArgumentParser):
     """LightningCLI's parser, whose files may be composed of parts, or of an earlier version."""
 
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
-        """Parse a file; one with neither parts nor moved classes as jsonargparse does.
+        """Parse a file; one with neither parts nor anything of an earlier version as jsonargparse.
 
         Args:
             path: The file.
@@ -43,7 +44,7 @@ class LayeredParser(LightningArgumentParser):
         parsed: Namespace
         file = Path(path)
         if _is_rewritten(file):
-            content = with_moved_classes(composed(file))
+            content = of_this_version(composed(file))
             text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
             # Where jsonargparse reads a file from, so that a path in it means the same.
             with contextlib.chdir(file.parent):
@@ -117,16 +118,17 @@ def _obstacle(content: Any, key: str) -> str | None:
     return None if isinstance(content, Mapping) else key
 
 
-def with_moved_classes(content: Any) -> Any:
-    """A configuration in which classes are named where they are now.
+def of_this_version(content: Any) -> Any:
+    """A configuration in which classes are named where they are now, and no inferer is left.
 
     Args:
         content: Of a file that an earlier version may have written.
     """
     if isinstance(content, Mapping):
-        return {key: with_moved_classes(value) for key, value in content.items()}
+        kept = {key: of_this_version(value) for key, value in content.items() if key != INFERER}
+        return merged(windows_of(content[INFERER]), kept) if INFERER in content else kept
     if isinstance(content, list):
-        return [with_moved_classes(value) for value in content]
+        return [of_this_version(value) for value in content]
     return MOVED.get(content, content) if isinstance(content, str) else content
 
 
@@ -137,7 +139,7 @@ def _is_rewritten(path: Path) -> bool:
         return False  # jsonargparse says why.
     if not isinstance(content, dict):
         return False
-    return PARTS in content or with_moved_classes(content) != content
+    return PARTS in content or of_this_version(content) != content
 
 
 def _read(path: Path) -> Any:
