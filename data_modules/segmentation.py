@@ -299,7 +299,7 @@ class SegmentationDataModule(TransferDataModule):
                 "modalities": dict(sorted(Counter(record.modality for record in members).items())),
             }
         return {
-            "manifest": str(self.manifest),
+            "manifest": str(self.manifest.absolute()),
             "manifest_hash": self.splits.manifest_hash,
             "modality": self.modality,
             "class_names": self.class_names,

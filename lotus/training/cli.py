@@ -30,6 +30,7 @@ from lotus.tasks.description import import_class
 from lotus.training.errors import shortened, without_dump
 from lotus.training.known_patients import COHORT, KnownPatients, known_patients
 from lotus.training.layers import LayeredParser
+from lotus.training.place import with_absolute_paths
 
 TERMINATED = 143
 """Exit status after SIGTERM, as a shell gives it."""
@@ -160,7 +161,7 @@ class LotusCLI(LightningCLI):
             config = self.config["fit"].clone()
             # A test of a resumed run is to score its best checkpoint like any other test.
             config.ckpt_path = None
-            text = self._parser("fit").dump(config, skip_none=False)
+            text = self._parser("fit").dump(with_absolute_paths(config), skip_none=False)
             with atomic_path(RunFolder(self.folder).config) as path:
                 path.write_text(text)
 
