@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from data_modules.manifest import Record
 from data_modules.sample import Sample, SampleParts
 from data_modules.segmentation import SegmentationDataModule, Use
 from data_modules.splits import Splits, resolve_splits
+from data_modules.transfer import TransferDataModule
 from lotus.transforms.preprocessing import Preprocessing
 
 
-class JointDataModule(LightningDataModule, ABC):
+class JointDataModule(TransferDataModule, ABC):
     """Trains on several parts at once, evaluates on one of them.
 
     A part is a modality. All are split jointly by patient, whether they come from one manifest or

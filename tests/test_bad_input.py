@@ -203,6 +203,17 @@ def test_training_refuses_spoilt_data(case, dataset, tmp_path, refusal):
 
 
 @pytest.mark.slow
+def test_a_refused_training_leaves_no_run_folder_for_wandb_either(
+    dataset, tmp_path, refusal, monkeypatch
+):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    SPOILT_IMAGES["RGBA"][0](dataset / f"{BAD}.tif")
+    line = refusal(*tiny_arguments("student", dataset / "manifest.csv", tmp_path / "runs"))
+    assert "convert it to RGB" in line
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
 def test_a_distillation_refuses_an_image_of_either_modality(
     dataset, tiny_teacher, tmp_path, refusal
 ):
