@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from torch.utils.data import DataLoader, Dataset
 
-from data_modules.manifest import Record
+from data_modules.manifest import Record, joined
+from data_modules.patients import identity
 from data_modules.sample import Sample, SampleParts
 from data_modules.segmentation import SegmentationDataModule, Use
 from data_modules.splits import Splits, resolve_splits
@@ -194,7 +195,7 @@ def joint_records(*manifests: Sequence[Record]) -> list[Record]:
         manifests: Records of each manifest; two may be the same.
 
     Returns:
-        The union, in the order of first appearance.
+        The union, in the order of first appearance, with one name per person.
 
     Raises:
         ValueError: If one image belongs to two patients.
@@ -203,9 +204,9 @@ def joint_records(*manifests: Sequence[Record]) -> list[Record]:
     for records in manifests:
         for record in records:
             other = union.setdefault(record.image, record)
-            if other.patient != record.patient:
+            if identity(other.patient) != identity(record.patient):
                 raise ValueError(
                     f"{record.image}: belongs to patient '{other.patient}' in one manifest and to "
                     f"'{record.patient}' in another; expected one patient per file"
                 )
-    return list(union.values())
+    return joined([*union.values()])

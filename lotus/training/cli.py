@@ -18,6 +18,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import CheckpointIO
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from data_modules.manifest import ManifestError
 from lotus.atomic import atomic_path
 from lotus.callbacks import BestCheckpoint, EpochSeed, RunRecord
 from lotus.callbacks.checkpoint_io import AtomicCheckpointIO
@@ -270,6 +271,8 @@ def parse(cli: type[LotusCLI], arguments: list[str], *, run: bool = True) -> Lot
     except ArgumentError as error:
         # The keys are those of `fit` where nothing is run.
         raise ValueError(shortened(error.message, arguments[0] if run else "fit")) from error
+    except ManifestError:
+        raise
     except (MisconfigurationException, ValueError) as error:
         raise ValueError(without_dump(str(error))) from error
 
