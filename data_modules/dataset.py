@@ -64,13 +64,13 @@ class ImageSource:
         return self._cache.load(self._keys[index])
 
     def spacing_um(self, index: int) -> torch.Tensor:
-        """Pixel size (Y, X) in µm, float32 (2,): the manifest's, else the file's, else NaN."""
+        """Pixel size (Y, X) in µm, float64 (2,): the manifest's, else the file's, else NaN."""
         pixel_size = self.records[index].pixel_size_um
         if pixel_size is not None:
             spacing = (pixel_size, pixel_size)
         else:
             spacing = self.prepared(index).spacing_um or (np.nan, np.nan)
-        return torch.tensor(spacing, dtype=torch.float32)
+        return torch.tensor(spacing, dtype=torch.float64)
 
     def sample(self, index: int, pixels: Pixels) -> Sample:
         """Pixels of an image as a sample: grey repeated, masks without channel, types restored.

@@ -112,8 +112,8 @@ def _write_images(folder: Path, records: list[Record], data: SegmentationDataMod
     channels = max(len(source.prepared(index).image) for index in range(len(source)))
     for index, record in enumerate(tqdm(records, "exporting", unit="image", disable=None)):
         prepared = source.prepared(index)
-        spacing = source.spacing_um(index).double().numpy().round(9)
-        known = (float(spacing[0]), float(spacing[1])) if np.isfinite(spacing).all() else None
+        y, x = source.spacing_um(index).tolist()
+        known = (y, x) if np.isfinite((y, x)).all() else None
         # A grey image among coloured ones is repeated, as the other methods repeat it.
         image = np.broadcast_to(prepared.image, (channels, *prepared.image.shape[1:]))
         for channel, pixels in enumerate(image):

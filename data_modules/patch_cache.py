@@ -161,10 +161,19 @@ def _prepare(record: Record, preprocessing: Preprocessing) -> PreparedImage:
             f"expected {image.shape[1]} x {image.shape[2]} as {record.image.name}"
         )
     mask = labels if record.mask_kind == "semantic" else labels > 0
-    instances = labels if record.mask_kind == "instances" else connected_components(labels > 0)
+    is_numbered = record.mask_kind == "instances"
+    instances = _numbered(labels) if is_numbered else connected_components(labels > 0)
     return PreparedImage(
         image, _smallest(mask), _smallest(instances), int(mask.max()), raster.spacing_um
     )
+
+
+def _numbered(labels: NDArray[Any]) -> NDArray[Any]:
+    """The same objects; numbered from 1 where their labels do not fit the int32 of a sample."""
+    if labels.max() <= np.iinfo(np.int32).max:
+        return labels
+    values, numbers = np.unique(labels, return_inverse=True)
+    return np.asarray(numbers.reshape(labels.shape) + (values[0] > 0))
 
 
 def _smallest(labels: NDArray[Any]) -> NDArray[np.unsignedinteger[Any]]:

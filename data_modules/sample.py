@@ -17,7 +17,7 @@ class Sample(TypedDict):
         instances: int32 (Y, X), object number per pixel, 0 is background; absent without
             annotation.
         label: int64 (), index of the group.
-        spacing_um: float32 (2,), pixel size (Y, X) in µm; NaN where unknown.
+        spacing_um: float64 (2,), pixel size (Y, X) in µm; NaN where unknown.
         name: Name of the image.
         patient: Its patient.
         group: Its group.

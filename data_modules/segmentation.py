@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import torch
 from monai.transforms import Transform
-from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from data_modules.dataset import ImageSource, SegmentationDataset, WholeImageDataset
@@ -17,6 +16,7 @@ from data_modules.patch_cache import PatchCache
 from data_modules.sample import Sample
 from data_modules.sampler import LateLoader, SeededSampler, ShardSampler
 from data_modules.splits import DEFAULT_FRACTIONS, Splits, resolve_splits, write_splits
+from data_modules.transfer import TransferDataModule
 from lotus.transforms.intensity_range import PercentileRange
 from lotus.transforms.preprocessing import Preprocessing
 
@@ -25,7 +25,7 @@ Use = Split | Literal["predict"]
 """A split, or all images of the test patients, annotated or not."""
 
 
-class SegmentationDataModule(LightningDataModule):
+class SegmentationDataModule(TransferDataModule):
     """Batches of one modality of a manifest.
 
     Training batches are random crops, the same for the same ``seed`` and epoch; validation,
@@ -299,7 +299,7 @@ class SegmentationDataModule(LightningDataModule):
                 "modalities": dict(sorted(Counter(record.modality for record in members).items())),
             }
         return {
-            "manifest": str(self.manifest),
+            "manifest": str(self.manifest.absolute()),
             "manifest_hash": self.splits.manifest_hash,
             "modality": self.modality,
             "class_names": self.class_names,

@@ -17,7 +17,7 @@ class Batch(TypedDict):
         instances: int32 (B, Y, X), object number per pixel, 0 is background; absent without
             annotation.
         label: int64 (B,), index of the group.
-        spacing_um: float32 (B, 2), pixel size (Y, X) in µm, or (B, 3), voxel size (Z, Y, X); NaN
+        spacing_um: float64 (B, 2), pixel size (Y, X) in µm, or (B, 3), voxel size (Z, Y, X); NaN
             where unknown.
         name: Name of each image.
         patient: Patient of each image.

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data_modules.adapters.overrides import Overrides, finish, require_folder
+from data_modules.adapters.overrides import Overrides, require_folder
+from data_modules.adapters.staging import finish, staging
 from data_modules.manifest import MaskKind, Record
 from lotus.imaging.file_names import image_stem, images_in
-from lotus.imaging.raster import read_image, read_label_map
+from lotus.imaging.raster import read_label_map, read_pixel_size
 
 LAYOUT = "ROOT/images and ROOT/masks with files of equal names (TIFF, PNG or JPEG)"
 
@@ -58,7 +59,8 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
         )
         for image, mask in paired
     ]
-    return finish(records, root, Path(output), overrides, LAYOUT)
+    with staging(Path(output)) as staged:
+        return finish({"manifest.csv": records}, root, staged, overrides, LAYOUT)
 
 
 def guess_mask_kind(masks: Sequence[Path]) -> MaskKind:
@@ -106,9 +108,10 @@ def _pixel_size(image: Path) -> float | None:
     Raises:
         ValueError: If they are not: a manifest holds one pixel size per image.
     """
-    spacing = read_image(image).spacing_um
-    if spacing is None:
+    size = read_pixel_size(image)
+    if size is None:
         return None
+    spacing = size.spacing_um
     if not np.isclose(*spacing, rtol=0.01):
         raise ValueError(
             f"{image}: pixels are {spacing[0]:g} x {spacing[1]:g} µm; expected square pixels "

@@ -1,14 +1,12 @@
-"""What a user knows better than the file names, and the last step common to all adapters."""
+"""What a user knows better than the file names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data_modules.manifest import ManifestError, MaskKind, Record, read_manifest, write_manifest
-from lotus.atomic import atomic_path
+from data_modules.manifest import MaskKind, Record
 
 
 @dataclass(frozen=True)
@@ -53,45 +51,6 @@ class Overrides:
         return record
 
 
-def finish(
-    records: Sequence[Record],
-    root: Path,
-    output: Path,
-    overrides: Overrides,
-    expected: str,
-    *,
-    name: str = "manifest.csv",
-) -> Path:
-    """Apply the overrides, write the manifest and validate it.
-
-    Args:
-        records: What the adapter found.
-        root: Folder of the data set.
-        output: Folder for the manifest.
-        overrides: What the user knows better.
-        expected: The layout that was looked for, for the error message.
-        name: File name of the manifest.
-
-    Returns:
-        Path of the manifest.
-
-    Raises:
-        FileNotFoundError: If nothing was found.
-        ManifestError: If the data set has problems; no manifest is written then.
-    """
-    if not records:
-        raise FileNotFoundError(f"{root}: found no image; expected {expected}")
-    path = Path(output) / name
-    changed = [overrides.apply(record, root) for record in records]
-    with atomic_path(path) as temporary:
-        write_manifest(temporary, changed)
-        try:
-            read_manifest(temporary)
-        except ManifestError as error:
-            raise ManifestError(path, error.problems) from error
-    return path
-
-
 def require_folder(path: Path, expected: str) -> Path:
     """A folder that must be there.
 
@@ -100,14 +59,14 @@ def require_folder(path: Path, expected: str) -> Path:
         expected: The layout that was looked for, for the error message.
 
     Returns:
-        The folder, as an absolute path.
+        The folder, as an absolute path; links stay links, so that what lies in it still does.
 
     Raises:
         FileNotFoundError: If it is not a folder.
     """
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such folder; expected {expected}")
-    return path.resolve()
+    return path.absolute()
 
 
 def _match(pattern: str, text: str) -> str:
@@ -124,5 +83,5 @@ def _match(pattern: str, text: str) -> str:
 
 
 def _relative_to(image: Path, root: Path) -> str:
-    root = Path(root).resolve()
+    root = Path(root).absolute()
     return image.relative_to(root).as_posix() if image.is_relative_to(root) else image.name

@@ -1,5 +1,6 @@
 """The best checkpoint of a training, of its last phase if it has several."""
 
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -35,6 +36,17 @@ class BestCheckpoint(ModelCheckpoint):
     def origin(self) -> Origin | None:
         """Epoch and phase of the kept checkpoint, and how many phases there are; None without."""
         return self._origin
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Let what a run keeps be where the run is now, before all callbacks take their states.
+
+        Lightning would forget the best score of a run that was moved.
+        """
+        for state in checkpoint["callbacks"].values():
+            if isinstance(state, dict) and "dirpath" in state:
+                state.update(_moved(state, str(self.dirpath)))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """See which phase the epoch belongs to; at its end the task may be in the next."""
@@ -79,3 +91,14 @@ class BestCheckpoint(ModelCheckpoint):
         """Go on from :meth:`state_dict`."""
         super().load_state_dict(state_dict)
         self._origin = state_dict.get("origin")
+
+
+def _moved(state: dict[str, Any], folder: str) -> dict[str, Any]:
+    """The state of a ``ModelCheckpoint`` whose files lie in another folder now."""
+
+    def here(path: str) -> str:
+        return str(Path(folder, Path(path).name)) if path else path
+
+    moved = {key: here(value) for key, value in state.items() if key.endswith("_path")}
+    kept = {here(path): score for path, score in state["best_k_models"].items()}
+    return {**moved, "best_k_models": kept, "dirpath": folder}

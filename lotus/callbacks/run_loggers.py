@@ -57,9 +57,11 @@ class RunWandbLogger(WandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The W&B run."""
+        """The W&B run; its folder is made when it starts, since until then it may be refused."""
         from wandb.errors import Error
 
+        if self.save_dir is not None:
+            Path(self.save_dir).mkdir(parents=True, exist_ok=True)
         try:
             return super().experiment
         except Error as error:
@@ -88,7 +90,6 @@ def run_loggers(runs: Path, experiment: str, run: str) -> list[Logger]:
     loggers: list[Logger] = [RunCSVLogger(folder)]
     mode = os.environ.get("WANDB_MODE", "")
     if mode != "disabled":
-        folder.mkdir(parents=True, exist_ok=True)
         loggers.append(
             RunWandbLogger(
                 project=os.environ.get("WANDB_PROJECT", "lotus"),

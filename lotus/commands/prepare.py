@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from data_modules.manifest import Record
 
 DATA_SETS = ("folder", "dsb2018", "deepliif", "nuinsseg", "bonesai")
+
+_UNKNOWN = "unknown (give it with --pixel-size-um for µm)"
+_MOST_SIZES = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,9 +68,26 @@ def run(arguments: argparse.Namespace) -> None:
     listed = ", ".join(f"{count} {name}" for name, count in sorted(modalities.items()))
     kinds = " and ".join(sorted({record.mask_kind for record in records}))
     unlabelled = sum(record.mask is None for record in records)
-    without_size = sum(record.pixel_size_um is None for record in records)
     print(f"{manifest}: {len(records)} images ({listed})")
     print(f"  patients: {len({record.patient for record in records})} ({coverage(records)})")
     print(f"  masks: {kinds}; change with --mask-kind. Images without a mask: {unlabelled}")
-    if without_size:
-        print(f"  no pixel size for {without_size} images; give it with --pixel-size-um for µm")
+    print(f"  pixel size: {_pixel_sizes(records, arguments.pixel_size_um is not None)}")
+
+
+def _pixel_sizes(records: Sequence[Record], is_given: bool) -> str:
+    """The sizes, how many images have each, and where it is from."""
+    from lotus.imaging.pixel_size import PixelSize
+    from lotus.imaging.raster import read_pixel_size
+
+    sizes: Counter[str] = Counter()
+    for record in records:
+        found: PixelSize | None
+        if is_given and record.pixel_size_um is not None:
+            found = PixelSize(record.pixel_size_um, record.pixel_size_um, "as given")
+        else:
+            found = read_pixel_size(record.image)
+        sizes[_UNKNOWN if found is None else f"{found.text()} ({found.source})"] += 1
+    listed = [f"{size} in {count} images" for size, count in sizes.most_common(_MOST_SIZES)]
+    if len(sizes) > _MOST_SIZES:
+        listed.append(f"{len(sizes) - _MOST_SIZES} more")
+    return "; ".join(listed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,13 @@ from tqdm import tqdm
 
 from lotus.evaluation.choices import Kind
 from lotus.evaluation.process_pool import map_in_processes
-from lotus.imaging.file_names import IMAGE_SUFFIXES, image_stem, images_in
+from lotus.imaging.file_names import (
+    IMAGE_SUFFIXES,
+    LABELS_ENDING,
+    PROBABILITY_ENDING,
+    image_stem,
+    images_in,
+)
 from lotus.imaging.raster import read_image, read_label_map
 from lotus.masks import connected_components
 from lotus.metrics.functional import PanopticQuality, pool_panoptic_quality
@@ -50,8 +56,9 @@ def evaluate_folders(
 ) -> pd.DataFrame:
     """Score every image of two folders.
 
-    Files are paired by stem (the name without `.tif`, `.ome.tif`, `.png`, …). Other files, and
-    those whose name begins with a dot, are not looked at.
+    Files are paired by stem (the name without `.tif`, `.ome.tif`, `.png`, …), those of `lotus
+    segment` by the name of their image. Other files, and those whose name begins with a dot, are
+    not looked at.
 
     Args:
         predictions: Folder of predicted masks or label maps.
@@ -168,6 +175,9 @@ def common_pixel_size(folder: Path) -> float | None:
 def pair_files(predictions: Path, targets: Path) -> list[Pair]:
     """Pair the label files of two folders by stem, sorted by name.
 
+    Label maps of `lotus segment` go by the name of their image, ``a`` for ``a_labels.tif``, and its
+    probabilities beside them are left out.
+
     Raises:
         FileNotFoundError: If a folder does not exist.
         ValueError: If a folder holds no label file or two of one stem, or a file has no partner.
@@ -185,6 +195,7 @@ def pair_files(predictions: Path, targets: Path) -> list[Pair]:
         [('a', 'a.ome.tif')]
     """
     predicted, true = _label_files(predictions), _label_files(targets)
+    predicted, true = _by_image(predicted, true), _by_image(true, predicted)
     unpaired = [
         f"{files[name]} has no file of that name in {other}"
         for files, partners, other in ((predicted, true, targets), (true, predicted, predictions))
@@ -208,7 +219,19 @@ def _label_files(folder: Path) -> dict[str, Path]:
         files[name] = path
     if not files:
         raise ValueError(f"{folder} holds no label file; expected {', '.join(IMAGE_SUFFIXES)}")
-    return files
+    segmented = {name.removesuffix(LABELS_ENDING) for name in files if name.endswith(LABELS_ENDING)}
+    probabilities = {f"{name}{PROBABILITY_ENDING}" for name in segmented}
+    return {name: path for name, path in files.items() if name not in probabilities}
+
+
+def _by_image(files: Mapping[str, Path], others: Mapping[str, Path]) -> dict[str, Path]:
+    """The files by the names of their images, where those are the names in the other folder."""
+
+    def image(name: str) -> str:
+        bare = name.removesuffix(LABELS_ENDING)
+        return bare if name not in others and bare in others and bare not in files else name
+
+    return {image(name): path for name, path in files.items()}
 
 
 def _check_options(kind: Kind, class_index: int | None, pixel_size_um: float | None) -> None:

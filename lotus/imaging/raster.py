@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lotus.atomic import atomic_path
+from lotus.imaging.decoder import decode, pixel_size, plane_size
 from lotus.imaging.file_names import TIFF_SUFFIXES
-from lotus.imaging.image_files import decode, plane_size
+from lotus.imaging.pixel_size import PixelSize
+from lotus.imaging.stored_pixels import as_image, as_labels
 
 _LABEL_TYPES = (np.uint8, np.uint16, np.uint32)
 _TIFF_TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
@@ -34,13 +36,14 @@ class Raster:
 
 
 def read_image(path: Path) -> Raster:
-    """Read one grey or RGB image.
+    """Read one grey or RGB image, as it is meant to be looked at.
 
     Reads TIFF and OME-TIFF (8, 16, 32-bit integers, floating point, either byte order, tiled,
-    compressed; the finest level of a pyramid), PNG (8 and 16 bit) and JPEG. Indexed colours become
-    RGB, or grey where all of them are grey; one-bit images become uint8 with 0 and 255. The pixel
-    size comes from TIFF files only: the dots per inch of a PNG or JPEG say nothing about a
-    microscope. See ``lotus.imaging.pixel_size`` for which TIFF fields count.
+    compressed; the finest level of a pyramid, the largest of several images), PNG (8 and 16 bit)
+    and JPEG. Indexed colours become RGB, or grey where all of them are grey; 1, 2 and 4 bits the
+    full range of 8; white-is-zero is inverted; the orientation is applied; an opaque alpha channel
+    is dropped. The pixel size comes from TIFF files only: the dots per inch of a PNG or JPEG say
+    nothing about a microscope. See ``lotus.imaging.pixel_size`` for which TIFF fields count.
 
     Args:
         path: File to read.
@@ -50,29 +53,26 @@ def read_image(path: Path) -> Raster:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: Not an image, truncated, a stack, with an alpha channel, or of complex numbers.
+        ValueError: Not an image, truncated, a stack, several images, with transparent pixels, or
+            of complex numbers.
     """
     path = Path(path)
     decoded = decode(path)
-    array = decoded.array
-    if decoded.palette is not None:
-        array = decoded.palette[array]
-        if (array == array[..., :1]).all():
-            array = array[..., 0]
+    array = as_image(path, decoded.array, decoded.encoding)
     if array.ndim == 3 and array.shape[2] != 3:
         raise ValueError(f"{path} has {array.shape[2]} channels; grey (1) or RGB (3) is expected")
-    if array.dtype == np.bool_:
-        array = array.astype(np.uint8) * np.uint8(255)
     if array.dtype.kind not in "iuf":
         raise ValueError(f"{path} holds {array.dtype} values; integers or real numbers expected")
-    return Raster(array, decoded.spacing_um)
+    size = decoded.pixel_size
+    return Raster(array, None if size is None else size.spacing_um)
 
 
 def read_label_map(path: Path) -> NDArray[np.integer[Any]]:
     """Read a label map: 0 is background, every other whole number one object or class.
 
-    The values of indexed-colour files are taken, not their colours. Files of floating point values
-    are accepted if every value is whole.
+    The values are those of the file, never what they look like: of indexed colours the indices, of
+    2 and 4 bits 0 to 3 and 15, of white-is-zero the numbers as they stand. Files of floating point
+    values are accepted if every value is whole.
 
     Args:
         path: TIFF or PNG file.
@@ -86,17 +86,15 @@ def read_label_map(path: Path) -> NDArray[np.integer[Any]]:
     """
     path = Path(path)
     decoded = decode(path)
-    labels = decoded.array
+    labels = as_labels(path, decoded.array, decoded.encoding)
     if labels.ndim == 3:
         raise ValueError(
             f"{path} has {labels.shape[2]} channels; a label map has one, with whole numbers"
         )
-    if decoded.lossy:
+    if decoded.encoding.lossy:
         raise ValueError(
             f"{path} is JPEG compressed, which alters labels; save the label map as PNG or TIFF"
         )
-    if labels.dtype == np.bool_:
-        return labels.astype(np.uint8)
     if labels.dtype.kind == "f":
         fractional = labels[~(np.isfinite(labels) & (labels == np.round(labels)))]
         if fractional.size:
@@ -122,6 +120,22 @@ def read_size(path: Path) -> tuple[int, int]:
         ValueError: Not an image, or a stack.
     """
     return plane_size(Path(path))
+
+
+def read_pixel_size(path: Path) -> PixelSize | None:
+    """Return the pixel size and where the file states it, from its header alone.
+
+    Args:
+        path: TIFF, PNG or JPEG file.
+
+    Returns:
+        The size; None where a TIFF file states none, and for PNG and JPEG.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: Not an image.
+    """
+    return pixel_size(Path(path))
 
 
 def label_type(largest: int) -> type[np.unsignedinteger[Any]]:

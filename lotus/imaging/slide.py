@@ -11,17 +11,18 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from lotus.imaging.image_files import (
-    ImageFileError,
-    decoding,
-    is_tiff,
-    plane_of,
-    refuse_truncated,
-    tiff_palette,
-)
+from lotus.imaging.image_files import ImageFileError, decoding, is_tiff
 from lotus.imaging.pixel_size import tiff_pixel_size
 from lotus.imaging.raster import read_image
-from lotus.imaging.window_sources import ArraySource, SegmentCache, SegmentSource, WindowSource
+from lotus.imaging.stored_pixels import Encoding
+from lotus.imaging.tiff_files import main_series, plane_of, refuse_truncated, tiff_encoding
+from lotus.imaging.window_sources import (
+    ArraySource,
+    ConvertedSource,
+    SegmentCache,
+    SegmentSource,
+    WindowSource,
+)
 
 CACHE_BYTES = 128 * 2**20
 
@@ -31,9 +32,11 @@ class Slide:
 
     Tiles and strips of a TIFF are decoded when a window needs them, and the last ones are kept, so
     memory is bounded by ``cache_bytes`` and the windows themselves. Uncompressed contiguous TIFFs
-    are mapped. What no reader can take apart is read whole: PNG, JPEG, and a compressed TIFF that
-    consists of one strip. Channels of an OME-TIFF may be of any number. A slide may be read from
-    several threads; the reads follow one another.
+    are mapped. What no reader can take apart is read whole: PNG, JPEG, a compressed TIFF that
+    consists of one strip, and one that is turned, of indexed colours or of less than 8 bits.
+    Channels of an OME-TIFF may be of any number; otherwise the pixels are those of
+    :func:`~lotus.imaging.read_image`. A slide may be read from several threads; the reads follow
+    one another.
 
     Args:
         path: The file.
@@ -49,8 +52,7 @@ class Slide:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: Not an image, truncated, a stack, or with an alpha channel, indexed colours or
-            one-bit pixels.
+        ValueError: Not an image, truncated, a stack, several images, or with transparent pixels.
     """
 
     def __init__(self, path: Path, cache_bytes: int = CACHE_BYTES) -> None:
@@ -156,24 +158,36 @@ class Slide:
     def _open(self) -> list[WindowSource]:
         """Open and check the file and return its levels, full resolution first."""
         if not is_tiff(self.path):
-            array = np.atleast_3d(read_image(self.path).array)
-            return [ArraySource(np.moveaxis(array, -1, 0))]
+            return [self._whole()]
         with decoding(self.path):
             self._tiff = tifffile.TiffFile(self.path)
-            page = self._tiff.pages.first
-            refuse_truncated(self.path, self._tiff)
-            if tiff_palette(self._tiff) is not None or page.dtype == np.bool_:
-                kind = "one-bit pixels" if page.dtype == np.bool_ else "indexed colours"
-                raise ImageFileError(
-                    f"{self.path} has {kind}; grey or RGB is expected, convert it to 8 bits"
-                )
+            series = main_series(self.path, self._tiff)
+            page = series.keyframe
+            refuse_truncated(self.path, self._tiff, series)
+            encoding = tiff_encoding(self._tiff, page)
+            if not encoding.is_plain:
+                return [self._whole()]
             self.is_tiled = page.is_tiled
-            self.spacing_um = tiff_pixel_size(self._tiff)
-            return [self._level(level) for level in self._tiff.series[0].levels]
+            size = tiff_pixel_size(self._tiff, page)
+            self.spacing_um = None if size is None else size.spacing_um
+            return [self._level(level, encoding) for level in series.levels]
 
-    def _level(self, level: tifffile.TiffPageSeries) -> WindowSource:
+    def _whole(self) -> WindowSource:
+        """Return the image as one array in memory."""
+        raster = read_image(self.path)
+        self.spacing_um = raster.spacing_um
+        return ArraySource(np.moveaxis(np.atleast_3d(raster.array), -1, 0))
+
+    def _level(self, level: tifffile.TiffPageSeries, encoding: Encoding) -> WindowSource:
         """Return where the windows of one level come from."""
-        plane = plane_of(self.path, level.axes, level.shape)
+        stored = self._stored(level)
+        if encoding.alpha or encoding.white_is_zero:
+            return ConvertedSource(self.path, stored, encoding)
+        return stored
+
+    def _stored(self, level: tifffile.TiffPageSeries) -> WindowSource:
+        """Return where the windows of one level come from, as they are in the file."""
+        plane = plane_of(self.path, level)
         if level.dataoffset is not None and level.keyframe.is_memmappable:
             mapped = level.asarray(out="memmap")
             mapped = mapped.reshape(

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
@@ -16,9 +15,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from lotus.atomic import atomic_path
 from lotus.imaging.file_names import TIFF_SUFFIXES
-from lotus.imaging.image_files import decoding, is_tiff, native, refuse_truncated
-from lotus.imaging.pixel_size import micrometres, tiff_pixel_size
+from lotus.imaging.image_files import decoding, is_tiff, native
+from lotus.imaging.pixel_size import micrometres, ome_pixels, tiff_pixel_size
 from lotus.imaging.raster import read_image, read_size
+from lotus.imaging.stored_pixels import Encoding, as_image, upright
+from lotus.imaging.tiff_files import main_series, refuse_truncated, tiff_encoding
 
 Spacing = tuple[float | None, float | None, float | None]
 """Size of a voxel (Z, Y, X) in µm, None along an axis where it is not known."""
@@ -57,8 +58,8 @@ def open_volume(path: Path) -> Iterator[Volume]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: Not an image, truncated, in colour or with channels; while planes are read also
-            a slice that cannot be decoded.
+        ValueError: Not an image, truncated, several images, in colour or with channels; while
+            planes are read also a slice that cannot be decoded.
     """
     path = Path(path)
     if not is_tiff(path):
@@ -67,15 +68,17 @@ def open_volume(path: Path) -> Iterator[Volume]:
     with ExitStack() as stack:
         with decoding(path):
             tiff = stack.enter_context(tifffile.TiffFile(path))
-            series = tiff.series[0]
-            refuse_truncated(path, tiff)
-            spacing = _spacing_um(tiff)
+            series = main_series(path, tiff)
+            refuse_truncated(path, tiff, series)
+            encoding = tiff_encoding(tiff, series.keyframe)
+            spacing = _spacing_um(tiff, series, encoding)
         if not _is_stack(path, series):
             yield Volume((1, *read_size(path)), spacing, _single_plane(path))
             return
         *leading, height, width = series.shape
-        shape = (math.prod(leading), height, width)
-        yield Volume(shape, spacing, _planes(path, series, shape))
+        size = (width, height) if encoding.is_turned else (height, width)
+        planes = _planes(path, series, encoding)
+        yield Volume((math.prod(leading), *size), spacing, planes)
 
 
 @contextmanager
@@ -137,10 +140,13 @@ def volume_writer(
 
 
 def _single_plane(path: Path) -> Iterator[NDArray[Any]]:
-    array = read_image(path).array
-    if array.ndim != 2:
-        raise ValueError(f"{path} has {array.shape[2]} channels; a slice of a volume is grey")
-    yield array
+    yield _grey(path, read_image(path).array)
+
+
+def _grey(path: Path, plane: NDArray[Any]) -> NDArray[Any]:
+    if plane.ndim != 2:
+        raise ValueError(f"{path} has {plane.shape[2]} channels; a slice of a volume is grey")
+    return plane
 
 
 def _is_stack(path: Path, series: tifffile.TiffPageSeries) -> bool:
@@ -154,34 +160,46 @@ def _is_stack(path: Path, series: tifffile.TiffPageSeries) -> bool:
 
 
 def _planes(
-    path: Path, series: tifffile.TiffPageSeries, shape: tuple[int, int, int]
+    path: Path, series: tifffile.TiffPageSeries, encoding: Encoding
 ) -> Iterator[NDArray[Any]]:
-    if len(series.pages) == shape[0]:
-        for index in range(shape[0]):
+    for stored in _stored_planes(path, series):
+        yield _grey(path, as_image(path, upright(stored, encoding.orientation), encoding))
+
+
+def _stored_planes(path: Path, series: tifffile.TiffPageSeries) -> Iterator[NDArray[Any]]:
+    *leading, height, width = series.shape
+    depth = math.prod(leading)
+    if len(series.pages) == depth:
+        for index in range(depth):
             with decoding(path):
                 plane = native(series.asarray(key=index))
             yield plane
         return
     # ImageJ describes all slices of a large volume by one page; they lie uncompressed in a row.
     with decoding(path):
-        volume = tifffile.memmap(path, mode="r").reshape(shape)
+        volume = tifffile.memmap(path, mode="r").reshape(depth, height, width)
     for stored in volume:
         yield native(np.array(stored))
 
 
-def _spacing_um(tiff: tifffile.TiffFile) -> Spacing:
+def _spacing_um(
+    tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries, encoding: Encoding
+) -> Spacing:
     """Voxel size (Z, Y, X) in µm; the slices' distance is known to OME and ImageJ only."""
     depth: float | None = None
     if tiff.is_ome and tiff.ome_metadata is not None:
-        pixels = ElementTree.fromstring(tiff.ome_metadata).find("{*}Image/{*}Pixels")
+        pixels = ome_pixels(tiff.ome_metadata, series.keyframe)
         stated = {} if pixels is None else pixels.attrib
         unit = micrometres(stated.get("PhysicalSizeZUnit", "µm"))
         depth = float(stated.get("PhysicalSizeZ", "nan")) * (unit or np.nan)
     elif tiff.is_imagej and tiff.imagej_metadata is not None:
         unit = micrometres(str(tiff.imagej_metadata.get("unit", "")))
         depth = float(tiff.imagej_metadata.get("spacing", "nan")) * (unit or np.nan)
-    plane = tiff_pixel_size(tiff) or (None, None)
-    return (depth if depth is not None and 0 < depth < math.inf else None, *plane)
+    size = tiff_pixel_size(tiff, series.keyframe)
+    depth = depth if depth is not None and 0 < depth < math.inf else None
+    if size is None:
+        return depth, None, None
+    return (depth, size.x, size.y) if encoding.is_turned else (depth, size.y, size.x)
 
 
 def _ome_xml(shape: tuple[int, int, int], dtype: np.dtype[Any], spacing_um: Spacing) -> bytes:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tifffile import TiffFrame, TiffPage
 
 from lotus.imaging.image_files import decoding, native
+from lotus.imaging.stored_pixels import Encoding, as_image
 
 
 class WindowSource(Protocol):
@@ -50,6 +51,32 @@ class ArraySource:
     def read(self, y: int, x: int, height: int, width: int) -> NDArray[Any]:
         """Return a copy of the window as (C, Y, X)."""
         return native(np.array(self._array[:, y : y + height, x : x + width]))
+
+
+class ConvertedSource:
+    """Windows of the image that the numbers of another source stand for.
+
+    Args:
+        path: The file, for messages.
+        stored: Windows as they are in the file.
+        encoding: What their numbers mean; every pixel must stand for itself.
+    """
+
+    def __init__(self, path: Path, stored: WindowSource, encoding: Encoding) -> None:
+        channels, *size = stored.shape
+        self.shape = (channels - encoding.alpha, size[0], size[1])
+        self.block = stored.block
+        self._path, self._stored, self._encoding = path, stored, encoding
+
+    def read(self, y: int, x: int, height: int, width: int) -> NDArray[Any]:
+        """Return the window as (C, Y, X).
+
+        Raises:
+            ValueError: Some of it is transparent, or a segment cannot be decoded.
+        """
+        window = np.moveaxis(self._stored.read(y, x, height, width), 0, -1)
+        image = np.atleast_3d(as_image(self._path, window, self._encoding))
+        return np.ascontiguousarray(np.moveaxis(image, -1, 0))
 
 
 class SegmentCache:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lotus.imaging import TiledWriter, object_features, write_features, write_tiled
+from lotus.imaging.file_names import LABELS_ENDING, PROBABILITY_ENDING
 from lotus.imaging.geojson import Feature
 from lotus.imaging.raster import label_type
 from lotus.inference.label_spool import LabelSpool
@@ -42,8 +43,8 @@ class OutputFiles:
     def of(cls, folder: Path, stem: str) -> OutputFiles:
         """The files of the image called ``stem`` in ``folder``."""
         return cls(
-            labels=folder / f"{stem}_labels.tif",
-            probability=folder / f"{stem}_probability.tif",
+            labels=folder / f"{stem}{LABELS_ENDING}.tif",
+            probability=folder / f"{stem}{PROBABILITY_ENDING}.tif",
             outlines=folder / f"{stem}.geojson",
             table=folder / f"{stem}_objects.csv",
         )

@@ -27,6 +27,16 @@ class RunFolder:
         run = cls(folder.parent)
         return run if run.checkpoints == folder else None
 
+    @classmethod
+    def of_config(cls, config: Path) -> RunFolder | None:
+        """The run whose resolved configuration a file is; None for any other file.
+
+        A folder with a file of that name alone may hold somebody's layers.
+        """
+        run = cls(config.parent.resolve())
+        is_run = run.environment.is_file() or run.checkpoints.is_dir()
+        return run if is_run and run.config.name == config.name else None
+
     # What was run, on which data.
 
     @property

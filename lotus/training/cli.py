@@ -18,6 +18,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import CheckpointIO
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from data_modules.manifest import ManifestError
 from lotus.atomic import atomic_path
 from lotus.callbacks import BestCheckpoint, EpochSeed, RunRecord
 from lotus.callbacks.checkpoint_io import AtomicCheckpointIO
@@ -30,6 +31,7 @@ from lotus.tasks.description import import_class
 from lotus.training.errors import shortened, without_dump
 from lotus.training.known_patients import COHORT, KnownPatients, known_patients
 from lotus.training.layers import LayeredParser
+from lotus.training.place import with_absolute_paths
 
 TERMINATED = 143
 """Exit status after SIGTERM, as a shell gives it."""
@@ -160,7 +162,7 @@ class LotusCLI(LightningCLI):
             config = self.config["fit"].clone()
             # A test of a resumed run is to score its best checkpoint like any other test.
             config.ckpt_path = None
-            text = self._parser("fit").dump(config, skip_none=False)
+            text = self._parser("fit").dump(with_absolute_paths(config), skip_none=False)
             with atomic_path(RunFolder(self.folder).config) as path:
                 path.write_text(text)
 
@@ -269,6 +271,8 @@ def parse(cli: type[LotusCLI], arguments: list[str], *, run: bool = True) -> Lot
     except ArgumentError as error:
         # The keys are those of `fit` where nothing is run.
         raise ValueError(shortened(error.message, arguments[0] if run else "fit")) from error
+    except ManifestError:
+        raise
     except (MisconfigurationException, ValueError) as error:
         raise ValueError(without_dump(str(error))) from error
 

@@ -10,6 +10,7 @@ from jsonargparse import Namespace
 from pytorch_lightning.cli import LightningArgumentParser
 
 from lotus.training.cli import NO_DATA, LotusCLI, parse
+from lotus.training.place import with_absolute_paths
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Configuration:
     @cached_property
     def keys(self) -> dict[str, Any]:
         """All keys and their values, as in the configuration of a run."""
-        keys: dict[str, Any] = yaml.safe_load(self.parser.dump(self.parsed, skip_none=False))
+        kept = with_absolute_paths(self.parsed)
+        keys: dict[str, Any] = yaml.safe_load(self.parser.dump(kept, skip_none=False))
         return keys
 
 

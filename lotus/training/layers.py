@@ -23,7 +23,9 @@ import yaml
 from jsonargparse import Namespace, get_loader
 from pytorch_lightning.cli import LightningArgumentParser
 
+from lotus.runs import RunFolder
 from lotus.tasks.description import MOVED, windows_of
+from lotus.training.place import in_its_folder
 
 PARTS = "parts"
 INFERER = "inferer"
@@ -31,10 +33,10 @@ _UNREADABLE = (yaml.YAMLError, UnicodeDecodeError)
 
 
 class LayeredParser(LightningArgumentParser):
-    """LightningCLI's parser, whose files may be composed of parts, or of an earlier version."""
+    """LightningCLI's parser, whose files may be composed of parts, or of a run, new or old."""
 
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
-        """Parse a file; one with neither parts nor anything of an earlier version as jsonargparse.
+        """Parse a file; one without parts, of this version and of no run, as it is.
 
         Args:
             path: The file.
@@ -43,8 +45,11 @@ class LayeredParser(LightningArgumentParser):
         """
         parsed: Namespace
         file = Path(path)
-        if _is_rewritten(file):
+        run = RunFolder.of_config(file)
+        if _is_rewritten(file, run):
             content = of_this_version(composed(file))
+            if run is not None:
+                content = in_its_folder(content, run)
             text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
             # Where jsonargparse reads a file from, so that a path in it means the same.
             with contextlib.chdir(file.parent):
@@ -132,14 +137,14 @@ def of_this_version(content: Any) -> Any:
     return MOVED.get(content, content) if isinstance(content, str) else content
 
 
-def _is_rewritten(path: Path) -> bool:
+def _is_rewritten(path: Path, run: RunFolder | None) -> bool:
     try:
         content = _read(path)
     except (OSError, *_UNREADABLE):
         return False  # jsonargparse says why.
     if not isinstance(content, dict):
         return False
-    return PARTS in content or of_this_version(content) != content
+    return run is not None or PARTS in content or of_this_version(content) != content
 
 
 def _read(path: Path) -> Any:

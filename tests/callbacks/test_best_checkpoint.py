@@ -32,16 +32,16 @@ def phased(base, scores, phase_of, phases):
 def fit(make_trainer, make_task, make_data, tmp_path):
     """Trains, and gives the epoch of the checkpoint that was kept, and its phase on record."""
 
-    def run(scores, phase_of, phases, *, epochs=None, every=1, resumed=None):
+    def run(scores, phase_of, phases, *, epochs=None, every=1, resumed=None, folder="checkpoints"):
         best = BestCheckpoint(
-            dirpath=tmp_path / "checkpoints",
+            dirpath=tmp_path / folder,
             filename="best",
             monitor="val_dice",
             mode="max",
             enable_version_counter=False,
         )
         last = pl.callbacks.ModelCheckpoint(
-            dirpath=tmp_path / "checkpoints",
+            dirpath=tmp_path / folder,
             filename="last",
             save_on_train_epoch_end=True,
             enable_version_counter=False,
@@ -51,7 +51,7 @@ def fit(make_trainer, make_task, make_data, tmp_path):
         trainer = make_trainer(best, last, RunRecord(), **options)
         task = phased(type(make_task()), scores, phase_of, phases)
         trainer.fit(task, make_data(), ckpt_path=resumed)
-        kept = torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=False)["epoch"]
+        kept = torch.load(tmp_path / folder / "best.ckpt", weights_only=False)["epoch"]
         origin = read_invocations(tmp_path / "environment.json")[-1].get("best")
         if origin is None:
             return kept, None
@@ -115,3 +115,15 @@ def test_a_run_of_version_0_1_that_said_no_phase_is_gone_on_with(fit, tmp_path, 
     torch.save(state, last)
     resumed_phases = [phase_of[2]] * 3
     assert fit([0.5, 0.9, 0.6], resumed_phases, max(phase_of), resumed=last) == expected
+
+
+def test_a_moved_training_goes_on_with_its_best_score(fit, tmp_path):
+    assert fit([0.5, 0.9], [1, 1], 1, folder="old") == (1, 1)
+    (tmp_path / "old").rename(tmp_path / "new")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="The dirpath has changed")
+        resumed = tmp_path / "new/last.ckpt"
+        found = fit([0.5, 0.9, 0.6, 0.7], [1] * 4, 1, resumed=resumed, folder="new")
+    assert found == (1, 1)
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert not (tmp_path / "old").exists()

@@ -109,11 +109,11 @@ def test_a_batch_of_several_images_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("spacing_um", "expected"),
     [
-        ([[0.5, 0.75], [1.0, 1.0]], (0.5, 0.75)),
+        ([[1.6, 0.65], [1.0, 1.0]], (1.6, 0.65)),
         ([[2.0, 0.5, 0.75]], (0.5, 0.75)),  # a slab of a volume
         ([[float("nan"), 0.5, 0.75]], (0.5, 0.75)),
         ([[float("nan"), float("nan")]], None),
     ],
 )
 def test_the_pixel_size_is_that_within_the_image(spacing_um, expected):
-    assert spacing_of({"spacing_um": torch.tensor(spacing_um)}) == expected
+    assert spacing_of({"spacing_um": torch.tensor(spacing_um, dtype=torch.float64)}) == expected

@@ -39,7 +39,26 @@ def test_writes_a_manifest_and_says_what_it_found(root, tmp_path, capsys):
 
 def test_says_when_there_is_no_pixel_size(root, tmp_path, capsys):
     run("folder", root, "--output", tmp_path / "out")
-    assert "no pixel size for 2 images; give it with --pixel-size-um" in capsys.readouterr().out
+    assert "pixel size: unknown (give it with --pixel-size-um for µm) in 2 images" in (
+        capsys.readouterr().out
+    )
+
+
+def test_says_which_pixel_sizes_it_found_and_where(root, tmp_path, capsys):
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 8, 8), np.uint8)
+    for name, size in (("a", 0.65), ("b", 0.65), ("c", 0.5)):
+        (root / "unlabelled").mkdir(exist_ok=True)
+        write_image(root / f"unlabelled/{name}.tif", pixels["abc".index(name)], (size, size))
+    run("folder", root, "--output", tmp_path / "out")
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "pixel size" in line)
+    for part in ("0.65 µm (OME metadata) in 2 images", "0.5 µm (OME metadata) in 1 images"):
+        assert part in line
+    assert "unknown (give it with --pixel-size-um for µm) in 2 images" in line
+    sizes = [record.pixel_size_um for record in read_manifest(tmp_path / "out/manifest.csv")]
+    assert sizes == [None, None, 0.65, 0.65, 0.5]
+    assert ",0.65," in (tmp_path / "out/manifest.csv").read_text()
+    run("folder", root, "--output", tmp_path / "out", "--pixel-size-um", "2")
+    assert "pixel size: 2 µm (as given) in 5 images" in capsys.readouterr().out
 
 
 def test_unknown_data_set_and_pixel_size_below_zero(root, tmp_path, capsys):

@@ -12,6 +12,7 @@ from lotus.cli import main
 from lotus.studies.study import read_study
 from lotus.training.configuration import read_configuration
 from tests.conftest import STUDENT, TINY, TINY_UNET
+from tests.engines.in_process import IN_PROCESS
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 STUDIES = sorted((EXPERIMENTS / "studies").glob("*.yaml"))
@@ -60,7 +61,7 @@ def test_methods_share_folds_and_come_into_one_table(tiny_manifest, tmp_path, ca
     path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(study_of(tiny_manifest), sort_keys=False))
     arguments = ["study", str(path), "--runs", str(tmp_path), "--run", "a", *TINY]
-    arguments += ["--folds", "2", "--processes", "2"]
+    arguments += ["--folds", "2", *IN_PROCESS]
     arguments += ["--model.init_args.network.init_args.filters", TINY_UNET["filters"]]
     assert main([*arguments, "--model.init_args.no_such_key", "1"]) == 2
     assert "no_such_key" in capsys.readouterr().err
@@ -188,7 +189,7 @@ def test_methods_are_compared_over_seeds(tiny_manifest, tmp_path, capsys):
     path = tmp_path / "seeds.yaml"
     path.write_text(yaml.safe_dump(content))
     arguments = ["study", str(path), "--runs", str(tmp_path), "--run", "a", *TINY]
-    arguments += ["--seeds", "1", "2", "--processes", "2"]
+    arguments += ["--seeds", "1", "2", *IN_PROCESS]
     arguments += ["--model.init_args.network.init_args.filters", TINY_UNET["filters"]]
     assert main(arguments) == 0
     assert "over 2 seeds" in capsys.readouterr().out

@@ -16,7 +16,9 @@ from lotus.cli import main
 from lotus.engines.job_commands import available_cores
 from lotus.runs.curves import read_curve
 from tests.conftest import tiny_arguments
+from tests.engines.clusters import start_cluster
 from tests.engines.commands import PATIENCE_S
+from tests.engines.in_process import IN_PROCESS
 from tests.test_interruption import WaitForSignal, start, wait_for
 
 RATE = "model.init_args.optimizer.init_args.lr"
@@ -42,7 +44,7 @@ def sweep_arguments(manifest, folder, content, *more):
 
 @pytest.mark.slow
 def test_a_grid_is_searched_on_validation_images_and_goes_on(tiny_manifest, tmp_path, capsys):
-    arguments = sweep_arguments(tiny_manifest, tmp_path, GRID)
+    arguments = sweep_arguments(tiny_manifest, tmp_path, GRID, *IN_PROCESS)
     assert main(arguments) == 0
     output = capsys.readouterr().out
     folder = tmp_path / "runs/sweep/search"
@@ -111,21 +113,30 @@ class HoldBadTrial(pl.Callback):
             time.sleep(PATIENCE_S)
 
 
-def on_ray(monkeypatch):
-    """One trial at a time, whose processes find the tests."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path.cwd()), *sys.path]))
-    return ["--engine", "ray", "--cpus-per-job", str(available_cores())]
+@pytest.fixture(scope="module")
+def address():
+    """A cluster that stands for several sweeps; one of them starts its own."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", os.pathsep.join([str(Path.cwd()), *sys.path]))
+        cluster, _ = start_cluster(1)
+        yield cluster.address
+        cluster.shutdown()
+
+
+def on_ray(address):
+    """One trial at a time."""
+    return ["--engine", "ray", "--address", address]
 
 
 @pytest.mark.slow
-def test_on_ray_a_bad_trial_is_stopped_early(tiny_manifest, tmp_path, monkeypatch, capsys):
+def test_on_ray_a_bad_trial_is_stopped_early(tiny_manifest, tmp_path, address, capsys):
     # The second and worse trial meets a rung with a better one on it.
     content = {
         **GRID,
         "parameters": {**GRID["parameters"], RATE: {"values": [0.3, 1.0e-6]}},
         "early_terminate": {"type": "hyperband", "min_iter": 2, "eta": 2},
     }
-    arguments = sweep_arguments(tiny_manifest, tmp_path, content, *on_ray(monkeypatch))
+    arguments = sweep_arguments(tiny_manifest, tmp_path, content, *on_ray(address))
     arguments += ["--trainer.max_epochs", "4"]
     arguments += ["--trainer.callbacks+", "tests.commands.test_sweep.HoldBadTrial"]
     assert main(arguments) == 0
@@ -144,10 +155,10 @@ def test_on_ray_a_bad_trial_is_stopped_early(tiny_manifest, tmp_path, monkeypatc
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["local", "ray"])
 def test_a_metric_that_nothing_logs_ends_with_the_first_trial(
-    engine, tiny_manifest, tmp_path, monkeypatch, capsys
+    engine, tiny_manifest, tmp_path, address, capsys
 ):
     content = {**GRID, "metric": {"name": "val_dise", "goal": "maximize"}}
-    options = on_ray(monkeypatch) if engine == "ray" else []
+    options = on_ray(address) if engine == "ray" else []
     arguments = sweep_arguments(tiny_manifest, tmp_path, content, *options)
     assert main([*arguments, "--trainer.max_epochs", "1"]) == 2
     folder = tmp_path / "runs/sweep/search"
@@ -160,7 +171,9 @@ def test_a_metric_that_nothing_logs_ends_with_the_first_trial(
 
 @pytest.mark.slow
 def test_ctrl_c_on_ray_ends_as_elsewhere(tiny_manifest, tmp_path, monkeypatch):
-    arguments = sweep_arguments(tiny_manifest, tmp_path, GRID, *on_ray(monkeypatch))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path.cwd()), *sys.path]))
+    options = ["--engine", "ray", "--cpus-per-job", str(available_cores())]
+    arguments = sweep_arguments(tiny_manifest, tmp_path, GRID, *options)
     arguments += ["--trainer.max_epochs", "6"]
     arguments += ["--trainer.callbacks+", "tests.test_interruption.WaitForSignal"]
     folder = tmp_path / "runs/sweep/search"
@@ -176,19 +189,19 @@ def test_ctrl_c_on_ray_ends_as_elsewhere(tiny_manifest, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_bayes_on_ray_reports_a_trial_that_fails(tiny_manifest, tmp_path, monkeypatch, capsys):
+def test_bayes_on_ray_reports_a_trial_that_fails(tiny_manifest, tmp_path, address, capsys):
     # -7 is a number, but not one of steps.
     parameters = {RATE: {"min": 0.1, "max": 0.3}, "trainer.max_steps": {"value": -7}}
     parameters = {"model.init_args.optimizer": {"value": "torch.optim.SGD"}, **parameters}
     content = {**GRID, "method": "bayes", "run_cap": 1, "parameters": parameters}
-    arguments = sweep_arguments(tiny_manifest, tmp_path, content, *on_ray(monkeypatch))
+    arguments = sweep_arguments(tiny_manifest, tmp_path, content, *on_ray(address))
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert "1 trials failed: " in error
     assert "max_steps" in error
 
     parameters["trainer.max_steps"] = {"value": -1}
-    arguments = sweep_arguments(tiny_manifest, tmp_path, content, *on_ray(monkeypatch))
+    arguments = sweep_arguments(tiny_manifest, tmp_path, content, *on_ray(address))
     arguments[arguments.index("search")] = "again"
     assert main(arguments) == 0
     table = pd.read_csv(tmp_path / "runs/sweep/again/sweep.csv")

@@ -124,6 +124,8 @@ class TestDsb2018:
         grey = np.repeat(rng.integers(0, 90, (*SIZE, 1)), 4, 2).astype(np.uint8)
         bright = 255 - grey
         colour = rng.integers(0, 256, (*SIZE, 4)).astype(np.uint8)
+        for pixels in (grey, bright, colour):
+            pixels[..., 3] = 255
         for name, pixels in (("dark", grey), ("bright", bright), ("pink", colour)):
             self.sample(tmp_path / "in", name, pixels)
         records = read_manifest(dsb2018.prepare(tmp_path / "in", tmp_path / "out"))
@@ -139,7 +141,7 @@ class TestDsb2018:
         np.testing.assert_array_equal(read_image(dark.image).array, grey[..., 0])
 
     def test_image_without_masks_and_mask_of_another_size(self, tmp_path):
-        pixels = np.random.default_rng(0).integers(0, 256, (*SIZE, 4)).astype(np.uint8)
+        pixels = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
         self.sample(tmp_path / "in", "x", pixels)
         masks = tmp_path / "in/stage1_train/x/masks"
         Image.fromarray(np.eye(5, dtype=np.uint8)).save(masks / "3.png")

@@ -31,8 +31,14 @@ def test_sample_follows_the_batch_contract(source):
     assert (sample["instances"].shape, sample["instances"].dtype) == ((16, 16), torch.int32)
     assert sample["label"].dtype == torch.int64
     assert int(sample["label"]) == 1
+    assert sample["spacing_um"].dtype == torch.float64
     assert sample["spacing_um"].tolist() == [0.5, 0.5]
     assert (sample["name"], sample["patient"], sample["group"]) == ("i001", "p1", "osteoporotic")
+
+
+def test_pixel_sizes_are_not_rounded(source):
+    sample = WholeImageDataset(source([{"patient": "p", "pixel_size_um": 1.6}]))[0]
+    assert sample["spacing_um"].tolist() == [1.6, 1.6]
 
 
 def test_unknown_pixel_size_is_nan(source):

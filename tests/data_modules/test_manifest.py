@@ -109,7 +109,7 @@ def test_all_problems_are_listed_at_once(folder):
     assert len(found) == 5
 
 
-@pytest.mark.parametrize("text", ["nan", "inf", "0", "half"])
+@pytest.mark.parametrize("text", ["nan", "inf", "0", "half", "1_0"])
 def test_pixel_size_is_a_positive_number(folder, text):
     (problem,) = problems(folder, f"a.png,a_mask.png,binary,m,p,g,{text},,")
     assert f"found '{text}'" in problem

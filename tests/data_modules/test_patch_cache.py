@@ -60,6 +60,18 @@ def test_instances_of_masks_without_them_are_8_connected_components(record, fold
     assert semantic.classes == 300
 
 
+@pytest.mark.parametrize("background", [0, 3])
+def test_labels_beyond_int32_stay_different_objects(record, folder, background):
+    labels = np.where(LABELS, LABELS.astype(np.uint64) + 2**32, background)
+    tifffile.imwrite(record.mask, labels)
+    cache = PatchCache(DtypeRange(), folder)
+    instances = cache.load(cache.add(record)).instances
+    assert instances.max() <= 4
+    assert (instances == 0).any() == (background == 0)
+    pairs = set(zip(instances.ravel().tolist(), labels.ravel().tolist(), strict=True))
+    assert len(pairs) == len(np.unique(labels)) == len(np.unique(instances))
+
+
 def test_image_without_mask(record, folder):
     cache = PatchCache(DtypeRange(), folder)
     prepared = cache.load(cache.add(Record(**(vars(record) | {"mask": None}))))

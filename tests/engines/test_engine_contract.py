@@ -10,6 +10,7 @@ import pytest
 from lotus.engines import LocalEngine, RayEngine
 from tests.contracts.engines import EngineContract
 from tests.engines.clusters import start_cluster
+from tests.engines.in_process import InProcessEngine
 
 
 class LocalEngineContract(EngineContract):
@@ -31,6 +32,14 @@ class TestLocalEngine(LocalEngineContract):
 
 class TestLocalEngineOfTwoProcesses(LocalEngineContract):
     processes = 2
+
+
+class TestInProcessEngine(EngineContract):
+    implementation = InProcessEngine
+
+    @pytest.fixture
+    def engine(self):
+        return InProcessEngine()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lotus.imaging.raster import write_image
+from lotus.imaging.raster import read_image, write_image
 from lotus.imaging.slide import Slide
 
 RNG = np.random.default_rng(0)
@@ -156,17 +156,33 @@ def test_bad_files_are_refused_when_opened(tmp_path, shared_data, recwarn):
     (tmp_path / "cut.tif").write_bytes(content[:-10])
     tifffile.imwrite(tmp_path / "rgba.tif", np.dstack([COLOUR, COLOUR[..., :1]]), tile=(64, 64))
     tifffile.imwrite(tmp_path / "stack.tif", np.stack([GREY] * 4), photometric="minisblack")
-    tifffile.imwrite(tmp_path / "bits.tif", GREY > 9)
     for path, words in [
         (fixtures / "unopenable.tiff", "52479"),
         (fixtures / "unreadable.svs", "damaged"),
         (tmp_path / "cut.tif", "truncated"),
         (tmp_path / "rgba.tif", "RGBA"),
         (tmp_path / "stack.tif", "4 pages"),
-        (tmp_path / "bits.tif", "one-bit"),
     ]:
         with pytest.raises(ValueError, match=rf"{path.name}.*{words}"):
             Slide(path)
     with pytest.raises(FileNotFoundError, match=r"no\.tif"):
         Slide(tmp_path / "no.tif")
     assert not [warning for warning in recwarn if issubclass(warning.category, ResourceWarning)]
+
+
+def test_what_no_window_can_be_taken_of_is_read_whole(tmp_path):
+    indices = (GREY % 3).astype(np.uint8)
+    colours = np.zeros((3, 256), np.uint16)
+    colours[:, :3] = np.array([[0, 200, 5], [0, 10, 6], [0, 20, 7]]) * 257
+    tifffile.imwrite(tmp_path / "bits.tif", GREY > 9)
+    tifffile.imwrite(
+        tmp_path / "indexed.tif", indices, photometric="palette", colormap=colours, **TILED
+    )
+    turned = {"extratags": [(274, 3, 1, 6, True)], "resolution": (4e4, 2e4), "resolutionunit": 3}
+    tifffile.imwrite(tmp_path / "turned.tif", GREY, **turned, **TILED)
+    for path in sorted(tmp_path.iterdir()):
+        image = read_image(path)
+        with Slide(path) as slide:
+            expected = np.moveaxis(np.atleast_3d(image.array), -1, 0)
+            np.testing.assert_array_equal(slide.read(0, 0, *slide.shape), expected)
+            assert (slide.is_tiled, slide.spacing_um) == (False, image.spacing_um)
