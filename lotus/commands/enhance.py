@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Literal
 
+_PADDING_WORDS: dict[str, Literal["auto", "none"]] = {"auto": "auto", "none": "none"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``lotus enhance``."""
@@ -47,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def padding_value(text: str) -> float | Literal["auto"] | None:
+def padding_value(text: str) -> float | Literal["auto", "none"]:
     """Read ``--padding-value``.
 
     Args:
@@ -56,9 +58,7 @@ def padding_value(text: str) -> float | Literal["auto"] | None:
     Raises:
         ValueError: If it is none of them.
     """
-    if text == "auto":
-        return "auto"
-    return None if text == "none" else float(text)
+    return _PADDING_WORDS[text] if text in _PADDING_WORDS else float(text)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -59,8 +59,8 @@ class SRMicroCTEnhancement(Preprocessing):
     ) -> None:
         if cluster not in _CHOOSE_CLUSTER:
             raise ValueError(f"cluster is {cluster!r}; expected one of {list(_CHOOSE_CLUSTER)}")
-        if isinstance(padding_value, str) and padding_value != "auto":
-            raise ValueError(f"padding_value is {padding_value!r}; expected a number, auto or None")
+        if isinstance(padding_value, str) and padding_value not in ("auto", "none"):
+            raise ValueError(f"padding_value is {padding_value!r}; expected a number, auto or none")
         if opening_px < 1 or closing_px < 1:
             raise ValueError(
                 f"opening is {opening_px} and closing {closing_px}; expected at least 1 pixel"

@@ -14,8 +14,8 @@ from skimage.measure import label
 
 from lotus.masks import fill_voids
 
-PaddingValue = float | Literal["auto"] | None
-"""A number, ``auto`` to look for one, None where every pixel is data."""
+PaddingValue = float | Literal["auto", "none"]
+"""A number, ``auto`` to look for one, ``none`` where every pixel is data."""
 
 SMALLEST_SHARE = 0.01
 """Of the image; less changes no percentile that matters."""
@@ -41,7 +41,7 @@ def without_padding(
     Returns:
         float32 ``(Y, X)`` and the value; the image itself and None where it has no padding.
     """
-    if value is None:
+    if value == "none":
         return image, None
     found = _value_of_corners(image) if value == "auto" else float(value)
     if found is None:

@@ -35,7 +35,7 @@ def test_a_constant_border_is_found_and_counts_nowhere(image, field, value):
     low, high = np.percentile(image[FIELDS[field]], (1, 99))
     expected = np.clip((image - low) / (high - low), 0, 1)
     np.testing.assert_allclose(enhanced[bone], expected[bone], atol=1e-5)
-    alone = enhance_slice(missing, opening_px=8, closing_px=4, padding_value=None)[1]
+    alone = enhance_slice(missing, opening_px=8, closing_px=4, padding_value="none")[1]
     np.testing.assert_array_equal(bone, alone)
     assert not bone[~FIELDS[field]].any()
     true = np.hypot(ROWS - 100, COLUMNS - 100) < 75
@@ -105,7 +105,7 @@ def test_a_value_given_by_hand_counts_at_the_border_alone(image):
     np.testing.assert_array_equal(found, expected)
     assert without_padding(image, -1)[1] is None
     padded = np.where(ROUND, image, -1)
-    assert without_padding(padded, None) == (padded, None)
+    assert without_padding(padded, "none") == (padded, None)
 
 
 def test_the_preprocessing_says_it_once(image, caplog):
@@ -116,10 +116,10 @@ def test_the_preprocessing_says_it_once(image, caplog):
     np.testing.assert_array_equal(enhanced[0], enhance_slice(padded, opening_px=8, closing_px=4)[0])
     (record,) = caplog.records
     assert "-77" in record.message
-    whole = SRMicroCTEnhancement(opening_px=8, closing_px=4, padding_value=None)
+    whole = SRMicroCTEnhancement(opening_px=8, closing_px=4, padding_value="none")
     assert (whole(padded[None]) != enhanced).any()
 
 
 def test_a_padding_value_that_is_none(image):
-    with pytest.raises(ValueError, match="'black'; expected a number, auto or None"):
+    with pytest.raises(ValueError, match="'black'; expected a number, auto or none"):
         SRMicroCTEnhancement(padding_value="black")
