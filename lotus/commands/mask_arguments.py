@@ -9,27 +9,32 @@ if TYPE_CHECKING:
     from lotus.masks import MaskValues
 
 
-def add_mask_values(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--mask-values``, ``--ignore-value`` and ``--binarise-at``."""
+def add_mask_values(parser: argparse.ArgumentParser, masks: str = "masks") -> None:
+    """Declare ``--mask-values``, ``--ignore-value`` and ``--binarise-at``.
+
+    Args:
+        parser: Of the command.
+        masks: Of which masks, for the help.
+    """
     parser.add_argument(
         "--mask-values",
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="what the values of masks are, e.g. background=1 object=2, or the classes in order; "
-        "default: 0 is background",
+        help=f"what the values of {masks} are, e.g. background=1 object=2, or the classes in "
+        "order; default: 0 is background",
     )
     parser.add_argument(
         "--ignore-value",
         type=int,
         metavar="N",
-        help="where masks have this value, pixels count neither in losses nor in scores",
+        help=f"where {masks} have this value, pixels count neither in losses nor in scores",
     )
     parser.add_argument(
         "--binarise-at",
         type=float,
         metavar="T",
-        help="masks are shades of one object, which is where they are at least T",
+        help=f"{masks} are shades of one object, which is where they are at least T",
     )
 
 
