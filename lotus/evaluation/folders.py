@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -14,14 +13,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lotus.evaluation.choices import Kind
+from lotus.evaluation.pairs import Pair, pair_files
 from lotus.evaluation.process_pool import map_in_processes
-from lotus.imaging.file_names import (
-    IMAGE_SUFFIXES,
-    LABELS_ENDING,
-    PROBABILITY_ENDING,
-    image_stem,
-    images_in,
-)
 from lotus.imaging.mask_files import read_mask
 from lotus.imaging.raster import read_image
 from lotus.masks import (
@@ -40,15 +33,6 @@ if TYPE_CHECKING:
 
 LabelMap = NDArray[np.integer[Any]]
 ExtraScores = Callable[[LabelMap, LabelMap], dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A predicted and a true label file of one image."""
-
-    name: str
-    prediction: Path
-    target: Path
 
 
 def evaluate_folders(
@@ -185,68 +169,6 @@ def common_pixel_size(folder: Path) -> float | None:
         return None
     height, width = known.pop()
     return height if np.isclose(height, width, rtol=1e-3) else None
-
-
-def pair_files(predictions: Path, targets: Path) -> list[Pair]:
-    """Pair the label files of two folders by stem, sorted by name.
-
-    Label maps of `lotus segment` go by the name of their image, ``a`` for ``a_labels.tif``, and its
-    probabilities beside them are left out.
-
-    Raises:
-        FileNotFoundError: If a folder does not exist.
-        ValueError: If a folder holds no label file or two of one stem, or a file has no partner.
-
-    Example:
-        >>> from pathlib import Path
-        >>> from tempfile import TemporaryDirectory
-        >>> from lotus.evaluation.folders import pair_files
-        >>> with TemporaryDirectory() as root:
-        ...     predictions, targets = Path(root, "predictions"), Path(root, "targets")
-        ...     for path in (predictions / "a.png", targets / "a.ome.tif"):
-        ...         path.parent.mkdir()
-        ...         path.touch()
-        ...     [(pair.name, pair.target.name) for pair in pair_files(predictions, targets)]
-        [('a', 'a.ome.tif')]
-    """
-    predicted, true = _label_files(predictions), _label_files(targets)
-    predicted, true = _by_image(predicted, true), _by_image(true, predicted)
-    unpaired = [
-        f"{files[name]} has no file of that name in {other}"
-        for files, partners, other in ((predicted, true, targets), (true, predicted, predictions))
-        for name in sorted(files.keys() - partners.keys())
-    ]
-    if unpaired:
-        more = f" (and {len(unpaired) - 1} more files without a partner)" if unpaired[1:] else ""
-        raise ValueError(unpaired[0] + more)
-    return [Pair(name, predicted[name], true[name]) for name in sorted(true)]
-
-
-def _label_files(folder: Path) -> dict[str, Path]:
-    """Label files of a folder by stem."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder; give one with masks or label maps")
-    files: dict[str, Path] = {}
-    for path in filter(Path.is_file, images_in(folder)):
-        name = image_stem(path)
-        if name in files:
-            raise ValueError(f"{files[name]} and {path} are both called {name}; keep one of them")
-        files[name] = path
-    if not files:
-        raise ValueError(f"{folder} holds no label file; expected {', '.join(IMAGE_SUFFIXES)}")
-    segmented = {name.removesuffix(LABELS_ENDING) for name in files if name.endswith(LABELS_ENDING)}
-    probabilities = {f"{name}{PROBABILITY_ENDING}" for name in segmented}
-    return {name: path for name, path in files.items() if name not in probabilities}
-
-
-def _by_image(files: Mapping[str, Path], others: Mapping[str, Path]) -> dict[str, Path]:
-    """The files by the names of their images, where those are the names in the other folder."""
-
-    def image(name: str) -> str:
-        bare = name.removesuffix(LABELS_ENDING)
-        return bare if name not in others and bare in others and bare not in files else name
-
-    return {image(name): path for name, path in files.items()}
 
 
 def _check_options(kind: Kind, class_index: int | None, pixel_size_um: float | None) -> None:

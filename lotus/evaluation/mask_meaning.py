@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lotus.evaluation.choices import Kind
-from lotus.evaluation.folders import pair_files
+from lotus.evaluation.pairs import pair_files
 from lotus.imaging.mask_files import look_at_mask
 from lotus.masks import USUAL_VALUES, MaskValues, Meaning, conclude
 
