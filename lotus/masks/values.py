@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from lotus.masks.components import connected_components
 
-MaskKind = Literal["binary", "semantic", "instances"]
-"""What the values of a mask mean: object or not, a class each, or an object each."""
+MaskKind = Literal["instances", "semantic", "binary"]
+"""What the values of a mask mean: an object each, a class each, or object and background."""
 
 _BACKGROUND, _IGNORE, _BINARISE = "background", "ignore", "binarise-at"
 _WORD = re.compile(r"([^\s=]+)=(\d+(?:\.\d+)?)")
