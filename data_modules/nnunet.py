@@ -12,7 +12,6 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from tqdm import tqdm
@@ -22,7 +21,7 @@ from data_modules.manifest import Record
 from data_modules.patch_cache import PatchCache
 from data_modules.segmentation import SegmentationDataModule
 from data_modules.splits import Splits
-from lotus.atomic import atomic_path
+from lotus.atomic import atomic_path, hidden_folder
 from lotus.imaging.raster import write_image, write_label_map
 
 CHANNEL_NAMES = {1: ("grey",), 3: ("red", "green", "blue")}
@@ -81,8 +80,8 @@ def export_dataset(
     ]
     fold_of = {name: fold for fold, split in enumerate(splits) for name in split["val"]}
     raw.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=raw, prefix=".") as temporary:
-        written = Path(temporary) / dataset
+    with hidden_folder(raw) as hidden:
+        written = hidden / dataset
         channels = _write_images(written, records, data)
         _write_cases(written / OURS / "cases.csv", records, fold_of)
         names = dict(enumerate(CHANNEL_NAMES[channels]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from tqdm import tqdm
 from data_modules.adapters.overrides import Overrides
 from data_modules.manifest import ManifestError, Record, read_manifest, write_manifest
 from data_modules.mask_meaning import look_at_records
+from lotus.atomic import hidden_folder
 from lotus.imaging.mask_files import look_at_mask
 from lotus.imaging.raster import check_usable, read_image
 
@@ -65,8 +65,8 @@ def staging(output: Path) -> Iterator[Staged]:
     missing = [folder for folder in (output, *output.parents) if not folder.exists()]
     output.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(prefix=".prepare-", dir=output.resolve()) as folder:
-            yield Staged(Path(folder), output)
+        with hidden_folder(output.resolve(), prefix=".prepare-") as folder:
+            yield Staged(folder, output)
     except BaseException:
         with suppress(OSError):  # somebody else has put something there
             for made in missing:

@@ -6,12 +6,12 @@ import csv
 import json
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from lotus.atomic import hidden_folder
 from lotus.evaluation.crossval import gather_folds, score_folds
 from lotus.imaging.raster import read_image, read_label_map, write_image, write_label_map
 from lotus.masks import connected_components
@@ -47,8 +47,8 @@ def import_predictions(dataset: Path, results: Path, output: Path, minimum_size:
         fold: _check_fold(results / f"fold_{fold}", names) for fold, names in folds.items()
     }
     output.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=output.parent, prefix=".") as temporary:
-        run = RunFolder(Path(temporary) / output.name)
+    with hidden_folder(output.parent) as hidden:
+        run = RunFolder(hidden / output.name)
         progress = tqdm(total=len(patients), desc="importing", unit="image", disable=None)
         for fold, names in folds.items():
             for name in sorted(names):
