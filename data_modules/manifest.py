@@ -1,7 +1,8 @@
 """The manifest: one CSV row per image, validated as a whole before anything is trained.
 
 Columns: ``image, mask, mask_kind, modality, patient, group, pixel_size_um`` and, where known,
-``slice_spacing_um``, ``split`` and ``origin``. Paths are relative to the manifest's folder.
+``slice_spacing_um``, ``mask_values``, ``split`` and ``origin``. Paths are relative to the
+manifest's folder.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from data_modules.patients import identity, one_name_each
 from lotus.atomic import atomic_path
 from lotus.imaging.file_names import image_stem
 from lotus.imaging.raster import read_size
+from lotus.masks import USUAL_VALUES, MaskKind, MaskValues
 
 COLUMNS = ("image", "mask", "mask_kind", "modality", "patient", "group", "pixel_size_um")
-OPTIONAL_COLUMNS = ("slice_spacing_um", "split", "origin")
+OPTIONAL_COLUMNS = ("slice_spacing_um", "mask_values", "split", "origin")
 LENGTHS = ("pixel_size_um", "slice_spacing_um")
 WORDS = ("mask_kind", "split")
-MaskKind = Literal["instances", "semantic", "binary"]
 Split = Literal["train", "val", "test"]
 MASK_KINDS: tuple[MaskKind, ...] = get_args(MaskKind)
 SPLIT_NAMES: tuple[Split, ...] = get_args(Split)
@@ -90,6 +91,7 @@ class Record:
         origin: Absolute path of the file that says whom the model behind the mask knows: its
             checkpoint, or the record in a checkpoint as JSON (see
             :mod:`lotus.training.known_patients`). None where the mask was drawn by hand.
+        mask_values: What the values of the mask's file stand for, and which are ignored.
     """
 
     image: Path
@@ -102,6 +104,7 @@ class Record:
     slice_spacing_um: float | None = None
     split: Split | None = None
     origin: Path | None = None
+    mask_values: MaskValues = USUAL_VALUES
 
     @property
     def name(self) -> str:
@@ -249,6 +252,12 @@ def _row_problems(number: int, row: Mapping[str, str]) -> Iterator[str]:
     if origin not in ("", MANUAL) and Path(origin).suffix not in ORIGIN_SUFFIXES:
         expected = f"a file ({', '.join(ORIGIN_SUFFIXES)}), {MANUAL}, or nothing"
         yield _line(number, "origin", origin, expected)
+    try:
+        values = MaskValues.parse(row.get("mask_values", ""))
+        if row["mask_kind"] in MASK_KINDS:
+            values.check_kind(row["mask_kind"])
+    except ValueError as error:
+        yield f"row {number}, column mask_values: {error}"
 
 
 def _is_length(text: str) -> bool:
@@ -349,6 +358,7 @@ def _to_record(row: Mapping[str, str], folder: Path) -> Record:
         slice_spacing_um=_to_length(row.get("slice_spacing_um", "")),
         split=cast("Split | None", row.get("split") or None),
         origin=None if origin in ("", MANUAL) else _file(folder, origin),
+        mask_values=MaskValues.parse(row.get("mask_values", "")),
     )
 
 
@@ -371,6 +381,7 @@ def _to_row(record: Record, folder: Path) -> list[str]:
         record.group,
         lengths[0],
         lengths[1],
+        str(record.mask_values),
         record.split or "",
         "" if record.origin is None else _relative(record.origin, folder),
     ]

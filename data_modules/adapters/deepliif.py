@@ -26,9 +26,10 @@ from data_modules.adapters.deepliif_strip import (
 )
 from data_modules.adapters.overrides import Overrides, require_folder
 from data_modules.adapters.staging import finish, staging
-from data_modules.manifest import ManifestError, MaskKind, Record, Split
+from data_modules.manifest import ManifestError, Record, Split
 from lotus.imaging.file_names import image_stem, images_in
 from lotus.imaging.raster import write_image, write_label_map
+from lotus.masks import USUAL_VALUES, MaskKind
 
 FOLDERS: dict[str, Split] = {
     "DeepLIIF_Training_Set": "train",
@@ -65,7 +66,7 @@ def prepare(
     Args:
         root: Folder with the three folders of the release.
         output: Folder for the manifests, images and masks.
-        overrides: Values that replace those found; modality and kind of mask are fixed here.
+        overrides: Values that replace those found; modality and meaning of masks are fixed here.
         size_threshold: Nuclei have more pixels than this.
 
     Returns:
@@ -74,14 +75,16 @@ def prepare(
     Raises:
         FileNotFoundError: If a folder is missing or there is no strip.
         ManifestError: With every strip that cannot be used; nothing is written then.
-        ValueError: If overrides name a modality or a kind of mask.
+        ValueError: If overrides name a modality or what masks mean.
     """
     root, output = require_folder(Path(root), LAYOUT), Path(output)
     overrides = overrides or Overrides()
-    if overrides.modality is not None or overrides.mask_kind is not None:
+    is_said = overrides.mask_kind is not None or overrides.mask_values != USUAL_VALUES
+    if overrides.modality is not None or is_said:
         raise ValueError(
             f"the modalities are {' and '.join(MODALITIES)}, and each kind of mask has a manifest "
-            f"of its own ({', '.join(MANIFESTS.values())}): leave out --modality and --mask-kind"
+            f"of its own ({', '.join(MANIFESTS.values())}): leave out --modality, --mask-kind "
+            "and --mask-values"
         )
     folders = FOLDERS if any((root / name).is_dir() for name in FOLDERS) else SAMPLE_FOLDERS
     strips = [

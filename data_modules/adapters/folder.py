@@ -13,9 +13,11 @@ import numpy as np
 
 from data_modules.adapters.overrides import Overrides, require_folder
 from data_modules.adapters.staging import finish, staging
-from data_modules.manifest import MaskKind, Record
+from data_modules.manifest import Record
 from lotus.imaging.file_names import image_stem, images_in
-from lotus.imaging.raster import read_label_map, read_pixel_size
+from lotus.imaging.mask_files import look_at_masks
+from lotus.imaging.raster import read_pixel_size
+from lotus.masks import MaskKind, conclude
 
 LAYOUT = "ROOT/images and ROOT/masks with files of equal names (TIFF, PNG or JPEG)"
 
@@ -24,7 +26,7 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
     """Write a manifest of a folder of images and masks.
 
     The patient is the file's stem unless a pattern is given, the group ``unknown``, the pixel
-    size that of the file. Masks with one value besides 0 are ``binary``, others ``instances``.
+    size that of the file, the kind of mask what :func:`lotus.masks.conclude` says.
 
     Args:
         root: Folder with ``images`` and ``masks``.
@@ -36,7 +38,8 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
 
     Raises:
         FileNotFoundError: If there is no image.
-        ValueError: If an image has no mask or a mask no image; names them.
+        ValueError: If an image has no mask or a mask no image; names them. If the masks can be
+            read in two ways.
     """
     root = require_folder(Path(root), LAYOUT)
     overrides = overrides or Overrides()
@@ -44,7 +47,7 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
     masks: dict[str, Path] = {}
     if (root / "masks").is_dir():
         masks = _pair_masks(images, images_in(root / "masks"))
-    kind = overrides.mask_kind or guess_mask_kind(list(masks.values()))
+    kind = _mask_kind(list(masks.values()), overrides)
     paired = [(image, masks.get(image_stem(image))) for image in images]
     paired += [(image, None) for image in images_in(root / "unlabelled")]
     records = [
@@ -63,22 +66,11 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
         return finish({"manifest.csv": records}, root, staged, overrides, LAYOUT)
 
 
-def guess_mask_kind(masks: Sequence[Path]) -> MaskKind:
-    """``binary`` if no mask has more than one value besides 0, else ``instances``.
-
-    Class indices cannot be told from a label map; a user who has them says so.
-
-    Args:
-        masks: Mask files.
-
-    Returns:
-        The kind.
-    """
-    for mask in masks:
-        values = np.unique(read_label_map(mask))
-        if np.count_nonzero(values) > 1:
-            return "instances"
-    return "binary"
+def _mask_kind(masks: Sequence[Path], overrides: Overrides) -> MaskKind:
+    """The kind that was given, or that the masks are of by what they look like."""
+    if overrides.mask_kind is not None or not masks:
+        return overrides.mask_kind or "binary"
+    return conclude(look_at_masks(masks, overrides.mask_values), overrides.mask_values).kind
 
 
 def _pair_masks(images: Sequence[Path], masks: Sequence[Path]) -> dict[str, Path]:

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data_modules.manifest import MaskKind, Record
+from data_modules.manifest import Record
+from lotus.masks import USUAL_VALUES, MaskKind, MaskValues
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,14 @@ class Overrides:
             set; its first group (or the whole match) is the patient.
         pixel_size_um: Pixel size of all images in µm.
         mask_kind: ``instances``, ``semantic`` or ``binary``.
+        mask_values: What the values of all masks stand for.
     """
 
     modality: str | None = None
     patient_pattern: str | None = None
     pixel_size_um: float | None = None
     mask_kind: MaskKind | None = None
+    mask_values: MaskValues = USUAL_VALUES
 
     def apply(self, record: Record, root: Path) -> Record:
         """The record with these values.
@@ -45,6 +48,8 @@ class Overrides:
             record = replace(record, pixel_size_um=self.pixel_size_um)
         if self.mask_kind is not None:
             record = replace(record, mask_kind=self.mask_kind)
+        if self.mask_values != USUAL_VALUES:
+            record = replace(record, mask_values=self.mask_values)
         if self.patient_pattern is not None:
             patient = _match(self.patient_pattern, _relative_to(record.image, root))
             record = replace(record, patient=patient)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -12,7 +11,10 @@ from tqdm import tqdm
 
 from data_modules.adapters.overrides import Overrides
 from data_modules.manifest import ManifestError, Record, read_manifest, write_manifest
-from lotus.imaging.raster import check_usable, read_image, read_label_map
+from data_modules.mask_meaning import look_at_records
+from lotus.atomic import hidden_folder
+from lotus.imaging.mask_files import look_at_mask
+from lotus.imaging.raster import check_usable, read_image
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class Staged:
         if not path.is_relative_to(self.folder):
             return path
         return self.output.resolve() / path.relative_to(self.folder)
+
+    def visible(self, line: str) -> str:
+        """A message with the places that files are to go to."""
+        return line.replace(str(self.folder), str(self.output))
 
     def publish(self) -> None:
         """Move all files to the output; those of an earlier time are replaced."""
@@ -59,8 +65,8 @@ def staging(output: Path) -> Iterator[Staged]:
     missing = [folder for folder in (output, *output.parents) if not folder.exists()]
     output.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(prefix=".prepare-", dir=output.resolve()) as folder:
-            yield Staged(Path(folder), output)
+        with hidden_folder(output.resolve(), prefix=".prepare-") as folder:
+            yield Staged(folder, output)
     except BaseException:
         with suppress(OSError):  # somebody else has put something there
             for made in missing:
@@ -90,6 +96,7 @@ def finish(
     Raises:
         FileNotFoundError: If nothing was found.
         ManifestError: With everything that is wrong with the data set; nothing is written then.
+        ValueError: Its masks can be read in two ways, likewise.
     """
     if not all(records.values()):
         raise FileNotFoundError(f"{root}: found no image; expected {expected}")
@@ -123,8 +130,12 @@ def _check(records: Mapping[str, Sequence[Record]], staged: Staged) -> None:
             problems = error.problems
         draft.unlink()
         if problems:
-            visible = [line.replace(str(staged.folder), str(staged.output)) for line in problems]
+            visible = [staged.visible(line) for line in problems]
             raise ManifestError(staged.output / name, visible)
+        try:
+            look_at_records(found)
+        except ValueError as error:
+            raise ValueError(staged.visible(str(error))) from error
 
 
 def _unreadable(records: Sequence[Record], checked: set[Path]) -> Iterator[str]:
@@ -140,7 +151,7 @@ def _unreadable(records: Sequence[Record], checked: set[Path]) -> Iterator[str]:
                 if column == "image":
                     check_usable(read_image(path).array, path)
                 else:
-                    read_label_map(path)
+                    look_at_mask(path, record.mask_values)
             except (ValueError, OSError) as error:
                 yield f"row {number}, column {column}: {error}"
 

@@ -52,7 +52,16 @@ class RunCSVLogger(CSVLogger):
 
 
 class RunWandbLogger(WandbLogger):
-    """W&B that goes on offline where its server cannot be reached or refuses the key."""
+    """W&B that goes on offline where its server cannot be reached or refuses the key.
+
+    Args:
+        **options: Those of Lightning's ``WandbLogger``.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # W&B has no such setting any more, and warns of it even if it is not given.
+        self._wandb_init.pop("anonymous", None)
 
     @property
     @rank_zero_experiment

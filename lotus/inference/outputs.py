@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lotus.atomic import hidden_folder
 from lotus.imaging import TiledWriter, object_features, write_features, write_tiled
 from lotus.imaging.file_names import LABELS_ENDING, PROBABILITY_ENDING
 from lotus.imaging.geojson import Feature
@@ -89,8 +89,8 @@ def write_outputs(
             probability, and the table says which.
         spacing_um: (Y, X) pixel size, None where it is unknown: nothing is given in µm then.
     """
-    with TemporaryDirectory(prefix=f".{stem}-", dir=folder) as hidden:
-        drafts = OutputFiles.of(Path(hidden), stem)
+    with hidden_folder(folder, prefix=f".{stem}-") as hidden:
+        drafts = OutputFiles.of(hidden, stem)
         found = _write(
             drafts,
             bands,

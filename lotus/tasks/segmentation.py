@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from lotus.batch import Batch, Prediction
+from lotus.losses import loss_of_known_pixels
 from lotus.metrics.segmentation import InstanceScores
 from lotus.schemes import ConnectedComponents, InstanceScheme
 from lotus.tasks.checkpoint import read_checkpoint, state_of
-from lotus.tasks.instances import InstanceTask
+from lotus.tasks.instances import InstanceTask, as_scored
 from lotus.tasks.precision import inference_precision
 from lotus.windows import (
     OVERLAP,
@@ -167,20 +168,29 @@ class SegmentationTask(InstanceTask):
         self._log_loss("test", self.test_loss)
 
     def segmentation_loss(self, output: Any, batch: Batch) -> Tensor:
-        """L_seg of logits, or its weighted mean over several outputs, against a batch's truth."""
+        """L_seg of logits, or its weighted mean over several outputs, against a batch's truth.
+
+        Pixels that the batch ignores have no part in it.
+        """
         target = self.instances.encode(batch["mask"], batch["instances"])
+        ignored = batch.get("ignored")
         outputs = output if isinstance(output, list | tuple) else [output]
         losses = []
         for logits in outputs:
-            resized = target
-            if logits.shape[-2:] != target.shape[-2:]:
-                size = logits.shape[-2:]
-                resized = nn.functional.interpolate(target.float(), size, mode="nearest")
-                resized = resized.to(target.dtype)
-            losses.append(self.loss(logits.float(), resized))
+            size = logits.shape[-2:]
+            truth = _resized(target, size)
+            unknown = None if ignored is None else _resized(ignored[:, None], size)[:, 0]
+            losses.append(loss_of_known_pixels(self.loss, logits.float(), truth, unknown))
         steps = torch.arange(len(losses), device=target.device)
         weights = self.deep_supervision_decay**steps
         return (torch.stack(losses) * weights).sum() / weights.sum()
+
+    def target_classes(self, batch: Batch) -> Tensor:
+        """Class of each pixel (B, 1, Y, X) for schemes of pixel classes, -1 where it is ignored."""
+        target = self.instances.encode(batch["mask"], batch["instances"])
+        if "ignored" not in batch:
+            return target
+        return torch.where(batch["ignored"][:, None], -1, target)
 
     def _check_loss(self, logits: Tensor) -> None:
         """Refuse a loss that cannot be taken of these logits and a target of the scheme."""
@@ -200,8 +210,9 @@ class SegmentationTask(InstanceTask):
         prediction, blended = self._predict(batch["image"], self._probabilities_and_logits)
         logits = torch.from_numpy(blended)[None].to(self.device)
         loss.update(self.segmentation_loss(logits, batch))
-        scores.update(prediction["labels"], batch["instances"][0].cpu().numpy())
-        return prediction
+        scored = as_scored(prediction, batch)
+        scores.update(scored["labels"], batch["instances"][0].cpu().numpy())
+        return scored
 
     def _predict(
         self, image: Tensor, network: Callable[[NDArray[Any]], Tensor]
@@ -243,6 +254,13 @@ class SegmentationTask(InstanceTask):
     def _log_loss(self, stage: Literal["val", "test"], loss: MeanMetric) -> None:
         self.log(f"{stage}_loss", loss.compute())
         loss.reset()
+
+
+def _resized(truth: Tensor, size: torch.Size) -> Tensor:
+    """Truth (B, C, Y, X) at another size, each pixel that of the nearest."""
+    if truth.shape[-2:] == size:
+        return truth
+    return nn.functional.interpolate(truth.float(), size, mode="nearest").to(truth.dtype)
 
 
 def start_from(network: nn.Module, checkpoint: Path) -> None:

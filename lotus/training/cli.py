@@ -36,6 +36,9 @@ from lotus.training.place import with_absolute_paths
 TERMINATED = 143
 """Exit status after SIGTERM, as a shell gives it."""
 
+WANDB_LIMIT_S = "20"
+"""How long a training waits for W&B before it goes on offline."""
+
 NO_DATA = "no data: give --data CLASS_PATH, or a --config with a data section"
 
 # What Lightning says about its own inside, at every start, and that nobody here can act on.
@@ -228,6 +231,7 @@ def run(arguments: list[str]) -> None:
         arguments: ``[fit|validate|test|predict, ...]``.
     """
     os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ.setdefault("WANDB_INIT_TIMEOUT", WANDB_LIMIT_S)
     try:
         parse(LotusCLI, arguments)
     except SIGTERMException as error:

@@ -73,6 +73,12 @@ def test_micrometres_need_a_common_square_pixel(
     assert "hd_um" not in pd.read_csv(tmp_path / "scores.csv")
 
 
+def test_the_pixel_size_is_written_as_it_is_known(make_trainer, tmp_path, make_task, make_data):
+    make_trainer(PredictionWriter()).test(make_task(), make_data(spacing=(1.6, 1.6)))
+    assert read_image(tmp_path / "predictions" / "a.tif").spacing_um == (1.6, 1.6)
+    assert "hd_um" in pd.read_csv(tmp_path / "scores.csv")
+
+
 def test_images_without_masks_are_predicted_but_not_scored(
     make_trainer, tmp_path, make_task, make_data
 ):

@@ -14,6 +14,7 @@ from data_modules.manifest import ManifestError, read_manifest
 from data_modules.splits import make_splits, records_hash
 from lotus.cli import main
 from lotus.imaging.raster import read_image, read_label_map
+from lotus.masks import MaskValues
 from tests.data_modules.strips import BLUE, FOLDERS, GREEN, RED, draw_release, draw_strip
 
 
@@ -205,8 +206,12 @@ class TestPrepare:
         assert not read_label_map(mask).any()
 
     def test_folders_and_options_that_are_refused(self, root, tmp_path):
-        for option in (Overrides(modality="ihc"), Overrides(mask_kind="semantic")):
-            with pytest.raises(ValueError, match="leave out --modality and --mask-kind"):
+        for option in (
+            Overrides(modality="ihc"),
+            Overrides(mask_kind="semantic"),
+            Overrides(mask_values=MaskValues(ignore=255)),
+        ):
+            with pytest.raises(ValueError, match="leave out --modality, --mask-kind and --mask-v"):
                 deepliif.prepare(root, tmp_path / "out", option)
         (root / FOLDERS[1]).rename(root / "val")
         with pytest.raises(FileNotFoundError, match="DeepLIIF_Validation_Set: no such folder"):

@@ -11,9 +11,9 @@ from PIL import Image
 
 from lotus.evaluation.folders import (
     evaluate_folders,
-    pair_files,
     pooled_panoptic_quality,
 )
+from lotus.evaluation.pairs import pair_files
 from lotus.masks import connected_components
 from lotus.metrics import score_image
 from lotus.metrics.functional import lotus2024_scores, panoptic_quality, pool_panoptic_quality

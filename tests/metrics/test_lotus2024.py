@@ -56,6 +56,7 @@ def test_their_hd_pools_the_distances_of_the_enlarged_patch_specks_included(patc
     pooled = [distance_transform_edt(~edges[1 - k])[edges[k]] for k in (0, 1)]
     reference = np.percentile(np.concatenate(pooled), 95)
     assert lotus2024_hd95(*patches) == pytest.approx(reference)
+    assert lotus2024_hd95(*patches[::-1]) == pytest.approx(reference)
     assert 100 < reference < hausdorff_distance(*enlarged, percentile=95)
 
 
