@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lotus.inference.object_collector import FinishedObjects
-from lotus.inference.partial_object import PartialObject
 from lotus.morphometry.objects import MIDDLE, object_table
+from lotus.windows import FinishedObjects, PartialObject
 
 
 class ObjectRows:

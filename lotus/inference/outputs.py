@@ -14,12 +14,11 @@ from lotus.imaging import TiledWriter, object_features, write_features, write_ti
 from lotus.imaging.file_names import LABELS_ENDING, PROBABILITY_ENDING
 from lotus.imaging.geojson import Feature
 from lotus.imaging.raster import label_type
-from lotus.inference.label_bands import decode_bands
 from lotus.inference.label_spool import LabelSpool
-from lotus.inference.object_collector import FinishedObjects, ObjectCollector
 from lotus.inference.object_rows import ObjectRows, class_of
 from lotus.masks import UnionFind
 from lotus.schemes import InstanceScheme
+from lotus.windows import FinishedObjects, ObjectCollector, WindowGrid, decode_bands
 
 Spacing = tuple[float, float] | None
 
@@ -70,10 +69,9 @@ def write_outputs(
     stem: str,
     bands: Iterable[NDArray[np.float32]],
     *,
-    shape: tuple[int, int],
+    grid: WindowGrid,
     scheme: InstanceScheme,
     class_names: list[str],
-    halo: int,
     spacing_um: Spacing,
 ) -> SegmentedObjects:
     """Find, measure, outline and write the objects of a probability map that arrives in bands.
@@ -85,11 +83,10 @@ def write_outputs(
         folder: Where the results go; it is there already.
         stem: What their names start with.
         bands: Probabilities (K, rows, X) from top to bottom.
-        shape: (Y, X) of all bands together.
+        grid: The windows that the bands come from.
         scheme: Finds the objects.
         class_names: Foreground classes. Of several, an object has the one with the greatest mean
             probability, and the table says which.
-        halo: Rows of context for finding objects.
         spacing_um: (Y, X) pixel size, None where it is unknown: nothing is given in µm then.
     """
     with hidden_folder(folder, prefix=f".{stem}-") as hidden:
@@ -97,10 +94,9 @@ def write_outputs(
         found = _write(
             drafts,
             bands,
-            shape=shape,
+            grid=grid,
             scheme=scheme,
             class_names=class_names,
-            halo=halo,
             spacing_um=spacing_um,
         )
         finals = astuple(OutputFiles.of(folder, stem))
@@ -113,32 +109,32 @@ def _write(
     files: OutputFiles,
     bands: Iterable[NDArray[np.float32]],
     *,
-    shape: tuple[int, int],
+    grid: WindowGrid,
     scheme: InstanceScheme,
     class_names: list[str],
-    halo: int,
     spacing_um: Spacing,
 ) -> SegmentedObjects:
     same = UnionFind()
     collector = ObjectCollector(same)
     with (
-        TiledWriter(files.probability, shape, np.uint8, spacing_um=spacing_um) as probability,
+        TiledWriter(files.probability, grid.size, np.uint8, spacing_um=spacing_um) as probability,
         LabelSpool(files.labels.parent) as spool,
         files.table.open("w", encoding="utf-8", newline="") as stream,
     ):
         rows = ObjectRows(stream, class_names, spacing_um)
 
         def finished() -> Iterator[FinishedObjects]:
-            for band in decode_bands(bands, scheme, height=shape[0], halo=halo, same=same):
+            for band in decode_bands(bands, scheme, height=grid.size[0], halo=grid.halo, same=same):
                 probability.write(_as_bytes(band.values[0]))
                 spool.append(band)
                 yield from collector.add(band)
 
         write_features(files.outlines, _features(finished(), rows, class_names, spacing_um))
         rows.write_large(collector.large)
-        labels = (collector.final_labels(band) for band in spool)
-        write_tiled(files.labels, shape, label_type(collector.count), labels, spacing_um=spacing_um)
-    return SegmentedObjects(collector.count, len(collector.large))
+        labels = (collector.numbers.final_labels(band) for band in spool)
+        dtype = label_type(len(collector.numbers))
+        write_tiled(files.labels, grid.size, dtype, labels, spacing_um=spacing_um)
+    return SegmentedObjects(len(collector.numbers), len(collector.large))
 
 
 def _as_bytes(probability: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-import torch
 from tqdm import tqdm
 
 from lotus.imaging import Slide
@@ -15,8 +14,17 @@ from lotus.imaging.file_names import SLIDE_SUFFIXES, image_stem, images_in
 from lotus.inference.outputs import SegmentedObjects, write_outputs
 from lotus.inference.precision import Precision
 from lotus.inference.prediction import Predictor, check_channels, open_pixels
+from lotus.inference.read_ahead import read_ahead
 from lotus.inference.segmenter import Segmenter
-from lotus.inference.windows import blend_windows, read_ahead, read_bands, window_grid
+from lotus.windows import (
+    OVERLAP,
+    WINDOW,
+    WindowGrid,
+    blend_windows,
+    read_bands,
+    window_grid,
+    windows_at_once,
+)
 
 MOST_SPACING_DIFFERENCE = 0.2
 """Above this relative difference to the pixel size of the training images there is a warning."""
@@ -27,20 +35,19 @@ class SegmentOptions:
     """How images are cut, predicted and measured.
 
     Attributes:
-        window: Side of the square windows in pixels, a multiple of 32.
-        overlap: Share of a window that its neighbour covers as well, in [0, 1).
-        batch_size: Windows predicted at once; None: 1 on a CPU, where larger batches only cost
-            memory and time to fetch it from the system, and 8 on a GPU.
+        window: Side of the square windows in pixels, a multiple of 32. None: as tested.
+        overlap: Share of a window that its neighbour covers as well, in [0, 1). None: as tested.
+        batch_size: Windows predicted at once; None: 1 on a CPU, 8 on a GPU.
         pixel_size_um: Side of a pixel in µm; goes before what a file states. None: from the file.
-        precision: "32" or "bf16".
+        precision: "32" or "bf16". None: as tested, bf16 only where the device computes it.
         progress: Show a progress bar on a terminal.
     """
 
-    window: int = 512
-    overlap: float = 0.25
+    window: int | None = None
+    overlap: float | None = None
     batch_size: int | None = None
     pixel_size_um: float | None = None
-    precision: Precision = "32"
+    precision: Precision | None = None
     progress: bool = True
 
     def __post_init__(self) -> None:
@@ -49,19 +56,37 @@ class SegmentOptions:
         Raises:
             ValueError: A value outside its range.
         """
-        window_grid((1, 1), self.window, self.overlap)
+        _grid((1, 1), self, WINDOW, OVERLAP)
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch size is {self.batch_size}; expected at least 1 window")
         if self.pixel_size_um is not None and not 0.0 < self.pixel_size_um < float("inf"):
             raise ValueError(f"pixel size is {self.pixel_size_um} µm; expected a positive number")
-        if self.precision not in get_args(Precision):
+        if self.precision not in (None, *get_args(Precision)):
             raise ValueError(
                 f"precision is {self.precision!r}; expected one of {get_args(Precision)}"
             )
 
-    def windows_at_once(self, device: torch.device) -> int:
-        """The batch size on a device."""
-        return self.batch_size or (1 if device.type == "cpu" else 8)
+    def grid(self, size: tuple[int, int], segmenter: Segmenter) -> WindowGrid:
+        """The windows of an image of (Y, X) pixels."""
+        return _grid(size, self, segmenter.window, segmenter.overlap)
+
+    def precision_of(self, segmenter: Segmenter) -> Precision:
+        """What a segmenter computes in."""
+        return self.precision or segmenter.precision
+
+    def batch_size_of(self, segmenter: Segmenter) -> int:
+        """How many windows go through a segmenter at once."""
+        return self.batch_size or windows_at_once(segmenter.device)
+
+
+def _grid(
+    size: tuple[int, int], options: SegmentOptions, window: int, overlap: float
+) -> WindowGrid:
+    return window_grid(
+        size,
+        window if options.window is None else options.window,
+        overlap if options.overlap is None else options.overlap,
+    )
 
 
 def segment_image(
@@ -97,8 +122,8 @@ def segment_image(
         check_channels(slide, segmenter)
         spacing = _pixel_size(slide, segmenter, options, notify)
         read_rows, normalise = open_pixels(slide, segmenter)
-        grid = window_grid(slide.shape, options.window, options.overlap)
-        batch_size = options.windows_at_once(segmenter.device)
+        grid = options.grid(slide.shape, segmenter)
+        batch_size = options.batch_size_of(segmenter)
         output_dir.mkdir(parents=True, exist_ok=True)
         with tqdm(
             total=len(grid),
@@ -107,16 +132,15 @@ def segment_image(
             leave=False,
             disable=None if options.progress else True,
         ) as bar:
-            predict = Predictor(segmenter, normalise, options.precision, bar.update)
+            predict = Predictor(segmenter, normalise, options.precision_of(segmenter), bar.update)
             pixels = read_ahead(read_bands(read_rows, grid))
             found = write_outputs(
                 output_dir,
                 image_stem(image),
                 read_ahead(blend_windows(predict, pixels, grid, batch_size)),
-                shape=slide.shape,
+                grid=grid,
                 scheme=segmenter.instances,
                 class_names=segmenter.class_names,
-                halo=max(grid.window[0] // 8, 1),
                 spacing_um=spacing,
             )
     if found.unmeasured:

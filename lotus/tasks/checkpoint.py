@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lotus.tasks.description import with_public_paths
+from lotus.windows import OVERLAP, WINDOW
 
 PRETRAINED = {
     "encoder_weights": None,
@@ -98,6 +99,8 @@ def state_of(checkpoint: dict[str, Any], prefix: str) -> dict[str, Tensor]:
 def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     """The record that a task's ``inference_record`` left in a checkpoint.
 
+    One of version 0.1 says nothing of windows and precision; those of `lotus segment` then hold.
+
     Raises:
         ValueError: There is none.
     """
@@ -105,4 +108,4 @@ def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ValueError(f"{path} was not written by a lotus task: it has no segmenter record")
     current: dict[str, Any] = with_public_paths(record)
-    return current
+    return {"window": WINDOW, "overlap": OVERLAP, "precision": "32"} | current

@@ -20,7 +20,7 @@ class MaskRCNNTask(InstanceTask):
     """Train a detector on images and objects of one modality (Mask R-CNN, He et al., ICCV 2017).
 
     Images go through the network whole, because objects that windows cut cannot be blended; so
-    there is no inferer, and memory bounds the size of an image. Mixed precision is off inside.
+    memory bounds the size of an image. Mixed precision is off inside.
     There is no validation loss, as torchvision's detectors give losses in training mode only;
     scores are those of all tasks. A detector's losses are not per pixel, so in training pixels to
     be ignored are painted with the mean of the others: there is nothing to be seen.

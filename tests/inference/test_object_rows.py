@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from lotus.inference.object_rows import ObjectRows
-from lotus.inference.partial_object import PartialObject
 from lotus.morphometry.objects import object_table
+from lotus.windows import PartialObject
 
 
 @pytest.mark.parametrize("spacing_um", [None, (0.5, 2.0)])
