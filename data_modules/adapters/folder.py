@@ -19,7 +19,7 @@ from lotus.imaging.mask_files import look_at_masks
 from lotus.imaging.raster import read_pixel_size
 from lotus.masks import MaskKind, conclude
 
-LAYOUT = "ROOT/images and ROOT/masks with files of equal names (TIFF, PNG or JPEG)"
+LAYOUT = "ROOT/images and ROOT/masks with files of equal names (TIFF, PNG, JPEG or BMP)"
 
 
 def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Path:

@@ -81,6 +81,6 @@ def _by_image(files: Mapping[str, Path], others: Mapping[str, Path]) -> dict[str
 
     def image(name: str) -> str:
         bare = name.removesuffix(LABELS_ENDING)
-        return bare if name not in others and bare in others and bare not in files else name
+        return bare if bare in others and bare not in files else name
 
     return {image(name): path for name, path in files.items()}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 TIFF_SUFFIXES = (".tif", ".tiff")
-IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg")
+IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp")
 """What ``read_image`` reads; ``.ome.tif`` ends in ``.tif``."""
 SLIDE_SUFFIXES = (*IMAGE_SUFFIXES, ".svs")
 """What ``Slide`` opens."""

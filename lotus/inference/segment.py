@@ -105,7 +105,7 @@ def segment_image(
 
     Args:
         segmenter: The trained network.
-        image: TIFF, OME-TIFF, SVS, PNG or JPEG file.
+        image: TIFF, OME-TIFF, SVS, PNG, JPEG or BMP file.
         output_dir: Folder of the results, made if it is missing.
         options: How to go about it.
         notify: Receives lines the user should read: a pixel size that differs from the file's, or
