@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--processes",
         type=int,
         default=os.cpu_count() or 1,
-        help="at most this many score at a time (%(default)s, the cores of this machine)",
+        help="at most this many work at a time (%(default)s, the cores of this machine)",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="CSV", help="table of scores to write"
@@ -79,7 +79,10 @@ def run(arguments: argparse.Namespace) -> None:
     folders = (arguments.predictions, arguments.targets)
     true_values = mask_values(arguments)
     predicted_values = MaskValues.parse(" ".join(arguments.prediction_values))
-    _say(look_at_folders(*folders, arguments.kind, true_values, predicted_values))
+    meanings = look_at_folders(
+        *folders, arguments.kind, true_values, predicted_values, processes=arguments.processes
+    )
+    _say(meanings)
     scores = evaluate_folders(
         *folders,
         kind=arguments.kind,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from lotus.evaluation.choices import Kind
 from lotus.evaluation.pairs import pair_files
+from lotus.evaluation.process_pool import map_in_processes
 from lotus.imaging.mask_files import look_at_mask
-from lotus.masks import USUAL_VALUES, MaskValues, Meaning, conclude
+from lotus.masks import USUAL_VALUES, MaskFacts, MaskValues, Meaning, conclude
 
 
 def look_at_folders(
@@ -16,6 +18,8 @@ def look_at_folders(
     kind: Kind,
     target_values: MaskValues = USUAL_VALUES,
     prediction_values: MaskValues = USUAL_VALUES,
+    *,
+    processes: int = 1,
 ) -> dict[str, Meaning]:
     """Say what the masks of two folders mean before they are scored.
 
@@ -25,6 +29,7 @@ def look_at_folders(
         kind: Of both.
         target_values: What the values of the true files stand for, as far as it is known.
         prediction_values: What those of the predicted files stand for.
+        processes: Look at files in up to this many processes, where there are enough.
 
     Returns:
         The meaning of the ``targets`` and of the ``predictions``; see :func:`lotus.masks.conclude`.
@@ -48,13 +53,16 @@ def look_at_folders(
         'binary: 0 is background, 255 object (50.0 % of the pixels)'
     """
     pairs = pair_files(predictions, targets)
-    true = {pair.target: look_at_mask(pair.target, target_values) for pair in pairs}
-    predicted = {
-        pair.prediction: look_at_mask(pair.prediction, prediction_values) for pair in pairs
-    }
+    true = _look_at([pair.target for pair in pairs], target_values, processes)
+    predicted = _look_at([pair.prediction for pair in pairs], prediction_values, processes)
     return {
         "targets": conclude(true, target_values, kind),
         "predictions": conclude(
             predicted, prediction_values, kind, option="--prediction-values", are_predicted=True
         ),
     }
+
+
+def _look_at(files: list[Path], values: MaskValues, processes: int) -> dict[Path, MaskFacts]:
+    facts = map_in_processes(partial(look_at_mask, values=values), files, processes)
+    return dict(zip(files, facts, strict=True))

@@ -81,7 +81,7 @@ def conclude(
     if values.are_said:
         kind = kind or _guess(folder)
         return Meaning(kind, _text(folder, kind, values), ())
-    for doubt in _doubts(folder, kind, option, values.ignore, are_predicted=are_predicted):
+    for doubt in _doubts(folder, kind, option, are_predicted=are_predicted):
         raise ValueError(doubt)
     kind = kind or _guess(folder)
     amounts = () if are_predicted else _amounts(folder, kind, option)
@@ -96,12 +96,7 @@ def _guess(folder: FolderFacts) -> MaskKind:
 
 
 def _doubts(
-    folder: FolderFacts,
-    kind: MaskKind | None,
-    option: str,
-    ignore: int | None,
-    *,
-    are_predicted: bool,
+    folder: FolderFacts, kind: MaskKind | None, option: str, *, are_predicted: bool
 ) -> Iterator[str]:
     """What has to be said first."""
     if bare := folder.without_background:
@@ -109,8 +104,7 @@ def _doubts(
         may_be_full = kind == "instances" or (kind == "binary" and are_predicted)
         if kind != "semantic" and (everywhere or not may_be_full):
             yield _no_background(folder, bare, option)
-    if ignore is None:
-        yield from _values_apart(folder, kind, option)
+    yield from _values_apart(folder, kind, option)
     if kind is None and folder.several:
         yield from _open_kinds(folder, option)
     if kind == "instances" and folder.strange_share > MOSTLY:

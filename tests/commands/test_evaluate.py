@@ -112,6 +112,12 @@ def test_shades_are_scored_from_a_threshold_on(tmp_path, capsys):
     assert pd.read_csv(tmp_path / "scores.csv")["dice"][0] == 1
 
 
+def test_predictions_that_are_all_object_are_only_scored(tmp_path, capsys):
+    run(*write_folders(tmp_path, SQUARES * 0 + 1, SQUARES), "--kind", "binary")
+    assert capsys.readouterr().err == ""
+    assert pd.read_csv(tmp_path / "scores.csv")["iou"][0] == pytest.approx(0.12)
+
+
 def test_soft_edges_are_warned_of(tmp_path, capsys):
     soft = SQUARES * 255
     soft[6, 2:8], soft[16, 2:8], soft[1, 20:26] = 90, 90, 90

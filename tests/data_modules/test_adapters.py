@@ -169,6 +169,19 @@ class TestDsb2018:
         with pytest.raises(FileNotFoundError, match="image without its masks"):
             dsb2018.prepare(tmp_path / "in", tmp_path / "out")
 
+    def test_nuclei_in_many_places_are_named_where_they_would_have_gone(self, tmp_path):
+        pixels = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
+        self.sample(tmp_path / "in", "x", pixels)
+        mask, other = sorted((tmp_path / "in/stage1_train/x/masks").iterdir())
+        dots = np.zeros(SIZE, np.uint8)
+        dots[::2, ::3] = 255
+        Image.fromarray(dots).save(mask)
+        other.unlink()
+        with pytest.raises(ValueError, match=r"it in 9 places: .* of kind binary") as error:
+            dsb2018.prepare(tmp_path / "in", tmp_path / "out")
+        assert str(error.value).startswith(f"{tmp_path / 'out/masks'}: ")
+        assert not (tmp_path / "out").exists()
+
     def test_list_without_its_columns(self, tmp_path):
         (tmp_path / "manifest.csv").write_text("id,image\n1,a.png\n")
         with pytest.raises(ValueError, match="no column domain, split, field, label"):

@@ -33,6 +33,8 @@ RIM = np.where(np.hypot(ROWS - 9, COLUMNS - 9).round() == 7, 255, discs(1, 1, 1,
 )
 RINGS = sum(((np.hypot(ROWS - 24, COLUMNS - 24) < radius) for radius in (20, 15, 10, 5)), start=0)
 
+CELLS = np.pad(np.kron(np.arange(1, 37).reshape(6, 6), np.ones((7, 7), int)), 3)
+
 
 def meaning(*masks, values="", kind=None, **options):
     said = MaskValues.parse(values)
@@ -52,6 +54,8 @@ def share(mask):
         ([NUMBERS, NUMBERS], "instances: 0 is background, 8 objects"),
         ([CLASSES, CLASSES], "semantic: 0 is background, classes 1 and 2"),
         ([discs(7)], "binary: 0 is background, 7 object"),
+        ([discs(1, 2, 3, 90)], "instances: 0 is background, 4 objects"),
+        ([CELLS], "instances: 0 is background, 36 objects"),
     ],
 )
 def test_clear_masks_are_taken_for_what_they_are(masks, text):
@@ -65,6 +69,12 @@ def test_an_object_in_two_pieces_is_still_numbered():
     pieces = np.arange(1, 10).repeat(5).reshape(9, 5) * [1, 1, 0, 0, 0]
     pieces[0, 4] = 1
     assert meaning(pieces).kind == "instances"
+    assert meaning(discs(1, 1), kind="instances").warnings == ()
+
+
+def test_pixels_that_touch_at_corners_are_in_one_place():
+    lines = np.array([[1, 0, 2, 0], [0, 1, 0, 2]])
+    assert meaning(lines).kind == "instances"
 
 
 @pytest.mark.parametrize(
@@ -154,6 +164,7 @@ def test_masks_that_number_no_objects_are_no_instances(masks, message):
             "binary",
             r"9\d.\d % of the pixels are object; .*background=255 object=0",
         ),
+        ([discs(255), np.maximum(discs(255), STRAY % 255)], "binary", "1.png holds 128 and 255"),
         ([WHITE * 0], "binary", "no mask holds an object"),
         ([NUMBERS, discs(255)], "instances", "1.png holds one value besides 0, where others"),
         ([discs(1, 2, 2, 3)], "instances", "1 of 3 numbers of objects are in several places"),
@@ -167,15 +178,19 @@ def test_what_may_be_meant_otherwise_is_warned_of(masks, kind, message):
     assert "\n" not in warning
 
 
-@pytest.mark.parametrize("masks", [[NUMBERS], [CLASSES], [WHITE, WHITE // 255], [RINGS]])
+@pytest.mark.parametrize(
+    "masks", [[NUMBERS], [discs(3, 7, 20, 90)], [CLASSES], [WHITE, WHITE // 255], [RINGS]]
+)
 def test_label_maps_may_be_taken_for_binary_masks(masks):
     assert meaning(*masks, kind="binary").warnings == ()
 
 
 def test_a_network_may_find_objects_everywhere_or_nowhere():
-    for mask in (WHITE * 0 + 1, WHITE * 0, NUMBERS + 1):
-        found = meaning(mask, NUMBERS, kind="binary", are_predicted=True)
-        assert found.warnings == ()
+    for mask in (WHITE * 0 + 1, WHITE * 0):
+        assert meaning(mask, kind="binary", are_predicted=True).warnings == ()
+    assert meaning(NUMBERS + 1, NUMBERS, kind="binary", are_predicted=True).warnings == ()
+    with pytest.raises(ValueError, match=r"0\.png does not hold 0"):
+        meaning(NUMBERS + 1, NUMBERS, kind="binary")
     with pytest.raises(ValueError, match="does not hold 0"):
         meaning(NUMBERS + 1, kind="binary", are_predicted=True)
 
