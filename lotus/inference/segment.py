@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from lotus.imaging import Slide
 from lotus.imaging.file_names import SLIDE_SUFFIXES, image_stem, images_in
+from lotus.inference.causes import Causes
 from lotus.inference.outputs import SegmentedObjects, write_outputs
 from lotus.inference.precision import Precision
 from lotus.inference.prediction import Predictor, check_channels, open_pixels
@@ -165,27 +167,36 @@ def segment_folder(
         folder: Its image files are segmented, not those of folders inside.
         output_dir: Folder of the results, another than ``folder``.
         options: How to go about it.
-        notify: As for :func:`segment_image`.
+        notify: As for :func:`segment_image`. What holds for several images is said of the first,
+            and at the end of all.
 
     Returns:
         What was found in each image.
 
     Raises:
         ValueError: No image in the folder, two of one name, or, after all others were segmented,
-            images that could not be; the message names each and says why.
+            images that could not be; the message names them by their causes.
     """
     images = _images_in(folder, output_dir)
     found: dict[Path, SegmentedObjects] = {}
-    problems: list[str] = []
+    notes, problems = Causes(), Causes()
+
+    def note(image: Path, line: str) -> None:
+        if notes.add(image, line):
+            notify(line)
+
     for image in images:
         try:
-            found[image] = segment_image(segmenter, image, output_dir, options, notify)
+            say = partial(note, image)
+            found[image] = segment_image(segmenter, image, output_dir, options, say)
         except (ValueError, FileNotFoundError, PermissionError) as error:
-            problems.append(str(error))
-    if problems:
+            problems.add(image, str(error))
+    for line in notes.summary(least=2):
+        notify(line)
+    if failed := problems.count():
         raise ValueError(
-            f"{len(problems)} of {len(images)} images could not be segmented, the other "
-            f"{len(found)} are in {output_dir}: {'; '.join(problems)}"
+            f"{failed} of {len(images)} images could not be segmented, the other {len(found)} are "
+            f"in {output_dir}: {'; '.join(problems.summary())}"
         )
     return found
 
