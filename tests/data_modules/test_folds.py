@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data_modules.folds import load_folds, make_folds, with_records, write_folds
 from data_modules.manifest import Record
-from data_modules.splits import records_hash
+from data_modules.splits import make_splits, records_hash
 
 
 def record(number, patient, modality="ct", group="healthy"):
@@ -88,6 +88,9 @@ def test_a_fold_says_what_it_is_of():
         records_hash(records)
     }
     assert {folds.seed} | {split.seed for split in folds.splits} == {3}
+    for split in folds.splits:
+        rest = [entry for entry in records if entry.patient not in split.test]
+        assert split.val == make_splits(rest, (0.875, 0.125, 0.0), seed=3).val
     assert make_folds(records) == make_folds(records, 5, seed=0, validation_share=0.125)
 
 
