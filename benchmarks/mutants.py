@@ -75,7 +75,7 @@ def calls(node: ast.Call, names: set[str]) -> Iterator[ast.expr]:
         )
     for number in range(len(node.args) - 1):
         first, second = node.args[number : number + 2]
-        if isinstance(first, ast.Name) and isinstance(second, ast.Name):
+        if isinstance(first, ast.Name) and isinstance(second, ast.Name) and first.id != second.id:
             swapped = [*node.args[:number], second, first, *node.args[number + 2 :]]
             yield ast.Call(node.func, swapped, node.keywords)
 

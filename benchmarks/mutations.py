@@ -32,6 +32,7 @@ TESTS = {
     "lotus/losses": (EXAMPLES, "tests/losses", *STEPS),
     "lotus/tasks/distillation.py": (
         *(STEPS[0], "tests/tasks/test_distillation_task.py", "tests/tasks/test_gamma_plateau.py"),
+        "tests/tasks/test_ignored_pixels.py",
     ),
     "lotus/networks/feature_diffusion.py": ("tests/networks/test_feature_diffusion.py", STEPS[0]),
     "lotus/metrics/functional": (EXAMPLES, "tests/metrics"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data_modules.folds import load_folds, make_folds, with_records, write_folds
 from data_modules.manifest import Record
-from data_modules.splits import records_hash
+from data_modules.splits import make_splits, records_hash
 
 
 def record(number, patient, modality="ct", group="healthy"):
@@ -65,6 +65,12 @@ def test_folds_hold_equal_shares_of_every_group(n, groups):
     assert all(len(s.val) == pytest.approx(len(s.train) / 7, abs=1.5) for s in folds.splits)
 
 
+def test_an_uneven_modality_is_made_up_for_by_the_other():
+    histology = [replace(entry, patient=f"h{i}") for i, entry in enumerate(cohort(7, "histology"))]
+    folds = make_folds([*cohort(7), *histology], 5)
+    assert sorted(len(split.test) for split in folds.splits) == [2, 3, 3, 3, 3]
+
+
 def test_who_has_no_mask_takes_nobodys_place():
     records = [
         replace(entry, mask=entry.mask if i % 3 == 0 else None)
@@ -88,6 +94,9 @@ def test_a_fold_says_what_it_is_of():
         records_hash(records)
     }
     assert {folds.seed} | {split.seed for split in folds.splits} == {3}
+    for split in folds.splits:
+        rest = [entry for entry in records if entry.patient not in split.test]
+        assert split.val == make_splits(rest, (0.875, 0.125, 0.0), seed=3).val
     assert make_folds(records) == make_folds(records, 5, seed=0, validation_share=0.125)
 
 
@@ -139,7 +148,7 @@ def test_files_of_folds(tmp_path):
     assert load_folds(path, records) == folds
     with pytest.raises(ValueError, match="made for another manifest"):
         load_folds(path, cohort(12))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"missing\.json: no folds here"):
         load_folds(tmp_path / "missing.json", records)
 
 

@@ -70,6 +70,16 @@ def test_every_modality_reaches_every_split_where_patients_suffice():
     assert "only" in splits.train
 
 
+def test_who_moves_to_an_empty_set_is_of_the_larger_group():
+    large = [record(i, f"a{i}", "histology", "large") for i in range(4)]
+    small = [record(i, f"z{i}", "histology", "small") for i in range(2)]
+    for seed in range(5):
+        splits = make_splits([*cohort(30), *large, *small], (0.9, 0.05, 0.05), seed=seed)
+        assert {"z0", "z1"} <= {*splits.train}
+        assert {*splits.val} & {"a0", "a1", "a2", "a3"}
+        assert {*splits.test} & {"a0", "a1", "a2", "a3"}
+
+
 @pytest.mark.parametrize("fractions", [(0.8, 0.1, 0.1), (0.5, 0.25, 0.25), (0.4, 0.6, 0.0)])
 def test_each_patient_goes_to_the_set_that_lacks_most(fractions):
     sizes = [0, 0, 0]

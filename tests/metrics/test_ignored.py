@@ -24,7 +24,7 @@ def row(text):
         ("1111", "0000", "0011", "1100"),
         ("1110", "0000", "0010", "1100"),
         # Most of it is to be ignored, but the rest overlaps a true object, or one that is hidden.
-        ("0111", "0200", "0011", "0100"),
+        ("0111", "0100", "0011", "0100"),
         ("0111", "0020", "0011", "0000"),
     ],
 )

@@ -191,6 +191,26 @@ def test_no_gradient_goes_through_the_teacher_even_if_its_weights_ask_for_one(tm
     assert any(gradient is not None for gradient in task.gradients.values())
 
 
+def test_the_mode_is_that_of_the_student(tmp_path):
+    task = make_task(tmp_path, classes=1)
+    assert task.eval().network.training is False
+    assert task.train().network.training is True
+    assert not any(module.training for module in task.teacher.modules())
+
+
+def test_the_scale_of_the_teachers_features_does_not_matter(tmp_path):
+    batches = [unpaired_batch(1, seed) for seed in (1, 2)]
+    logged = []
+    for scale in (1, 1e-4):
+        task = make_task(tmp_path, classes=1, lambda_diff=0)
+        with torch.no_grad():
+            for name in ("weight", "bias"):
+                task.teacher.decoder[0][4].get_parameter(name).mul_(scale)
+            task.teacher.head.weight /= scale
+        logged.append(fit(task, batches))
+    assert logged[0] == pytest.approx(logged[1], rel=1e-3)
+
+
 class WatchedAlignment(ClassAlignment):
     """Keeps the precision of the maps of the teacher."""
 
