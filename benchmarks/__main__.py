@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("startup", "metrics", "scoring", "training_step", "segment", "enhancement", "engines")
+BENCHMARKS = (
+    *("startup", "metrics", "scoring", "training_step", "validation", "segment", "enhancement"),
+    "engines",
+)
 
 
 def main() -> int:

@@ -31,7 +31,6 @@ from lotus.inference.outputs import SegmentedObjects
 from lotus.inference.prediction import Predictor, open_pixels
 from lotus.inference.segment import SegmentOptions, segment_image
 from lotus.inference.segmenter import Segmenter
-from lotus.inference.windows import window_grid
 from lotus.networks import UNet
 from lotus.schemes import BoundaryWatershed, ConnectedComponents, InstanceScheme
 from lotus.transforms import DtypeRange
@@ -87,17 +86,18 @@ def synthetic_pixels() -> NDArray[np.uint8]:
 
 def bare_network(segmenter: Segmenter, slide: Path, options: SegmentOptions) -> Callable[[], None]:
     """The network on every window of a slide in the same batches, its input ready in memory."""
-    grid = window_grid(SHAPE, options.window, options.overlap)
-    side, batch_size = options.window, options.windows_at_once(segmenter.device)
+    grid, batch_size = options.grid(SHAPE, segmenter), options.batch_size_of(segmenter)
+    height, width = grid.window
     with Slide(slide) as opened:
         read_rows, normalise = open_pixels(opened, segmenter)
-        predict = Predictor(segmenter, np.asarray, options.precision, lambda count: None)
+        precision = options.precision_of(segmenter)
+        predict = Predictor(segmenter, np.asarray, precision, lambda count: None)
         pixels = normalise(read_rows(0, SHAPE[0]))
     batches = []
     for y in grid.rows:
         for first in range(0, len(grid.columns), batch_size):
             columns = grid.columns[first : first + batch_size]
-            batches.append(np.stack([pixels[:, y : y + side, x : x + side] for x in columns]))
+            batches.append(np.stack([pixels[:, y : y + height, x : x + width] for x in columns]))
 
     def predict_all() -> None:
         for batch in batches:
@@ -135,7 +135,7 @@ def compare_times(
         pairs = np.array([(seconds(bare), seconds(whole)) for _ in range(repeats)])
     (network, _), (total, _) = np.median(pairs, axis=0)
     ratio, processor_ratio = np.median(pairs[:, 1] / pairs[:, 0], axis=0)
-    windows = len(window_grid(SHAPE, options.window, options.overlap))
+    windows = len(options.grid(SHAPE, segmenter))
     print(
         f"{type(scheme).__name__}: {objects} objects, {windows} windows; network alone "
         f"{network:.2f} s, lotus segment {total:.2f} s, ratio {ratio:.3f} "

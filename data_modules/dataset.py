@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from data_modules.manifest import Record
+from data_modules.mask_meaning import conclude_records
 from data_modules.patch_cache import PatchCache, PreparedImage
 from data_modules.pixel_sizes import resampling_of
 from data_modules.sample import Pixels, Sample
@@ -21,6 +22,7 @@ from data_modules.sampler import SampleIndex
 from lotus.transforms.resampling import Spacing
 
 Window = tuple[slice, slice]
+IGNORED = -1
 
 
 class ImageSource:
@@ -37,7 +39,8 @@ class ImageSource:
         spacing_um: Pixel size (Y, X) in µm that images are resampled to; None: as they are.
 
     Raises:
-        ValueError: If an image does not fit ``in_channels`` or a mask the classes.
+        ValueError: If an image does not fit ``in_channels`` or a mask the classes, or if masks can
+            be read in two ways.
     """
 
     def __init__(
@@ -59,6 +62,10 @@ class ImageSource:
         self._keys = [cache.add(*each) for each in zip(progress, self._grids, strict=True)]
         for record, key in zip(self.records, self._keys, strict=True):
             _check_fit(record, cache.load(key), class_names, in_channels)
+        facts = [cache.load(key).facts for key in self._keys]
+        conclude_records(self.records, facts, option="mask_values")
+        # All samples of a batch have the same entries.
+        self._ignores = any(record.mask_values.ignore is not None for record in self.records)
 
     def __len__(self) -> int:
         """Number of images."""
@@ -69,7 +76,7 @@ class ImageSource:
         return self._cache.load(self._keys[index])
 
     def spacing_um(self, index: int) -> torch.Tensor:
-        """Pixel size (Y, X) in µm, float32 (2,): the manifest's, else the file's, else NaN.
+        """Pixel size (Y, X) in µm, float64 (2,): the manifest's, else the file's, else NaN.
 
         That of the prepared image where it is resampled.
         """
@@ -80,7 +87,7 @@ class ImageSource:
             spacing = self.prepared(index).spacing_um or (np.nan, np.nan)
         grids = self._grids[index]
         known = spacing if grids is None else grids.spacing_um(spacing)
-        return torch.tensor(known, dtype=torch.float32)
+        return torch.tensor(known, dtype=torch.float64)
 
     def sample(self, index: int, pixels: Pixels) -> Sample:
         """Pixels of an image as a sample: grey repeated, masks without channel, types restored.
@@ -103,9 +110,12 @@ class ImageSource:
             "group": record.group,
         }
         if "mask" in pixels:
-            sample["mask"] = torch.as_tensor(pixels["mask"][0], dtype=torch.int64).contiguous()
+            mask = torch.as_tensor(pixels["mask"][0], dtype=torch.int64)
+            sample["mask"] = mask.clamp(min=0).contiguous()
             instances = torch.as_tensor(pixels["instances"][0], dtype=torch.int32)
             sample["instances"] = instances.contiguous()
+            if self._ignores:
+                sample["ignored"] = mask < 0
         return sample
 
 
@@ -228,7 +238,7 @@ def _check_fit(
         allowed = ", ".join(f"{i} {name}" for i, name in enumerate(("background", *class_names)))
         raise ValueError(
             f"{record.mask}: found label {prepared.classes}; allowed are {allowed} "
-            "(masks of 0 and 255 are of mask_kind binary)"
+            "(masks of 0 and 255 are of mask_kind binary; mask_values name other values)"
         )
 
 
@@ -245,6 +255,8 @@ def _crop(prepared: PreparedImage, window: Window, smallest: int) -> Pixels:
         mask = _padded(prepared.mask[None, *window], smallest)
         instances = _padded(prepared.instances[None, *window], smallest)
         pixels["mask"] = mask.astype(np.int64)
+        if prepared.ignored is not None:
+            pixels["mask"][_padded(prepared.ignored[None, *window], smallest)] = IGNORED
         pixels["instances"] = instances.astype(np.int32)
     return {key: torch.from_numpy(np.array(value)) for key, value in pixels.items()}
 

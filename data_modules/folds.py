@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_modules.manifest import Record
+from data_modules.manifest import Record, one_name_per_person
+from data_modules.patients import identity
 from data_modules.splits import (
     Splits,
     check_manifest_hash,
@@ -66,6 +67,7 @@ def make_folds(
     """
     if n_folds < 2:
         raise ValueError(f"found {n_folds} fold(s); a cross-validation has at least 2")
+    records = one_name_per_person(records)
     traits = patient_traits(records)
     for modality in sorted({record.modality for record in records}):
         able = sum(modality in {name for name, _ in pairs} for pairs in traits.values())
@@ -104,20 +106,24 @@ def with_records(folds: Folds, records: Sequence[Record]) -> Folds:
     Raises:
         ValueError: A patient is in no fold.
     """
-    patients = {record.patient for record in records}
-    known = {patient for split in folds.splits for patient in split.test}
-    if strange := sorted(patients - known):
+    patients = {identity(record.patient): record.patient for record in records}
+    known = {identity(patient) for split in folds.splits for patient in split.test}
+    if strange := sorted(patients[person] for person in patients.keys() - known):
         raise ValueError(
             f"patient {strange[0]} is in none of the folds, which were made of {len(known)} "
             "patients; expected a manifest of the same patients"
         )
     manifest_hash = records_hash(records)
+
+    def present(names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(name for name in names if identity(name) in patients)
+
     splits = tuple(
         replace(
             split,
-            train=tuple(patient for patient in split.train if patient in patients),
-            val=tuple(patient for patient in split.val if patient in patients),
-            test=tuple(patient for patient in split.test if patient in patients),
+            train=present(split.train),
+            val=present(split.val),
+            test=present(split.test),
             manifest_hash=manifest_hash,
         )
         for split in folds.splits
@@ -164,11 +170,14 @@ def load_folds(path: Path, records: Sequence[Record]) -> Folds:
         raise ValueError(f"{path}: not a file of folds ({error!r})") from error
     check_manifest_hash(path, folds.manifest_hash, records, "give another --run, or")
     for number, split in enumerate(folds.splits):
-        twice = sorted({*split.test} & {*split.train, *split.val} | {*split.train} & {*split.val})
+        train, val, test = (
+            {*map(identity, names)} for names in (split.train, split.val, split.test)
+        )
+        twice = sorted(test & (train | val) | train & val)
         if twice:
             raise ValueError(f"{path}: fold {number} has a patient in two sets: {twice[0]}")
-    tested = Counter(patient for split in folds.splits for patient in split.test)
-    for patient in sorted({record.patient for record in records} | set(tested)):
+    tested = Counter(identity(patient) for split in folds.splits for patient in split.test)
+    for patient in sorted({identity(record.patient) for record in records} | set(tested)):
         if tested[patient] != 1:
             raise ValueError(f"{path}: patient {patient} is tested by {tested[patient]} folds")
     return folds

@@ -5,17 +5,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from data_modules.manifest import Record
+from data_modules.manifest import Record, joined
+from data_modules.patients import identity
 from data_modules.sample import Sample, SampleParts
 from data_modules.segmentation import SegmentationDataModule, Use
 from data_modules.splits import Splits, resolve_splits
+from data_modules.transfer import TransferDataModule
 from lotus.transforms.preprocessing import Preprocessing
 
 
-class JointDataModule(LightningDataModule, ABC):
+class JointDataModule(TransferDataModule, ABC):
     """Trains on several parts at once, evaluates on one of them.
 
     A part is a modality. All are split jointly by patient, whether they come from one manifest or
@@ -199,7 +200,7 @@ def joint_records(*manifests: Sequence[Record]) -> list[Record]:
         manifests: Records of each manifest; two may be the same.
 
     Returns:
-        The union, in the order of first appearance.
+        The union, in the order of first appearance, with one name per person.
 
     Raises:
         ValueError: If one image belongs to two patients.
@@ -208,9 +209,9 @@ def joint_records(*manifests: Sequence[Record]) -> list[Record]:
     for records in manifests:
         for record in records:
             other = union.setdefault(record.image, record)
-            if other.patient != record.patient:
+            if identity(other.patient) != identity(record.patient):
                 raise ValueError(
                     f"{record.image}: belongs to patient '{other.patient}' in one manifest and to "
                     f"'{record.patient}' in another; expected one patient per file"
                 )
-    return list(union.values())
+    return joined([*union.values()])

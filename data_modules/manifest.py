@@ -1,7 +1,8 @@
 """The manifest: one CSV row per image, validated as a whole before anything is trained.
 
 Columns: ``image, mask, mask_kind, modality, patient, group, pixel_size_um`` and, where known,
-``slice_spacing_um``, ``split`` and ``origin``. Paths are relative to the manifest's folder.
+``slice_spacing_um``, ``mask_values``, ``split`` and ``origin``. Paths are relative to the
+manifest's folder.
 """
 
 from __future__ import annotations
@@ -12,17 +13,23 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from lightning_utilities.core.rank_zero import rank_zero_warn
+
+from data_modules.manifest_table import SEPARATORS, Table, read_table, with_decimal_point
+from data_modules.patients import identity, one_name_each
 from lotus.atomic import atomic_path
 from lotus.imaging.file_names import image_stem
 from lotus.imaging.raster import read_size
+from lotus.masks import USUAL_VALUES, MaskKind, MaskValues
 
 COLUMNS = ("image", "mask", "mask_kind", "modality", "patient", "group", "pixel_size_um")
-OPTIONAL_COLUMNS = ("slice_spacing_um", "split", "origin")
-MaskKind = Literal["instances", "semantic", "binary"]
+OPTIONAL_COLUMNS = ("slice_spacing_um", "mask_values", "split", "origin")
+LENGTHS = ("pixel_size_um", "slice_spacing_um")
+WORDS = ("mask_kind", "split")
 Split = Literal["train", "val", "test"]
 MASK_KINDS: tuple[MaskKind, ...] = get_args(MaskKind)
 SPLIT_NAMES: tuple[Split, ...] = get_args(Split)
@@ -31,8 +38,12 @@ MANUAL = "manual"
 ORIGIN_SUFFIXES = (".ckpt", ".json")
 
 
+MOST_LINES = 20
+"""Problems of one manifest that are listed."""
+
+
 class ManifestError(ValueError):
-    """Everything that is wrong with one manifest, one line per problem.
+    """Everything that is wrong with one manifest, one line per cause.
 
     Args:
         path: The manifest.
@@ -41,11 +52,26 @@ class ManifestError(ValueError):
 
     def __init__(self, path: Path, problems: Sequence[str]) -> None:
         self.problems = list(problems)
-        if len(self.problems) == 1:
-            message = f"{path}: {self.problems[0]}"
+        lines = _causes(self.problems)
+        if len(lines) == 1:
+            message = f"{path}: {lines[0]}"
         else:
-            message = f"{path}: {len(self.problems)} problems\n  " + "\n  ".join(self.problems)
+            left = len(lines) - MOST_LINES
+            shown = [*lines[:MOST_LINES], *([f"and {left} more"] if left > 0 else [])]
+            message = "\n  ".join([f"{path}: {len(self.problems)} problems", *shown])
         super().__init__(message)
+
+
+def _causes(problems: Sequence[str]) -> list[str]:
+    """The first problem of each cause, and how many more rows of the column have it."""
+    causes: dict[tuple[str, str], list[str]] = {}
+    for problem in problems:
+        column = problem.partition(", column ")[2].partition(":")[0]
+        causes.setdefault((column, problem.rpartition(", expected ")[2]), []).append(problem)
+    return [
+        same[0] + (f" (and {len(same) - 1} more like it)" if same[1:] else "")
+        for same in causes.values()
+    ]
 
 
 @dataclass(frozen=True)
@@ -65,6 +91,7 @@ class Record:
         origin: Absolute path of the file that says whom the model behind the mask knows: its
             checkpoint, or the record in a checkpoint as JSON (see
             :mod:`lotus.training.known_patients`). None where the mask was drawn by hand.
+        mask_values: What the values of the mask's file stand for, and which are ignored.
     """
 
     image: Path
@@ -77,6 +104,7 @@ class Record:
     slice_spacing_um: float | None = None
     split: Split | None = None
     origin: Path | None = None
+    mask_values: MaskValues = USUAL_VALUES
 
     @property
     def name(self) -> str:
@@ -86,7 +114,7 @@ class Record:
     @property
     def field(self) -> tuple[str, str]:
         """Patient and name: images of several modalities that share them show the same field."""
-        return self.patient, self.name
+        return identity(self.patient), self.name
 
 
 def read_manifest(path: Path, check_files: bool = True) -> list[Record]:
@@ -109,22 +137,56 @@ def read_manifest(path: Path, check_files: bool = True) -> list[Record]:
         raise FileNotFoundError(
             f"{path}: no manifest here; `lotus prepare` and `lotus phantom` write one"
         )
-    rows = _read_rows(path)
     problems: list[str] = []
     records: list[Record] = []
     numbers: list[int] = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in _read_rows(path):
         found = list(_row_problems(number, row))
         problems += found
         if not found:
             records.append(_to_record(row, path.parent))
             numbers.append(number)
+    records = joined(records)
     problems += _relation_problems(numbers, records)
     if check_files:
         problems += _file_problems(numbers, records)
     if problems:
         raise ManifestError(path, problems)
     return records
+
+
+def one_name_per_person(records: Iterable[Record]) -> list[Record]:
+    """The same records, in which every person goes by one of the names that they have there.
+
+    Args:
+        records: Of one manifest, or of several whose patients are split together.
+    """
+    given = list(records)
+    names = one_name_each(record.patient for record in given)
+    return [
+        record
+        if names[record.patient] == record.patient
+        else replace(record, patient=names[record.patient])
+        for record in given
+    ]
+
+
+def joined(records: Sequence[Record]) -> list[Record]:
+    """:func:`one_name_per_person`, with a warning that names those who were taken for one."""
+    changed = one_name_per_person(records)
+    others = {
+        f"'{old.patient}' as '{new.patient}'"
+        for old, new in zip(records, changed, strict=True)
+        if old.patient != new.patient
+    }
+    if others:
+        first = ", ".join(sorted(others)[:3])
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        rank_zero_warn(
+            "patients whose names differ in capitals, blanks or Unicode form alone are taken for "
+            f"one person: {first}{more}; give them other names if they are not"
+        )
+    return changed
 
 
 def write_manifest(path: Path, records: Iterable[Record]) -> None:
@@ -143,27 +205,32 @@ def write_manifest(path: Path, records: Iterable[Record]) -> None:
             writer.writerow(_to_row(record, folder))
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    """All rows as dictionaries of stripped strings; the header must be complete."""
+def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """All rows with their numbers, as the columns are named here; the header must be complete."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restkey="", restval="")
-            header = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = header
-            rows = [{key: str(value or "").strip() for key, value in row.items()} for row in reader]
-    except UnicodeDecodeError as error:
-        raise ManifestError(
-            path, ["found bytes that are not UTF-8, expected a CSV file"]
-        ) from error
-    missing = [name for name in COLUMNS if name not in header]
+        table = read_table(path, COLUMNS + OPTIONAL_COLUMNS)
+    except ValueError as error:
+        raise ManifestError(path, [str(error)]) from error
+    missing = [name for name in COLUMNS if name not in table.header]
     if missing:
-        found = ", ".join(header) or "an empty file"
+        found = ", ".join(table.header) or "an empty file"
+        if table.separator != ",":
+            found += f", separated by {SEPARATORS.get(table.separator, repr(table.separator))}"
         raise ManifestError(
             path, [f"row 1, column {name}: missing; found {found}" for name in missing]
         )
-    if not rows:
+    if not table.rows:
         raise ManifestError(path, ["found a header alone, expected at least one row"])
-    return rows
+    return [(number, _normalised(row, table)) for number, row in table.rows]
+
+
+def _normalised(row: Mapping[str, str], table: Table) -> dict[str, str]:
+    """A row with numbers and words as they are written here, whatever the spreadsheet's habits."""
+    numbers = {
+        name: with_decimal_point(row[name], table.separator) for name in LENGTHS if name in row
+    }
+    words = {name: row[name].casefold() for name in WORDS if name in row}
+    return {**row, **numbers, **words}
 
 
 def _row_problems(number: int, row: Mapping[str, str]) -> Iterator[str]:
@@ -174,9 +241,10 @@ def _row_problems(number: int, row: Mapping[str, str]) -> Iterator[str]:
             yield f"row {number}, column {name}: found nothing, expected a value{hint}"
     if row["mask_kind"] not in MASK_KINDS:
         yield _line(number, "mask_kind", row["mask_kind"], f"one of {', '.join(MASK_KINDS)}")
-    for name in ("pixel_size_um", "slice_spacing_um"):
+    for name in LENGTHS:
         if not _is_length(row.get(name, "")):
-            yield _line(number, name, row[name], "a positive number of µm, or nothing")
+            point = ", with a decimal point" if "," in row[name] else ""
+            yield _line(number, name, row[name], f"a positive number of µm{point}, or nothing")
     if row.get("split", "") not in ("", *SPLIT_NAMES):
         expected = f"one of {', '.join(SPLIT_NAMES)}, or nothing"
         yield _line(number, "split", row["split"], expected)
@@ -184,11 +252,17 @@ def _row_problems(number: int, row: Mapping[str, str]) -> Iterator[str]:
     if origin not in ("", MANUAL) and Path(origin).suffix not in ORIGIN_SUFFIXES:
         expected = f"a file ({', '.join(ORIGIN_SUFFIXES)}), {MANUAL}, or nothing"
         yield _line(number, "origin", origin, expected)
+    try:
+        values = MaskValues.parse(row.get("mask_values", ""))
+        if row["mask_kind"] in MASK_KINDS:
+            values.check_kind(row["mask_kind"])
+    except ValueError as error:
+        yield f"row {number}, column mask_values: {error}"
 
 
 def _is_length(text: str) -> bool:
     try:
-        return not text or 0.0 < float(text) < math.inf
+        return not text or ("_" not in text and 0.0 < float(text) < math.inf)
     except ValueError:
         return False
 
@@ -274,8 +348,8 @@ def _to_record(row: Mapping[str, str], folder: Path) -> Record:
     """The record of a row without problems."""
     origin = row.get("origin", "")
     return Record(
-        image=_absolute(folder / row["image"]),
-        mask=_absolute(folder / row["mask"]) if row["mask"] else None,
+        image=_file(folder, row["image"]),
+        mask=_file(folder, row["mask"]) if row["mask"] else None,
         mask_kind=cast("MaskKind", row["mask_kind"]),
         modality=row["modality"],
         patient=row["patient"],
@@ -283,7 +357,8 @@ def _to_record(row: Mapping[str, str], folder: Path) -> Record:
         pixel_size_um=_to_length(row["pixel_size_um"]),
         slice_spacing_um=_to_length(row.get("slice_spacing_um", "")),
         split=cast("Split | None", row.get("split") or None),
-        origin=None if origin in ("", MANUAL) else _absolute(folder / origin),
+        origin=None if origin in ("", MANUAL) else _file(folder, origin),
+        mask_values=MaskValues.parse(row.get("mask_values", "")),
     )
 
 
@@ -306,9 +381,18 @@ def _to_row(record: Record, folder: Path) -> list[str]:
         record.group,
         lengths[0],
         lengths[1],
+        str(record.mask_values),
         record.split or "",
         "" if record.origin is None else _relative(record.origin, folder),
     ]
+
+
+def _file(folder: Path, text: str) -> Path:
+    """A file that a row names, perhaps as Windows does."""
+    file = folder / text
+    if "\\" in text and not file.exists():
+        file = folder / text.replace("\\", "/")
+    return _absolute(file)
 
 
 def _absolute(file: Path) -> Path:

@@ -12,7 +12,6 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from tqdm import tqdm
@@ -22,11 +21,13 @@ from data_modules.manifest import Record
 from data_modules.patch_cache import PatchCache
 from data_modules.segmentation import SegmentationDataModule
 from data_modules.splits import Splits
-from lotus.atomic import atomic_path
+from lotus.atomic import atomic_path, hidden_folder
 from lotus.imaging.raster import write_image, write_label_map
 
 CHANNEL_NAMES = {1: ("grey",), 3: ("red", "green", "blue")}
 """Names that nnU-Net gives no normalisation of its own: it makes each channel mean 0 and SD 1."""
+IGNORE = "ignore"
+"""What nnU-Net calls the label, greater than all others, of pixels that it does not train on."""
 OURS = "lotus"
 """Folder within the data set that nnU-Net does not look at: the true objects and the patients."""
 
@@ -53,7 +54,7 @@ def export_dataset(
     Images are written as the other methods see them: preprocessed, float32 in [0, 1]. nnU-Net
     trains on the images that the others train on (``training_images`` counts). Its ``val`` are the
     images that the fold tests; the images by which others choose a checkpoint are left out of the
-    fold, as nnU-Net takes the last one.
+    fold, as nnU-Net takes the last one. Pixels that masks ignore have nnU-Net's label for them.
 
     Args:
         folder: Gets `nnUNet_raw` and `nnUNet_preprocessed`.
@@ -79,12 +80,14 @@ def export_dataset(
     ]
     fold_of = {name: fold for fold, split in enumerate(splits) for name in split["val"]}
     raw.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=raw, prefix=".") as temporary:
-        written = Path(temporary) / dataset
+    with hidden_folder(raw) as hidden:
+        written = hidden / dataset
         channels = _write_images(written, records, data)
         _write_cases(written / OURS / "cases.csv", records, fold_of)
         names = dict(enumerate(CHANNEL_NAMES[channels]))
         classes = {name: index for index, name in enumerate(("background", *data.class_names))}
+        if any(record.mask_values.ignore is not None for record in records):
+            classes[IGNORE] = len(classes)
         content = {
             "channel_names": names,
             "labels": classes,
@@ -112,13 +115,16 @@ def _write_images(folder: Path, records: list[Record], data: SegmentationDataMod
     channels = max(len(source.prepared(index).image) for index in range(len(source)))
     for index, record in enumerate(tqdm(records, "exporting", unit="image", disable=None)):
         prepared = source.prepared(index)
-        spacing = source.spacing_um(index).double().numpy().round(9)
-        known = (float(spacing[0]), float(spacing[1])) if np.isfinite(spacing).all() else None
+        y, x = source.spacing_um(index).tolist()
+        known = (y, x) if np.isfinite((y, x)).all() else None
         # A grey image among coloured ones is repeated, as the other methods repeat it.
         image = np.broadcast_to(prepared.image, (channels, *prepared.image.shape[1:]))
         for channel, pixels in enumerate(image):
             write_image(folder / "imagesTr" / f"{record.name}_{channel:04d}.tif", pixels, known)
-        for kind, labels in (("labelsTr", prepared.mask), (f"{OURS}/targets", prepared.instances)):
+        mask = np.asarray(prepared.mask)
+        if prepared.ignored is not None:
+            mask = np.where(prepared.ignored, len(data.class_names) + 1, mask)
+        for kind, labels in (("labelsTr", mask), (f"{OURS}/targets", prepared.instances)):
             write_label_map(folder / kind / f"{record.name}.tif", np.asarray(labels), known)
     return channels
 

@@ -19,7 +19,7 @@ import json
 import math
 import sys
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,15 @@ from numpy.typing import NDArray
 from data_modules.manifest import Record
 from data_modules.source_code import source_digest
 from lotus.atomic import atomic_path
-from lotus.imaging.raster import check_usable, read_image, read_label_map
-from lotus.masks import connected_components
+from lotus.imaging.mask_files import read_mask
+from lotus.imaging.raster import check_usable, read_image
+from lotus.masks import MaskFacts, classes_and_objects, mask_facts
 from lotus.transforms.preprocessing import Preprocessing
 from lotus.transforms.resampling import Resampling
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 ALIGNMENT = 64
+_ARRAYS = ("image", "mask", "instances", "ignored")
 OPEN_ENTRIES = 128  # memory maps kept open; some systems allow a process 256 files
 
 
@@ -48,6 +50,8 @@ class PreparedImage:
         image: float32 ``(C, Y, X)`` in [0, 1], channels as in the file.
         mask: Class indices ``(Y, X)``, smallest unsigned type; None without annotation.
         instances: Label map ``(Y, X)``, smallest unsigned type; None without annotation.
+        ignored: Bool ``(Y, X)``, where the annotation says nothing; None where it is whole.
+        facts: What the mask looks like; None without annotation.
         classes: Largest class index in the mask, 0 without annotation.
         spacing_um: Pixel size ``(Y, X)`` in µm found in the file; None where it has none.
     """
@@ -55,6 +59,8 @@ class PreparedImage:
     image: NDArray[np.float32]
     mask: NDArray[np.unsignedinteger[Any]] | None
     instances: NDArray[np.unsignedinteger[Any]] | None
+    ignored: NDArray[np.bool_] | None
+    facts: MaskFacts | None
     classes: int
     spacing_um: tuple[float, float] | None
 
@@ -116,8 +122,7 @@ class PatchCache:
 
     def _key(self, record: Record, grids: Resampling | None) -> str:
         digest = hashlib.sha256(self._settings)
-        digest.update(record.mask_kind.encode())
-        digest.update(b"" if grids is None else repr(grids).encode())
+        digest.update(f"{record.mask_kind} {record.mask_values} {grids or ''}".encode())
         for path in (record.image, record.mask):
             digest.update(b"none" if path is None else _file_hash(path))
         return digest.hexdigest()
@@ -158,6 +163,7 @@ def _prepare(
         image=grids.image(prepared.image),
         mask=None if prepared.mask is None else grids.labels(prepared.mask),
         instances=None if prepared.instances is None else grids.labels(prepared.instances),
+        ignored=None if prepared.ignored is None else grids.labels(prepared.ignored),
     )
 
 
@@ -170,18 +176,23 @@ def _as_it_is(record: Record, preprocessing: Preprocessing) -> PreparedImage:
     except ValueError as error:
         raise ValueError(f"{record.image}: {error}") from error
     if record.mask is None:
-        return PreparedImage(image, None, None, 0, raster.spacing_um)
-    labels = read_label_map(record.mask)
-    if labels.shape != image.shape[1:]:
+        return PreparedImage(image, None, None, None, None, 0, raster.spacing_um)
+    labels = read_mask(record.mask, record.mask_values)
+    shape = labels.values.shape
+    if shape != image.shape[1:]:
         raise ValueError(
-            f"{record.mask}: mask is {labels.shape[0]} x {labels.shape[1]}; "
+            f"{record.mask}: mask is {shape[0]} x {shape[1]}; "
             f"expected {image.shape[1]} x {image.shape[2]} as {record.image.name}"
         )
-    mask = labels if record.mask_kind == "semantic" else labels > 0
-    is_numbered = record.mask_kind == "instances"
-    instances = _numbered(labels) if is_numbered else connected_components(labels > 0)
+    classes, objects = classes_and_objects(labels.values, record.mask_kind)
     return PreparedImage(
-        image, _smallest(mask), _smallest(instances), int(mask.max()), raster.spacing_um
+        image,
+        _smallest(classes),
+        _smallest(_numbered(objects)),
+        labels.ignored,
+        mask_facts(labels),
+        int(classes.max()),
+        raster.spacing_um,
     )
 
 
@@ -200,11 +211,17 @@ def _smallest(labels: NDArray[Any]) -> NDArray[np.unsignedinteger[Any]]:
 
 def _write_entry(path: Path, prepared: PreparedImage) -> None:
     """Write one file: a line of JSON, then the arrays, each aligned for its memory map."""
-    arrays = {name: getattr(prepared, name) for name in ("image", "mask", "instances")}
+    arrays = {name: getattr(prepared, name) for name in _ARRAYS}
     present = {name: array for name, array in arrays.items() if array is not None}
     layout = {name: (array.dtype.str, array.shape) for name, array in present.items()}
-    facts = {"arrays": layout, "classes": prepared.classes, "spacing_um": prepared.spacing_um}
-    header = json.dumps(facts).encode()
+    header = json.dumps(
+        {
+            "arrays": layout,
+            "facts": None if prepared.facts is None else asdict(prepared.facts),
+            "classes": prepared.classes,
+            "spacing_um": prepared.spacing_um,
+        }
+    ).encode()
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.write(header + b" " * (-(len(header) + 1) % ALIGNMENT) + b"\n")
         for array in present.values():
@@ -215,19 +232,21 @@ def _read_entry(path: Path) -> PreparedImage:
     """Map a file of :func:`_write_entry`."""
     with path.open("rb") as file:
         header = file.readline()
-    facts = json.loads(header)
+    known = json.loads(header)
     contents = np.memmap(path, np.uint8, mode="r").view(np.ndarray)
     arrays: dict[str, NDArray[Any]] = {}
     start = len(header)
-    for name, (kind, shape) in facts["arrays"].items():
+    for name, (kind, shape) in known["arrays"].items():
         size = np.dtype(kind).itemsize * math.prod(shape)
         arrays[name] = contents[start : start + size].view(kind).reshape(shape)
         start += size + -size % ALIGNMENT
-    spacing = facts["spacing_um"]
+    spacing, facts = known["spacing_um"], known["facts"]
     return PreparedImage(
         image=arrays["image"],
         mask=arrays.get("mask"),
         instances=arrays.get("instances"),
-        classes=int(facts["classes"]),
+        ignored=arrays.get("ignored"),
+        facts=None if facts is None else MaskFacts(**facts | {"values": tuple(facts["values"])}),
+        classes=int(known["classes"]),
         spacing_um=None if spacing is None else (float(spacing[0]), float(spacing[1])),
     )

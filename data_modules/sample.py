@@ -5,7 +5,9 @@ from typing import NotRequired, TypedDict
 from torch import Tensor
 
 Pixels = dict[str, Tensor]
-"""``image``, ``mask`` and ``instances`` of a crop, each ``(C, Y, X)``."""
+"""``image``, ``mask`` and ``instances`` of a crop, each ``(C, Y, X)``; ``mask`` is -1 where the
+annotation says nothing, so that whatever moves the mask moves that too.
+"""
 
 
 class Sample(TypedDict):
@@ -16,8 +18,10 @@ class Sample(TypedDict):
         mask: int64 (Y, X), class per pixel, 0 is background; absent without annotation.
         instances: int32 (Y, X), object number per pixel, 0 is background; absent without
             annotation.
+        ignored: bool (Y, X), where the annotation says nothing, and ``mask`` and ``instances`` are
+            0; absent from data sets in which no value is ignored.
         label: int64 (), index of the group.
-        spacing_um: float32 (2,), pixel size (Y, X) in µm; NaN where unknown.
+        spacing_um: float64 (2,), pixel size (Y, X) in µm; NaN where unknown.
         network_size: int64 (2,), (Y, X) in pixels that a network sees a whole image in; absent
             where that is its own.
         name: Name of the image.
@@ -28,6 +32,7 @@ class Sample(TypedDict):
     image: Tensor
     mask: NotRequired[Tensor]
     instances: NotRequired[Tensor]
+    ignored: NotRequired[Tensor]
     label: Tensor
     spacing_um: Tensor
     network_size: NotRequired[Tensor]

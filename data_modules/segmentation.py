@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_info
 from monai.transforms import Transform
-from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from data_modules.dataset import ImageSource, SegmentationDataset, WholeImageDataset
@@ -25,6 +24,7 @@ from data_modules.pixel_sizes import (
 from data_modules.sample import Sample
 from data_modules.sampler import LateLoader, SeededSampler, ShardSampler
 from data_modules.splits import DEFAULT_FRACTIONS, Splits, resolve_splits, write_splits
+from data_modules.transfer import TransferDataModule
 from lotus.transforms.intensity_range import PercentileRange
 from lotus.transforms.preprocessing import Preprocessing
 
@@ -33,7 +33,7 @@ Use = Split | Literal["predict"]
 """A split, or all images of the test patients, annotated or not."""
 
 
-class SegmentationDataModule(LightningDataModule):
+class SegmentationDataModule(TransferDataModule):
     """Batches of one modality of a manifest.
 
     Training batches are random crops, the same for the same ``seed`` and epoch; validation,

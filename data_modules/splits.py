@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from data_modules.manifest import SPLIT_NAMES, Record, Split
+from data_modules.manifest import SPLIT_NAMES, Record, Split, one_name_per_person
+from data_modules.patients import identity
 from lotus.atomic import atomic_path
 
 DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
@@ -60,8 +61,9 @@ class Splits:
         Returns:
             The records whose patient is in the split, in their order.
         """
-        members = {"train": set(self.train), "val": set(self.val), "test": set(self.test)}
-        return [record for record in records if record.patient in members[split]]
+        names = {"train": self.train, "val": self.val, "test": self.test}[split]
+        members = set(map(identity, names))
+        return [record for record in records if identity(record.patient) in members]
 
 
 def records_hash(records: Sequence[Record]) -> str:
@@ -72,7 +74,7 @@ def records_hash(records: Sequence[Record]) -> str:
     """
     rows = sorted(
         (record.modality, record.name, record.patient, record.group, record.split or "")
-        for record in records
+        for record in one_name_per_person(records)
     )
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
@@ -105,6 +107,7 @@ def make_splits(
         raise ValueError(
             f"split fractions are {fractions}; expected train > 0, val and test >= 0 with sum 1"
         )
+    records = one_name_per_person(records)
     prescribed = _prescribed(records)
     traits = patient_traits(records)
     assigned = dict(prescribed)
@@ -145,7 +148,7 @@ def load_splits(path: Path, records: Sequence[Record]) -> Splits:
         ValueError: The file is damaged, has a patient twice, or was made for other records.
     """
     splits = read_splits(path)
-    counts = Counter((*splits.train, *splits.val, *splits.test))
+    counts = Counter(map(identity, (*splits.train, *splits.val, *splits.test)))
     twice = sorted(patient for patient, count in counts.items() if count > 1)
     if twice:
         raise ValueError(f"{path}: patient in two splits: {', '.join(twice)}")

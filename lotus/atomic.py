@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and errors that name them as they will be called."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 
 @contextmanager
@@ -34,15 +35,47 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
     try:
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        if error.filename is not None:
-            raise
-        # A full disk is reported without a name.
-        reason = error.strerror or f"cannot be written ({error})"
-        raise OSError(error.errno or errno.EIO, reason, str(path)) from error
+        with _errors_naming(path, temporary):
+            yield temporary
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def hidden_folder(folder: Path, prefix: str = ".") -> Iterator[Path]:
+    """Yield a folder for files that the body moves to another one once all of them are there.
+
+    Args:
+        folder: Where they are going to lie, and where the hidden folder lies meanwhile. Errors
+            name files as if they were there already.
+        prefix: What its name starts with.
+
+    Yields:
+        The hidden folder; it is gone at the end, with what is left in it.
+    """
+    with TemporaryDirectory(dir=folder, prefix=prefix) as name:
+        hidden = Path(name)
+        with _errors_naming(folder, hidden):
+            yield hidden
+
+
+@contextmanager
+def _errors_naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Put the path that the user knows into the text of errors, in place of the temporary one."""
+
+    def known(value: object) -> object:
+        return value.replace(str(temporary), str(path)) if isinstance(value, str) else value
+
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        # Without a number, and of a class of its own, it was raised in words that say enough.
+        if isinstance(error, OSError) and (error.errno is not None or type(error) is OSError):
+            # A full disk is reported without a name.
+            reason = error.strerror or f"cannot be written ({error})"
+            name = path if error.filename is None else known(str(error.filename))
+            raise OSError(error.errno or errno.EIO, reason, str(name)) from error
+        error.args = tuple(map(known, error.args))
         raise

@@ -16,8 +16,10 @@ class Batch(TypedDict):
         mask: int64 (B, Y, X), class per pixel, 0 is background; absent without annotation.
         instances: int32 (B, Y, X), object number per pixel, 0 is background; absent without
             annotation.
+        ignored: bool (B, Y, X), pixels that count neither in losses nor in scores, and where
+            ``mask`` and ``instances`` are 0; absent from data sets that ignore nothing.
         label: int64 (B,), index of the group.
-        spacing_um: float32 (B, 2), pixel size (Y, X) in µm, or (B, 3), voxel size (Z, Y, X); NaN
+        spacing_um: float64 (B, 2), pixel size (Y, X) in µm, or (B, 3), voxel size (Z, Y, X); NaN
             where unknown.
         network_size: int64 (B, 2), (Y, X) in pixels that a network sees whole images in; absent
             where that is their own.
@@ -29,6 +31,7 @@ class Batch(TypedDict):
     image: Tensor
     mask: NotRequired[Tensor]
     instances: NotRequired[Tensor]
+    ignored: NotRequired[Tensor]
     label: Tensor
     spacing_um: Tensor
     network_size: NotRequired[Tensor]

@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         else:
-            print(f"lotus {name}: {_one_line(error)}", file=sys.stderr)
+            print(f"lotus {name}: {_text_of(error)}", file=sys.stderr)
         return 2
     return 0
 
@@ -114,8 +114,11 @@ def _overview() -> argparse.ArgumentParser:
     return parser
 
 
-def _one_line(error: BaseException) -> str:
+def _text_of(error: BaseException) -> str:
+    """One line, or a line for each of several problems where the error says that it lists them."""
     text = str(error)
+    if hasattr(error, "problems"):
+        return text
     if isinstance(error, OSError) and error.strerror:
         text = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
     return " ".join(text.split()) or type(error).__name__

@@ -217,8 +217,6 @@ def test_baselines_over_the_student(name, preset, tiny_manifest, tmp_path):
     layers = layers_over_the_student(name, preset)
     network = STUDENT_BASELINES[name]
     arguments = small_arguments("student", layers, tiny_manifest, tmp_path, network)
-    arguments += ["--model.init_args.inferer", "monai.inferers.SlidingWindowInferer"]
-    arguments += ["--model.init_args.inferer.init_args.roi_size", "[64, 64]"]
     folder = tmp_path / name / "tiny"
     fit_test_predict(arguments, folder)
     # The configuration of the network survives the way into the checkpoint and back.

@@ -38,9 +38,10 @@ ALLOWED = {
         *(*GROUND, "lotus.evaluation", "lotus.metrics", "lotus.morphometry"),
         *("lotus.imaging", "lotus.runs"),
     ),
+    "lotus.windows": (*GROUND, "lotus.schemes"),
     "lotus.tasks": (
         *(*GROUND, "lotus.networks", "lotus.losses", "lotus.metrics", "lotus.schemes"),
-        *("lotus.transforms", "lotus.runs", "lotus.callbacks"),
+        *("lotus.transforms", "lotus.windows", "lotus.runs", "lotus.callbacks"),
     ),
     "data_modules": (*GROUND, "lotus.transforms", "lotus.imaging"),
     "lotus.callbacks": (
@@ -48,8 +49,8 @@ ALLOWED = {
         "lotus.runs",
     ),
     "lotus.inference": (
-        *(*GROUND, "lotus.tasks", "lotus.schemes", "lotus.transforms", "lotus.imaging"),
-        *("lotus.morphometry", "lotus.runs"),
+        *(*GROUND, "lotus.tasks", "lotus.windows", "lotus.schemes", "lotus.transforms"),
+        *("lotus.imaging", "lotus.morphometry", "lotus.runs"),
     ),
     "lotus.training": (
         *(*GROUND, "lotus.tasks", "lotus.callbacks", "data_modules", "lotus.runs"),

@@ -17,8 +17,6 @@ from lotus.imaging import (
 from lotus.imaging.outlines import outline_objects
 from lotus.imaging.raster import pixel_size_fields
 from lotus.imaging.window_sources import ArraySource, SegmentCache, SegmentSource
-from lotus.inference.label_bands import LabelBand, decode_bands
-from lotus.inference.windows import window_grid
 from lotus.masks import UnionFind, without_small
 from lotus.metrics import score_image
 from lotus.metrics.functional import hausdorff_distances, lotus2024_scores
@@ -29,6 +27,7 @@ from lotus.schemes import ConnectedComponents
 from lotus.transforms.appearance import RandAppearanced
 from lotus.transforms.degradation import degrade
 from lotus.transforms.stain import RandStaind
+from lotus.windows import LabelBand, decode_bands, window_grid
 
 VOLUME = np.ones((3, 8, 8), np.float32)
 LABELS = np.ones((3, 8, 8), np.int32)

@@ -14,7 +14,8 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from data_modules.adapters.overrides import Overrides, finish, require_folder
+from data_modules.adapters.overrides import Overrides, require_folder
+from data_modules.adapters.staging import finish, staging
 from data_modules.manifest import Record
 from lotus.imaging.file_names import image_stem, images_in
 
@@ -58,11 +59,14 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
         for record in _sample(sample.parent, modality)
     ]
     counts = Counter((record.modality, record.name) for record in records)
-    unique = [
-        record if counts[(record.modality, record.name)] == 1 else _renamed(record, Path(output))
-        for record in records
-    ]
-    return finish(unique, root, Path(output), overrides or Overrides(), LAYOUT)
+    with staging(Path(output)) as staged:
+        unique = [
+            record
+            if counts[(record.modality, record.name)] == 1
+            else _renamed(record, staged.folder)
+            for record in records
+        ]
+        return finish({"manifest.csv": unique}, root, staged, overrides or Overrides(), LAYOUT)
 
 
 def group_of(sample: str) -> str:
@@ -99,11 +103,10 @@ def _numbers(path: Path) -> tuple[int, ...]:
     return tuple(int(digits) for digits in re.findall(r"\d+", image_stem(path)))
 
 
-def _renamed(record: Record, output: Path) -> Record:
+def _renamed(record: Record, folder: Path) -> Record:
     """The record with its image under a name that no other sample has."""
-    target = output / "images" / record.modality / f"{record.patient}_{record.image.name}"
+    target = folder / "images" / record.modality / f"{record.patient}_{record.image.name}"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
     try:
         target.symlink_to(record.image)
     except OSError:  # file systems without links, and accounts without the right to make them

@@ -1,62 +1,52 @@
 """DeepLIIF: IHC and immunofluorescence of one section (Ghahremani, Nat Mach Intell 2022).
 
 Layout (Zenodo 4751737): ``DeepLIIF_Training_Set``, ``DeepLIIF_Validation_Set`` and
-``DeepLIIF_Testing_Set`` with strips ``<tissue>_<x>_<y>_<row>_<column>[_<variant>].png``. A strip is
-six square tiles side by side: IHC, haematoxylin, DAPI, Lap2, marker and segmentation. In the last,
-red is a positive nucleus, blue a negative one, and green the boundary around each.
+``DeepLIIF_Testing_Set`` with strips ``<tissue>_<x>_<y>_<row>_<column>[_<variant>].png``; in the
+sample set of the tool ``train``, ``val`` and ``test``. A strip is six square tiles side by side:
+IHC, haematoxylin, DAPI, Lap2, marker and segmentation. In the last, red is a positive nucleus, blue
+a negative one, and green the boundary around each.
 """
 
 from __future__ import annotations
 
+import filecmp
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 from tqdm import tqdm
 
-from data_modules.adapters.overrides import Overrides, finish, require_folder
-from data_modules.manifest import ManifestError, MaskKind, Record, Split
+from data_modules.adapters.deepliif_strip import (
+    SIZE_THRESHOLD,
+    Field,
+    InputStripError,
+    read_field,
+)
+from data_modules.adapters.overrides import Overrides, require_folder
+from data_modules.adapters.staging import finish, staging
+from data_modules.manifest import ManifestError, Record, Split
 from lotus.imaging.file_names import image_stem, images_in
-from lotus.imaging.raster import read_image, write_image, write_label_map
-from lotus.masks import without_small
+from lotus.imaging.raster import write_image, write_label_map
+from lotus.masks import USUAL_VALUES, MaskKind
 
 FOLDERS: dict[str, Split] = {
     "DeepLIIF_Training_Set": "train",
     "DeepLIIF_Validation_Set": "val",
     "DeepLIIF_Testing_Set": "test",
 }
-LAYOUT = f"{', '.join(FOLDERS)} with strips of six square tiles side by side"
-TILES = ("ihc", "hematoxylin", "dapi", "lap2", "marker", "segmentation")
+SAMPLE_FOLDERS: dict[str, Split] = {"train": "train", "val": "val", "test": "test"}
+"""How the sample set that comes with the tool calls them."""
+LAYOUT = (
+    f"{', '.join(FOLDERS)} (or {', '.join(SAMPLE_FOLDERS)}) with strips of six square tiles side "
+    "by side"
+)
 REGION = re.compile(r"(?P<region>(?P<tissue>[A-Za-z]+)_\d+_\d+)_\d+_\d+(?:_|$)")
 MODALITIES = ("ihc", "fluorescence")
-MANIFESTS: dict[MaskKind, str] = {"semantic": "manifest_semantic.csv", "instances": "manifest.csv"}
-POSITIVE, NEGATIVE = 1, 2
-SEGMENTATION_THRESHOLD, BOUNDARY_THRESHOLD = 150, 80
-SIZE_THRESHOLD = 4
-"""Components of up to so many pixels are artefacts of compression, as in DeepLIIF's own reading."""
+MANIFESTS: dict[MaskKind, str] = {"instances": "manifest.csv", "semantic": "manifest_semantic.csv"}
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Field:
-    """What one strip gives: two images of one field and its nuclei.
-
-    Attributes:
-        images: uint8 images by modality, ``ihc`` ``(Y, X, 3)`` and ``fluorescence`` ``(Y, X)``.
-        instances: int32 ``(Y, X)``, nuclei 1 ... N.
-        classes: uint8 ``(Y, X)``: 0 background, 1 positive, 2 negative.
-    """
-
-    images: dict[str, NDArray[np.uint8]]
-    instances: NDArray[np.int32]
-    classes: NDArray[np.uint8]
 
 
 def prepare(
@@ -76,7 +66,7 @@ def prepare(
     Args:
         root: Folder with the three folders of the release.
         output: Folder for the manifests, images and masks.
-        overrides: Values that replace those found; modality and kind of mask are fixed here.
+        overrides: Values that replace those found; modality and meaning of masks are fixed here.
         size_threshold: Nuclei have more pixels than this.
 
     Returns:
@@ -84,138 +74,81 @@ def prepare(
 
     Raises:
         FileNotFoundError: If a folder is missing or there is no strip.
-        ManifestError: With every strip that cannot be used.
-        ValueError: If overrides name a modality or a kind of mask.
+        ManifestError: With every strip that cannot be used; nothing is written then.
+        ValueError: If overrides name a modality or what masks mean.
     """
     root, output = require_folder(Path(root), LAYOUT), Path(output)
     overrides = overrides or Overrides()
-    if overrides.modality is not None or overrides.mask_kind is not None:
+    is_said = overrides.mask_kind is not None or overrides.mask_values != USUAL_VALUES
+    if overrides.modality is not None or is_said:
         raise ValueError(
             f"the modalities are {' and '.join(MODALITIES)}, and each kind of mask has a manifest "
-            f"of its own ({', '.join(MANIFESTS.values())}): leave out --modality and --mask-kind"
+            f"of its own ({', '.join(MANIFESTS.values())}): leave out --modality, --mask-kind "
+            "and --mask-values"
         )
+    folders = FOLDERS if any((root / name).is_dir() for name in FOLDERS) else SAMPLE_FOLDERS
     strips = [
         (strip, split)
-        for folder, split in FOLDERS.items()
+        for folder, split in folders.items()
         for strip in images_in(require_folder(root / folder, LAYOUT))
     ]
-    fields = _undivided(_convert(strips, root, output, overrides, size_threshold))
-    for kind, name in MANIFESTS.items():
-        records = [
-            replace(
-                field,
-                image=output / modality / f"{field.name}.png",
-                mask=_mask_path(output, field.name, kind),
-                mask_kind=kind,
-                modality=modality,
-            )
-            for modality in MODALITIES
-            for field in fields
-        ]
-        finish(records, root, output, Overrides(), LAYOUT, name=name)
-    return output / MANIFESTS["instances"]
-
-
-def read_field(path: Path, size_threshold: int = SIZE_THRESHOLD) -> Field:
-    """Cut one strip.
-
-    The fluorescence image is the pixelwise maximum of DAPI and marker, over the colour channels
-    too, since the tiles are false-coloured. Nuclei are the 4-connected components of
-    ``max(R, B) > 150 and G <= 80`` and have the colour of most of their pixels.
-
-    Args:
-        path: The strip, RGB, six times as wide as high.
-        size_threshold: Nuclei have more pixels than this.
-
-    Returns:
-        The field.
-
-    Raises:
-        ValueError: If it is no such strip, or an image or the segmentation is empty.
-    """
-    tiles = dict(zip(TILES, _tiles(path), strict=True))
-    images = {
-        "ihc": np.ascontiguousarray(tiles["ihc"]),
-        "fluorescence": np.maximum(tiles["dapi"], tiles["marker"]).max(axis=2),
-    }
-    for modality, image in images.items():
-        if (image == image[:1, :1]).all():
-            raise ValueError(f"the {modality} image is constant, expected one with contrast")
-    instances, classes = nuclei(tiles["segmentation"], size_threshold)
-    # The release has fields without nuclei on purpose, and says so in their names.
-    if not instances.any() and not image_stem(path).endswith("_empty"):
-        raise ValueError(
-            f"found no nucleus of more than {size_threshold} pixels in the segmentation tile, "
-            "expected red or blue nuclei (or a name that ends in _empty)"
-        )
-    return Field(images, instances, classes)
-
-
-def nuclei(
-    segmentation: NDArray[np.uint8], size_threshold: int = SIZE_THRESHOLD
-) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Nuclei of a segmentation tile and their classes.
-
-    Args:
-        segmentation: ``(Y, X, 3)``, red positive, blue negative, green boundary.
-        size_threshold: Nuclei have more pixels than this.
-
-    Returns:
-        Label map int32 ``(Y, X)`` and class map uint8 ``(Y, X)``: 0 background (with the boundary,
-        which is a line between nuclei and no tissue), 1 positive, 2 negative; positive where red
-        and blue pixels are equally many.
-    """
-    red, green, blue = (segmentation[..., channel] for channel in range(3))
-    nucleus = (np.maximum(red, blue) > SEGMENTATION_THRESHOLD) & (green <= BOUNDARY_THRESHOLD)
-    labels, count = ndimage.label(nucleus)
-    # How many more red than blue pixels each nucleus has.
-    sign = np.where(red >= blue, 1, -1)
-    surplus = np.bincount(labels.ravel(), weights=sign.ravel(), minlength=count + 1)
-    class_of = np.where(surplus >= 0, POSITIVE, NEGATIVE).astype(np.uint8)
-    class_of[0] = 0
-    instances = without_small(labels.astype(np.int32), size_threshold + 1)
-    return instances, np.where(instances > 0, class_of[labels], 0).astype(np.uint8)
-
-
-def _tiles(path: Path) -> list[NDArray[Any]]:
-    strip = read_image(path).array
-    height, width = strip.shape[:2]
-    if strip.ndim != 3 or strip.dtype != np.uint8:
-        raise ValueError(f"found {strip.dtype} {strip.shape}, expected 8-bit RGB")
-    if width != len(TILES) * height:
-        raise ValueError(
-            f"found {width} x {height} pixels, expected {len(TILES)} square tiles side by side "
-            f"({len(TILES) * height} x {height})"
-        )
-    return np.split(strip, len(TILES), axis=1)
+    with staging(output) as staged:
+        fields = _undivided(_convert(strips, root, staged.folder, overrides, size_threshold))
+        manifests = {
+            name: _records(fields, kind, staged.folder) for kind, name in MANIFESTS.items()
+        }
+        return finish(manifests, root, staged, Overrides(), LAYOUT)
 
 
 def _convert(
     strips: Sequence[tuple[Path, Split]],
     root: Path,
-    output: Path,
+    folder: Path,
     overrides: Overrides,
     size_threshold: int,
 ) -> list[Record]:
     """Write images and masks of all strips; one record per strip, whose image is the strip."""
     records: list[Record] = []
     problems: list[str] = []
+    inputs: list[str] = []
     first: dict[str, Path] = {}
     for path, split in tqdm(strips, "cutting strips", delay=2.0, leave=False, disable=None):
         name = path.relative_to(root).as_posix()
         other = first.setdefault(image_stem(path), path)
-        if other != path:
+        if other == path:
+            try:
+                _write(read_field(path, size_threshold), image_stem(path), folder)
+            except InputStripError:
+                inputs.append(name)
+                continue
+            except (ValueError, OSError) as error:
+                problems.append(f"{name}: {error}")
+                continue
+        elif not filecmp.cmp(other, path, shallow=False):
             problems.append(f"{name}: found the name in {other.parent.name} too, expected it once")
-            continue
-        try:
-            _write(read_field(path, size_threshold), image_stem(path), output)
-        except (ValueError, OSError) as error:
-            problems.append(f"{name}: {error}")
             continue
         records.append(overrides.apply(_record(path, split), root))
     if problems:
         raise ManifestError(root, problems)
+    if inputs:
+        listed = ", ".join(inputs)
+        _log.warning("%d strips hold one image six times and are left out: %s", len(inputs), listed)
     return records
+
+
+def _records(fields: Sequence[Record], kind: MaskKind, folder: Path) -> list[Record]:
+    """Both modalities of all fields with one kind of mask."""
+    return [
+        replace(
+            field,
+            image=folder / modality / f"{field.name}.png",
+            mask=_mask_path(folder, field.name, kind),
+            mask_kind=kind,
+            modality=modality,
+        )
+        for modality in MODALITIES
+        for field in fields
+    ]
 
 
 def _record(strip: Path, split: Split) -> Record:
@@ -252,7 +185,9 @@ def _undivided(strips: Sequence[Record]) -> list[Record]:
             len(divided),
             len(splits),
         )
-    unnamed = sum(REGION.match(strip.name) is None for strip in strips)
+    # The same strip in several folders is one field, and its patient has no split.
+    distinct = {strip.name: strip for strip in strips}.values()
+    unnamed = sum(REGION.match(strip.name) is None for strip in distinct)
     if unnamed:
         _log.warning("%d strips name no region: each is a patient of its own", unnamed)
-    return [replace(strip, split=None) if strip.patient in divided else strip for strip in strips]
+    return [replace(strip, split=None) if strip.patient in divided else strip for strip in distinct]

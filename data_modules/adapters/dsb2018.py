@@ -13,12 +13,12 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from data_modules.adapters.overrides import Overrides, finish, require_folder
+from data_modules.adapters.overrides import Overrides, require_folder
+from data_modules.adapters.staging import finish, staging
 from data_modules.manifest import Record, Split
 from lotus.imaging.file_names import images_in
-from lotus.imaging.raster import read_label_map, write_image, write_label_map
+from lotus.imaging.raster import read_image, read_label_map, write_image, write_label_map
 
 LAYOUT = "stage1_train/<id>/images/<id>.png with <id>/masks/*.png, or a manifest.csv"
 LISTED_COLUMNS = ("id", "domain", "split", "field", "image", "label")
@@ -41,11 +41,12 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
     """
     root = require_folder(Path(root), LAYOUT)
     output = Path(output)
-    if output.resolve() == root:
+    if output.resolve() == root.resolve():
         raise ValueError(f"{output}: the data set lies here; expected another folder to write to")
     listed = (root / "manifest.csv").is_file()
-    records = _listed(root) if listed else _one_mask_per_nucleus(root, output)
-    return finish(records, root, output, overrides or Overrides(), LAYOUT)
+    with staging(output) as staged:
+        records = _listed(root) if listed else _one_mask_per_nucleus(root, staged.folder)
+        return finish({"manifest.csv": records}, root, staged, overrides or Overrides(), LAYOUT)
 
 
 def _listed(root: Path) -> list[Record]:
@@ -77,7 +78,7 @@ def _locate(root: Path, name: str) -> Path:
     return inside if inside.is_file() else root.parent / name
 
 
-def _one_mask_per_nucleus(root: Path, output: Path) -> list[Record]:
+def _one_mask_per_nucleus(root: Path, converted: Path) -> list[Record]:
     """Convert the distributed layout.
 
     Which crops come from one acquisition is not distributed: every image is a patient of its
@@ -89,12 +90,12 @@ def _one_mask_per_nucleus(root: Path, output: Path) -> list[Record]:
         images = images_in(sample / "images")
         if len(images) != 1:
             raise ValueError(f"{sample / 'images'}: found {len(images)} images, expected one")
-        pixels = _read_without_alpha(images[0])
+        pixels = _grey_or_colour(read_image(images[0]).array)
         masks = images_in(sample / "masks")
         if not masks:
             raise FileNotFoundError(f"{sample / 'masks'}: image without its masks")
-        image_path = output / "images" / f"{sample.name}.png"
-        mask_path = output / "masks" / f"{sample.name}.tif"
+        image_path = converted / "images" / f"{sample.name}.png"
+        mask_path = converted / "masks" / f"{sample.name}.tif"
         labels = merge_masks(masks, (pixels.shape[0], pixels.shape[1]))
         write_image(image_path, pixels)
         write_label_map(mask_path, labels)
@@ -142,15 +143,7 @@ def guess_modality(pixels: NDArray[np.uint8]) -> str:
     return "fluorescence" if np.median(pixels) < 128 else "cytology"
 
 
-def _read_without_alpha(path: Path) -> NDArray[np.uint8]:
-    """Pixels of a distributed image: RGBA files whose alpha is void, and grey ones among them.
-
-    The general reader refuses an alpha channel, because it may mean something; here it does not.
-    """
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: not a readable image ({error})") from error
-    grey = (pixels == pixels[..., :1]).all()
-    return pixels[..., 0] if grey else pixels
+def _grey_or_colour(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey images are distributed as colour images of three equal channels."""
+    is_grey = pixels.ndim == 3 and (pixels == pixels[..., :1]).all()
+    return pixels[..., 0] if is_grey else pixels

@@ -11,19 +11,22 @@ from pathlib import Path
 
 import numpy as np
 
-from data_modules.adapters.overrides import Overrides, finish, require_folder
-from data_modules.manifest import MaskKind, Record
+from data_modules.adapters.overrides import Overrides, require_folder
+from data_modules.adapters.staging import finish, staging
+from data_modules.manifest import Record
 from lotus.imaging.file_names import image_stem, images_in
-from lotus.imaging.raster import read_image, read_label_map
+from lotus.imaging.mask_files import look_at_masks
+from lotus.imaging.raster import read_pixel_size
+from lotus.masks import MaskKind, conclude
 
-LAYOUT = "ROOT/images and ROOT/masks with files of equal names (TIFF, PNG or JPEG)"
+LAYOUT = "ROOT/images and ROOT/masks with files of equal names (TIFF, PNG, JPEG or BMP)"
 
 
 def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Path:
     """Write a manifest of a folder of images and masks.
 
     The patient is the file's stem unless a pattern is given, the group ``unknown``, the pixel
-    size that of the file. Masks with one value besides 0 are ``binary``, others ``instances``.
+    size that of the file, the kind of mask what :func:`lotus.masks.conclude` says.
 
     Args:
         root: Folder with ``images`` and ``masks``.
@@ -35,7 +38,8 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
 
     Raises:
         FileNotFoundError: If there is no image.
-        ValueError: If an image has no mask or a mask no image; names them.
+        ValueError: If an image has no mask or a mask no image; names them. If the masks can be
+            read in two ways.
     """
     root = require_folder(Path(root), LAYOUT)
     overrides = overrides or Overrides()
@@ -43,7 +47,7 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
     masks: dict[str, Path] = {}
     if (root / "masks").is_dir():
         masks = _pair_masks(images, images_in(root / "masks"))
-    kind = overrides.mask_kind or guess_mask_kind(list(masks.values()))
+    kind = _mask_kind(list(masks.values()), overrides)
     paired = [(image, masks.get(image_stem(image))) for image in images]
     paired += [(image, None) for image in images_in(root / "unlabelled")]
     records = [
@@ -58,25 +62,15 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
         )
         for image, mask in paired
     ]
-    return finish(records, root, Path(output), overrides, LAYOUT)
+    with staging(Path(output)) as staged:
+        return finish({"manifest.csv": records}, root, staged, overrides, LAYOUT)
 
 
-def guess_mask_kind(masks: Sequence[Path]) -> MaskKind:
-    """``binary`` if no mask has more than one value besides 0, else ``instances``.
-
-    Class indices cannot be told from a label map; a user who has them says so.
-
-    Args:
-        masks: Mask files.
-
-    Returns:
-        The kind.
-    """
-    for mask in masks:
-        values = np.unique(read_label_map(mask))
-        if np.count_nonzero(values) > 1:
-            return "instances"
-    return "binary"
+def _mask_kind(masks: Sequence[Path], overrides: Overrides) -> MaskKind:
+    """The kind that was given, or that the masks are of by what they look like."""
+    if overrides.mask_kind is not None or not masks:
+        return overrides.mask_kind or "binary"
+    return conclude(look_at_masks(masks, overrides.mask_values), overrides.mask_values).kind
 
 
 def _pair_masks(images: Sequence[Path], masks: Sequence[Path]) -> dict[str, Path]:
@@ -106,9 +100,10 @@ def _pixel_size(image: Path) -> float | None:
     Raises:
         ValueError: If they are not: a manifest holds one pixel size per image.
     """
-    spacing = read_image(image).spacing_um
-    if spacing is None:
+    size = read_pixel_size(image)
+    if size is None:
         return None
+    spacing = size.spacing_um
     if not np.isclose(*spacing, rtol=0.01):
         raise ValueError(
             f"{image}: pixels are {spacing[0]:g} x {spacing[1]:g} µm; expected square pixels "

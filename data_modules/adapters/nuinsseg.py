@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_modules.adapters.overrides import Overrides, finish, require_folder
+from data_modules.adapters.overrides import Overrides, require_folder
+from data_modules.adapters.staging import finish, staging
 from data_modules.manifest import Record
 from lotus.imaging.file_names import image_stem, images_in
 
@@ -36,7 +37,8 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
     root = require_folder(Path(root), LAYOUT)
     organs = sorted(path.parent for path in root.glob("*/tissue images"))
     records = [record for organ in organs for record in _organ(organ)]
-    return finish(records, root, Path(output), overrides or Overrides(), LAYOUT)
+    with staging(Path(output)) as staged:
+        return finish({"manifest.csv": records}, root, staged, overrides or Overrides(), LAYOUT)
 
 
 def _organ(organ: Path) -> list[Record]:

@@ -1,14 +1,13 @@
-"""What a user knows better than the file names, and the last step common to all adapters."""
+"""What a user knows better than the file names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data_modules.manifest import ManifestError, MaskKind, Record, read_manifest, write_manifest
-from lotus.atomic import atomic_path
+from data_modules.manifest import Record
+from lotus.masks import USUAL_VALUES, MaskKind, MaskValues
 
 
 @dataclass(frozen=True)
@@ -21,12 +20,14 @@ class Overrides:
             set; its first group (or the whole match) is the patient.
         pixel_size_um: Pixel size of all images in µm.
         mask_kind: ``instances``, ``semantic`` or ``binary``.
+        mask_values: What the values of all masks stand for.
     """
 
     modality: str | None = None
     patient_pattern: str | None = None
     pixel_size_um: float | None = None
     mask_kind: MaskKind | None = None
+    mask_values: MaskValues = USUAL_VALUES
 
     def apply(self, record: Record, root: Path) -> Record:
         """The record with these values.
@@ -47,49 +48,12 @@ class Overrides:
             record = replace(record, pixel_size_um=self.pixel_size_um)
         if self.mask_kind is not None:
             record = replace(record, mask_kind=self.mask_kind)
+        if self.mask_values != USUAL_VALUES:
+            record = replace(record, mask_values=self.mask_values)
         if self.patient_pattern is not None:
             patient = _match(self.patient_pattern, _relative_to(record.image, root))
             record = replace(record, patient=patient)
         return record
-
-
-def finish(
-    records: Sequence[Record],
-    root: Path,
-    output: Path,
-    overrides: Overrides,
-    expected: str,
-    *,
-    name: str = "manifest.csv",
-) -> Path:
-    """Apply the overrides, write the manifest and validate it.
-
-    Args:
-        records: What the adapter found.
-        root: Folder of the data set.
-        output: Folder for the manifest.
-        overrides: What the user knows better.
-        expected: The layout that was looked for, for the error message.
-        name: File name of the manifest.
-
-    Returns:
-        Path of the manifest.
-
-    Raises:
-        FileNotFoundError: If nothing was found.
-        ManifestError: If the data set has problems; no manifest is written then.
-    """
-    if not records:
-        raise FileNotFoundError(f"{root}: found no image; expected {expected}")
-    path = Path(output) / name
-    changed = [overrides.apply(record, root) for record in records]
-    with atomic_path(path) as temporary:
-        write_manifest(temporary, changed)
-        try:
-            read_manifest(temporary)
-        except ManifestError as error:
-            raise ManifestError(path, error.problems) from error
-    return path
 
 
 def require_folder(path: Path, expected: str) -> Path:
@@ -100,14 +64,14 @@ def require_folder(path: Path, expected: str) -> Path:
         expected: The layout that was looked for, for the error message.
 
     Returns:
-        The folder, as an absolute path.
+        The folder, as an absolute path; links stay links, so that what lies in it still does.
 
     Raises:
         FileNotFoundError: If it is not a folder.
     """
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such folder; expected {expected}")
-    return path.resolve()
+    return path.absolute()
 
 
 def _match(pattern: str, text: str) -> str:
@@ -124,5 +88,5 @@ def _match(pattern: str, text: str) -> str:
 
 
 def _relative_to(image: Path, root: Path) -> str:
-    root = Path(root).resolve()
+    root = Path(root).absolute()
     return image.relative_to(root).as_posix() if image.is_relative_to(root) else image.name

@@ -109,7 +109,7 @@ def preview(image: torch.Tensor) -> NDArray[np.uint8]:
 
 def spacing_of(batch: Batch) -> tuple[float, float] | None:
     """Pixel size (Y, X) in µm of the first image of a batch; None where it is unknown."""
-    y, x = batch["spacing_um"][0, -2:].cpu().numpy().astype(np.float64).round(9).tolist()
+    y, x = batch["spacing_um"][0, -2:].tolist()
     return (y, x) if np.isfinite((y, x)).all() else None
 
 

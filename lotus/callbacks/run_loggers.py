@@ -52,14 +52,25 @@ class RunCSVLogger(CSVLogger):
 
 
 class RunWandbLogger(WandbLogger):
-    """W&B that goes on offline where its server cannot be reached or refuses the key."""
+    """W&B that goes on offline where its server cannot be reached or refuses the key.
+
+    Args:
+        **options: Those of Lightning's ``WandbLogger``.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # W&B has no such setting any more, and warns of it even if it is not given.
+        self._wandb_init.pop("anonymous", None)
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The W&B run."""
+        """The W&B run; its folder is made when it starts, since until then it may be refused."""
         from wandb.errors import Error
 
+        if self.save_dir is not None:
+            Path(self.save_dir).mkdir(parents=True, exist_ok=True)
         try:
             return super().experiment
         except Error as error:
@@ -88,7 +99,6 @@ def run_loggers(runs: Path, experiment: str, run: str) -> list[Logger]:
     loggers: list[Logger] = [RunCSVLogger(folder)]
     mode = os.environ.get("WANDB_MODE", "")
     if mode != "disabled":
-        folder.mkdir(parents=True, exist_ok=True)
         loggers.append(
             RunWandbLogger(
                 project=os.environ.get("WANDB_PROJECT", "lotus"),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Literal
+
+_PADDING_WORDS: dict[str, Literal["auto", "none"]] = {"auto": "auto", "none": "none"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +39,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="gaps up to twice this width are closed (default 25)",
     )
+    parser.add_argument(
+        "--padding-value",
+        type=padding_value,
+        default="auto",
+        metavar="{auto,none,NUMBER}",
+        help="what slices hold outside the field of view, e.g. -32768; auto: a constant border "
+        "around one convex field (default)",
+    )
+
+
+def padding_value(text: str) -> float | Literal["auto", "none"]:
+    """Read ``--padding-value``.
+
+    Args:
+        text: ``auto``, ``none`` or a number.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    return _PADDING_WORDS[text] if text in _PADDING_WORDS else float(text)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -52,10 +75,18 @@ def run(arguments: argparse.Namespace) -> None:
     from lotus.transforms.enhancement import SRMicroCTEnhancement
 
     enhancement = SRMicroCTEnhancement(
-        arguments.cluster, opening_px=arguments.opening_px, closing_px=arguments.closing_px
+        arguments.cluster,
+        opening_px=arguments.opening_px,
+        closing_px=arguments.closing_px,
+        padding_value=arguments.padding_value,
     )
     enhanced = enhance_files(arguments.input, arguments.output, arguments.mask, enhancement)
     print(f"{enhanced.slices} slices of {enhanced.files} files enhanced to {arguments.output}")
+    for value, count in sorted(enhanced.padded.items()):
+        print(
+            f"{count} slices have a constant border of {value:g}: left out as padding around the "
+            "field of view; --padding-value says otherwise"
+        )
     if enhanced.blank:
         print(
             f"{enhanced.blank} slices of volumes are blank (constant or without values): "

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
+from lotus.commands.mask_arguments import add_mask_values, mask_values
 from lotus.evaluation.choices import Kind
+
+if TYPE_CHECKING:
+    from lotus.masks import Meaning
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--class", type=int, dest="class_index", metavar="K", help="class of semantic masks, from 1"
     )
+    add_mask_values(parser, "true masks")
+    parser.add_argument(
+        "--prediction-values",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what the values of predicted masks are, also binarise-at=T; default: 0 is background",
+    )
     parser.add_argument(
         "--pixel-size-um", type=float, metavar="X", help="add Hausdorff distances in µm"
     )
@@ -40,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--processes",
         type=int,
         default=os.cpu_count() or 1,
-        help="at most this many score at a time (%(default)s, the cores of this machine)",
+        help="at most this many work at a time (%(default)s, the cores of this machine)",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="CSV", help="table of scores to write"
@@ -48,22 +61,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Score, write the table and print the means.
+    """Say what the masks mean, score, write the table and print the means.
 
     Raises:
         FileNotFoundError: If a folder does not exist.
-        ValueError: If files do not fit together, or options do not fit the kind.
+        ValueError: If files do not fit together, masks can be read in two ways, or options do not
+            fit the kind.
     """
     from lotus.evaluation.folders import evaluate_folders, pooled_panoptic_quality
+    from lotus.evaluation.mask_meaning import look_at_folders
+    from lotus.masks import MaskValues
     from lotus.metrics.functional import lotus2024_scores
     from lotus.runs.scores import write_scores
 
     if arguments.kind == "semantic" and arguments.class_index is None:
         raise ValueError("--kind semantic scores one class; say which with --class K, from 1 up")
+    folders = (arguments.predictions, arguments.targets)
+    true_values = mask_values(arguments)
+    predicted_values = MaskValues.parse(" ".join(arguments.prediction_values))
+    meanings = look_at_folders(
+        *folders, arguments.kind, true_values, predicted_values, processes=arguments.processes
+    )
+    _say(meanings)
     scores = evaluate_folders(
-        arguments.predictions,
-        arguments.targets,
+        *folders,
         kind=arguments.kind,
+        target_values=true_values,
+        prediction_values=predicted_values,
         class_index=arguments.class_index,
         pixel_size_um=arguments.pixel_size_um,
         extra_scores=lotus2024_scores if arguments.compat == "lotus2024" else None,
@@ -80,3 +104,11 @@ def run(arguments: argparse.Namespace) -> None:
         f"  undefined scores (left out, or Hausdorff set to the diagonal): {mean['undefined']:.0f}"
     )
     print(f"written to {arguments.output}")
+
+
+def _say(meanings: dict[str, Meaning]) -> None:
+    """Print what each folder's masks mean, and what they may mean otherwise."""
+    for name, meaning in meanings.items():
+        print(f"{name}: {meaning.text}")
+        for warning in meaning.warnings:
+            print(f"warning: {warning}", file=sys.stderr)

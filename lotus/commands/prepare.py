@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from data_modules.manifest import Record
 
 DATA_SETS = ("folder", "dsb2018", "deepliif", "nuinsseg", "bonesai")
+
+_UNKNOWN = "unknown (give it with --pixel-size-um for µm)"
+_MOST_SIZES = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``lotus prepare``."""
     from data_modules.manifest import MASK_KINDS
+    from lotus.commands.mask_arguments import add_mask_values
 
     parser.add_argument("data_set", choices=DATA_SETS, help="layout of the data set")
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
@@ -29,8 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mask-kind",
         choices=MASK_KINDS,
-        help="default: known from the data set, or guessed from the masks",
+        help="default: known from the data set, or seen in the masks",
     )
+    add_mask_values(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -45,24 +56,50 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from data_modules.adapters.overrides import Overrides
     from data_modules.manifest import read_manifest
+    from data_modules.mask_meaning import look_at_records
     from data_modules.splits import coverage
+    from lotus.commands.mask_arguments import mask_values
 
     overrides = Overrides(
         modality=arguments.modality,
         patient_pattern=arguments.patient_pattern,
         pixel_size_um=arguments.pixel_size_um,
         mask_kind=arguments.mask_kind,
+        mask_values=mask_values(arguments),
     )
     adapter = import_module(f"data_modules.adapters.{arguments.data_set}")
     manifest = adapter.prepare(arguments.root, arguments.output, overrides)
     records = read_manifest(manifest, check_files=False)
     modalities = Counter(record.modality for record in records)
     listed = ", ".join(f"{count} {name}" for name, count in sorted(modalities.items()))
-    kinds = " and ".join(sorted({record.mask_kind for record in records}))
     unlabelled = sum(record.mask is None for record in records)
-    without_size = sum(record.pixel_size_um is None for record in records)
     print(f"{manifest}: {len(records)} images ({listed})")
     print(f"  patients: {len({record.patient for record in records})} ({coverage(records)})")
-    print(f"  masks: {kinds}; change with --mask-kind. Images without a mask: {unlabelled}")
-    if without_size:
-        print(f"  no pixel size for {without_size} images; give it with --pixel-size-um for µm")
+    meanings = look_at_records(records)
+    for modality, meaning in meanings:
+        of = f" of {modality}" if len(meanings) > 1 else ""
+        print(f"  masks{of}: {meaning.text}; change with --mask-kind and --mask-values")
+        for warning in meaning.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+    if unlabelled:
+        print(f"  images without a mask: {unlabelled}")
+    print(f"  pixel size: {_pixel_sizes(records, arguments.pixel_size_um is not None)}")
+
+
+def _pixel_sizes(records: Sequence[Record], is_given: bool) -> str:
+    """The sizes, how many images have each, and where it is from."""
+    from lotus.imaging.pixel_size import PixelSize
+    from lotus.imaging.raster import read_pixel_size
+
+    sizes: Counter[str] = Counter()
+    for record in records:
+        found: PixelSize | None
+        if is_given and record.pixel_size_um is not None:
+            found = PixelSize(record.pixel_size_um, record.pixel_size_um, "as given")
+        else:
+            found = read_pixel_size(record.image)
+        sizes[_UNKNOWN if found is None else f"{found.text()} ({found.source})"] += 1
+    listed = [f"{size} in {count} images" for size, count in sizes.most_common(_MOST_SIZES)]
+    if len(sizes) > _MOST_SIZES:
+        listed.append(f"{len(sizes) - _MOST_SIZES} more")
+    return "; ".join(listed)

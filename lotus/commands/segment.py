@@ -22,10 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
     parser.add_argument(
-        "--window", type=int, default=512, help="side of the windows in pixels (default: 512)"
+        "--window", type=int, help="side of the windows in pixels (default: as tested)"
     )
     parser.add_argument(
-        "--overlap", type=float, default=0.25, help="share of neighbouring windows (default: 0.25)"
+        "--overlap", type=float, help="share of neighbouring windows (default: as tested)"
     )
     parser.add_argument(
         "--batch-size", type=int, help="windows at once (default: 1 on a CPU, 8 on a GPU)"
@@ -52,8 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         choices=get_args(Precision),
-        default="32",
-        help="bf16 is about twice as fast where the processor has it, and rounds (default: 32)",
+        help="bf16 is about twice as fast where the processor has it, and rounds (default: as "
+        "tested)",
     )
 
 

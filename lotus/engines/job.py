@@ -183,7 +183,7 @@ def fit_command(runs: Path, experiment: str, run: str, arguments: Sequence[str])
 
 
 def refuse_failures(jobs: Sequence[Job], reasons: Sequence[str | None]) -> None:
-    """Say which jobs failed, and why.
+    """Say which jobs failed, and why; the same reason once.
 
     Args:
         jobs: What was run.
@@ -192,6 +192,11 @@ def refuse_failures(jobs: Sequence[Job], reasons: Sequence[str | None]) -> None:
     Raises:
         JobFailed: If one failed.
     """
-    failed = [f"{job.folder}: {why}" for job, why in zip(jobs, reasons, strict=True) if why]
-    if failed:
-        raise JobFailed(f"{len(failed)} of {len(jobs)} jobs failed: {'; '.join(failed)}")
+    folders: dict[str, list[str]] = {}
+    for job, why in zip(jobs, reasons, strict=True):
+        if why:
+            folders.setdefault(why, []).append(str(job.folder))
+    if folders:
+        failed = sum(map(len, folders.values()))
+        said = "; ".join(f"{', '.join(names)}: {why}" for why, names in folders.items())
+        raise JobFailed(f"{failed} of {len(jobs)} jobs failed: {said}")

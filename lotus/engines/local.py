@@ -10,6 +10,7 @@ from threading import Event, Lock
 
 from lotus.engines.job import Job, JobFailed, refuse_failures
 from lotus.engines.job_commands import available_cores, job_environment, run_job
+from lotus.engines.wandb_server import go_offline_without_server
 
 
 class LocalEngine:
@@ -34,6 +35,7 @@ class LocalEngine:
         on_end: Callable[[Job], None] = lambda job: None,
     ) -> None:
         """Bring every job to its end; see :class:`lotus.engines.job.Engine`."""
+        go_offline_without_server(notify)
         stopping = Event()
         slots: SimpleQueue[Mapping[str, str]] = SimpleQueue()
         for environment in self._environments():

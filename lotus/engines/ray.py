@@ -8,6 +8,7 @@ from typing import Any
 from lotus.engines.cluster import Lifeline, Workplace, connected, workplace
 from lotus.engines.job import Job, refuse_failures
 from lotus.engines.job_commands import run_job
+from lotus.engines.wandb_server import go_offline_without_server
 
 LOOK_S = 1.0
 
@@ -66,6 +67,7 @@ class RayEngine:
                 on_end(job)
         if not left:
             return
+        go_offline_without_server(notify)
         folders = [job.folder for job in left]
         with (
             connected(self.address),

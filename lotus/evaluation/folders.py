@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -14,11 +13,18 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lotus.evaluation.choices import Kind
+from lotus.evaluation.pairs import Pair, pair_files
 from lotus.evaluation.process_pool import map_in_processes
-from lotus.imaging.file_names import IMAGE_SUFFIXES, image_stem, images_in
-from lotus.imaging.raster import read_image, read_label_map
-from lotus.masks import connected_components
-from lotus.metrics.functional import PanopticQuality, pool_panoptic_quality
+from lotus.imaging.mask_files import read_mask
+from lotus.imaging.raster import read_image
+from lotus.masks import (
+    USUAL_VALUES,
+    Labels,
+    MaskValues,
+    classes_and_objects,
+    connected_components,
+)
+from lotus.metrics.functional import PanopticQuality, pool_panoptic_quality, without_ignored
 from lotus.metrics.image_scores import score_image
 from lotus.runs.scores import MEAN
 
@@ -29,29 +35,23 @@ LabelMap = NDArray[np.integer[Any]]
 ExtraScores = Callable[[LabelMap, LabelMap], dict[str, float]]
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A predicted and a true label file of one image."""
-
-    name: str
-    prediction: Path
-    target: Path
-
-
 def evaluate_folders(
     predictions: Path,
     targets: Path,
     kind: Kind,
     *,
     class_index: int | None = None,
+    target_values: MaskValues = USUAL_VALUES,
+    prediction_values: MaskValues = USUAL_VALUES,
     pixel_size_um: float | None = None,
     extra_scores: ExtraScores | None = None,
     processes: int = 1,
 ) -> pd.DataFrame:
     """Score every image of two folders.
 
-    Files are paired by stem (the name without `.tif`, `.ome.tif`, `.png`, …). Other files, and
-    those whose name begins with a dot, are not looked at.
+    Files are paired by stem (the name without `.tif`, `.ome.tif`, `.png`, …), those of `lotus
+    segment` by the name of their image. Other files, and those whose name begins with a dot, are
+    not looked at.
 
     Args:
         predictions: Folder of predicted masks or label maps.
@@ -59,6 +59,10 @@ def evaluate_folders(
         kind: `binary` (anything non-zero is foreground) and `semantic` (one class is) take their
             instances as 8-connected components; `instances` takes label maps as they are.
         class_index: Which class of semantic maps, from 1.
+        target_values: What the values of the true files stand for. Pixels that they ignore count in
+            no score: see :func:`~lotus.metrics.functional.without_ignored`.
+        prediction_values: What those of the predicted files stand for; what they ignore is
+            background.
         pixel_size_um: Size of a (square) pixel in µm; adds Hausdorff distances in µm.
         extra_scores: More scores of a pair of label maps, added as columns at the end; a function
             of a module where there are several processes.
@@ -96,13 +100,15 @@ def evaluate_folders(
         _score_pair,
         kind=kind,
         class_index=class_index,
+        values=(prediction_values, target_values),
         spacing_um=spacing_um,
         extra_scores=extra_scores,
     )
     rows = map_in_processes(score, pairs, processes)
     frame = pd.DataFrame(tqdm(rows, "scoring", len(pairs), unit="image", disable=None))
     if kind == "semantic" and not frame[["n_true", "n_pred"]].to_numpy().any():
-        found = sorted({int(c) for pair in pairs for c in np.unique(read_label_map(pair.target))})
+        masks = (read_mask(pair.target, target_values).values for pair in pairs)
+        found = sorted({int(value) for mask in masks for value in np.unique(mask)})
         listed = ", ".join(map(str, found[:10])) + (", …" if found[10:] else "")
         raise ValueError(f"class {class_index} is in no file; {targets} holds the classes {listed}")
     return pd.concat([frame, _mean_row(frame)], ignore_index=True)
@@ -165,52 +171,6 @@ def common_pixel_size(folder: Path) -> float | None:
     return height if np.isclose(height, width, rtol=1e-3) else None
 
 
-def pair_files(predictions: Path, targets: Path) -> list[Pair]:
-    """Pair the label files of two folders by stem, sorted by name.
-
-    Raises:
-        FileNotFoundError: If a folder does not exist.
-        ValueError: If a folder holds no label file or two of one stem, or a file has no partner.
-
-    Example:
-        >>> from pathlib import Path
-        >>> from tempfile import TemporaryDirectory
-        >>> from lotus.evaluation.folders import pair_files
-        >>> with TemporaryDirectory() as root:
-        ...     predictions, targets = Path(root, "predictions"), Path(root, "targets")
-        ...     for path in (predictions / "a.png", targets / "a.ome.tif"):
-        ...         path.parent.mkdir()
-        ...         path.touch()
-        ...     [(pair.name, pair.target.name) for pair in pair_files(predictions, targets)]
-        [('a', 'a.ome.tif')]
-    """
-    predicted, true = _label_files(predictions), _label_files(targets)
-    unpaired = [
-        f"{files[name]} has no file of that name in {other}"
-        for files, partners, other in ((predicted, true, targets), (true, predicted, predictions))
-        for name in sorted(files.keys() - partners.keys())
-    ]
-    if unpaired:
-        more = f" (and {len(unpaired) - 1} more files without a partner)" if unpaired[1:] else ""
-        raise ValueError(unpaired[0] + more)
-    return [Pair(name, predicted[name], true[name]) for name in sorted(true)]
-
-
-def _label_files(folder: Path) -> dict[str, Path]:
-    """Label files of a folder by stem."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder; give one with masks or label maps")
-    files: dict[str, Path] = {}
-    for path in filter(Path.is_file, images_in(folder)):
-        name = image_stem(path)
-        if name in files:
-            raise ValueError(f"{files[name]} and {path} are both called {name}; keep one of them")
-        files[name] = path
-    if not files:
-        raise ValueError(f"{folder} holds no label file; expected {', '.join(IMAGE_SUFFIXES)}")
-    return files
-
-
 def _check_options(kind: Kind, class_index: int | None, pixel_size_um: float | None) -> None:
     if kind not in get_args(Kind):
         raise ValueError(f"kind is {kind!r}; expected one of {', '.join(get_args(Kind))}")
@@ -227,22 +187,32 @@ def _score_pair(
     pair: Pair,
     kind: Kind,
     class_index: int | None,
+    values: tuple[MaskValues, MaskValues],
     spacing_um: tuple[float, float] | None,
     extra_scores: ExtraScores | None,
 ) -> dict[str, str | float]:
     """The row of one image."""
-    predicted, true = (_instances(labels, kind, class_index) for labels in _read_pair(pair))
+    labels = _read_pair(pair, *values)
+    predicted, true = (_instances(one.values, kind, class_index) for one in labels)
+    ignored = labels[1].ignored
+    if ignored is not None:
+        predicted, true = without_ignored(predicted, true, ignored)
+        if kind != "instances":  # What is cut in two is two objects, in both.
+            predicted = connected_components(predicted)
     scores = score_image(predicted, true, spacing_um)
     extra = {} if extra_scores is None else extra_scores(predicted, true)
     return {"name": pair.name, **scores, **extra}
 
 
-def _read_pair(pair: Pair) -> tuple[LabelMap, LabelMap]:
-    predicted, true = read_label_map(pair.prediction), read_label_map(pair.target)
-    if predicted.shape != true.shape:
+def _read_pair(
+    pair: Pair, prediction_values: MaskValues, target_values: MaskValues
+) -> tuple[Labels, Labels]:
+    predicted = read_mask(pair.prediction, prediction_values)
+    true = read_mask(pair.target, target_values)
+    if predicted.values.shape != true.values.shape:
         raise ValueError(
-            f"{pair.prediction} is {_size(predicted)} pixels and {pair.target} {_size(true)}; "
-            "a prediction must have the size of its target"
+            f"{pair.prediction} is {_size(predicted.values)} pixels and {pair.target} "
+            f"{_size(true.values)}; a prediction must have the size of its target"
         )
     return predicted, true
 
@@ -253,9 +223,9 @@ def _size(labels: LabelMap) -> str:
 
 
 def _instances(labels: LabelMap, kind: Kind, class_index: int | None) -> LabelMap:
-    if kind == "instances":
-        return labels
-    return connected_components(labels != 0 if kind == "binary" else labels == class_index)
+    if class_index is not None:
+        return connected_components(labels == class_index)
+    return classes_and_objects(labels, kind)[1]
 
 
 def _mean_row(frame: pd.DataFrame) -> pd.DataFrame:

@@ -6,15 +6,16 @@ import csv
 import json
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from lotus.atomic import hidden_folder
 from lotus.evaluation.crossval import gather_folds, score_folds
 from lotus.imaging.raster import read_image, read_label_map, write_image, write_label_map
 from lotus.masks import connected_components
+from lotus.metrics.functional import without_ignored
 from lotus.runs import RunFolder
 
 
@@ -41,13 +42,13 @@ def import_predictions(dataset: Path, results: Path, output: Path, minimum_size:
     if output.exists():
         raise ValueError(f"{output} exists already; give another --run, or remove it")
     patients, folds = _read_cases(dataset / "lotus" / "cases.csv")
-    has_classes = _count_classes(dataset / "dataset.json") > 1
+    n_classes, ignored = _read_labels(dataset / "dataset.json")
     validations = {
         fold: _check_fold(results / f"fold_{fold}", names) for fold, names in folds.items()
     }
     output.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=output.parent, prefix=".") as temporary:
-        run = RunFolder(Path(temporary) / output.name)
+    with hidden_folder(output.parent) as hidden:
+        run = RunFolder(hidden / output.name)
         progress = tqdm(total=len(patients), desc="importing", unit="image", disable=None)
         for fold, names in folds.items():
             for name in sorted(names):
@@ -57,7 +58,8 @@ def import_predictions(dataset: Path, results: Path, output: Path, minimum_size:
                     prediction,
                     run.fold(fold),
                     minimum_size=minimum_size,
-                    has_classes=has_classes,
+                    has_classes=n_classes > 1,
+                    ignored=ignored,
                 )
                 progress.update()
         progress.close()
@@ -87,12 +89,14 @@ def _read_cases(path: Path) -> tuple[dict[str, str], dict[int, set[str]]]:
     return {name: patient for name, patient, _ in rows}, folds
 
 
-def _count_classes(path: Path) -> int:
-    """The number of foreground classes of a data set."""
+def _read_labels(path: Path) -> tuple[int, int | None]:
+    """The number of foreground classes of a data set, and its label of pixels to be ignored."""
     try:
-        return len(json.loads(path.read_text(encoding="utf-8"))["labels"]) - 1
+        labels = dict(json.loads(path.read_text(encoding="utf-8"))["labels"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: damaged ({error!r}); export the data set again") from error
+    ignored = labels.pop("ignore", None)
+    return len(labels) - 1, ignored
 
 
 def _check_fold(folder: Path, names: set[str]) -> Path:
@@ -113,20 +117,29 @@ def _check_fold(folder: Path, names: set[str]) -> Path:
 
 
 def _import_case(
-    dataset: Path, prediction: Path, fold: RunFolder, *, minimum_size: int, has_classes: bool
+    dataset: Path,
+    prediction: Path,
+    fold: RunFolder,
+    *,
+    minimum_size: int,
+    has_classes: bool,
+    ignored: int | None,
 ) -> None:
     """Write the objects, their classes and the preview of one image, beside its true objects."""
     name = prediction.stem
     # Beside nnU-Net's own files lie the true objects, as in a run.
     target = RunFolder(dataset / "lotus").target_of(name)
-    labels, shape = read_label_map(prediction), read_label_map(target).shape
-    if labels.shape != shape:
+    labels, true = read_label_map(prediction), read_label_map(target)
+    if labels.shape != true.shape:
         raise ValueError(
-            f"{prediction} is {labels.shape[0]} x {labels.shape[1]}; expected {shape[0]} x "
-            f"{shape[1]} as its image"
+            f"{prediction} is {labels.shape[0]} x {labels.shape[1]}; expected {true.shape[0]} x "
+            f"{true.shape[1]} as its image"
         )
     spacing = read_image(target).spacing_um
-    objects = connected_components(labels > 0, minimum_size)
+    objects: NDArray[np.integer] = connected_components(labels > 0, minimum_size)
+    if ignored is not None:
+        mask = read_label_map(dataset / "labelsTr" / f"{name}.tif")
+        objects, _ = without_ignored(objects, true, mask == ignored)
     write_label_map(fold.prediction_of(name), objects, spacing)
     if has_classes:
         classes = np.where(objects > 0, labels, 0).astype(np.uint8)

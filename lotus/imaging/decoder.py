@@ -33,7 +33,7 @@ class Decoded:
 
 
 def decode(path: Path) -> Decoded:
-    """Read the main image of a TIFF, PNG or JPEG file.
+    """Read the main image of a TIFF, PNG, JPEG or BMP file.
 
     Args:
         path: File to read. Of a pyramid the finest level is read, of several images the largest.

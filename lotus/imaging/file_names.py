@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 TIFF_SUFFIXES = (".tif", ".tiff")
-IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg")
+IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp")
 """What ``read_image`` reads; ``.ome.tif`` ends in ``.tif``."""
 SLIDE_SUFFIXES = (*IMAGE_SUFFIXES, ".svs")
 """What ``Slide`` opens."""
+LABELS_ENDING = "_labels"
+PROBABILITY_ENDING = "_probability"
+"""What `lotus segment` adds to the name of an image for its label map and its probabilities."""
 
 _OME = ".ome"
 
@@ -21,10 +25,12 @@ def image_stem(path: Path) -> str:
         path: The file; it need not exist.
 
     Returns:
-        The name that all files of one image share: ``a`` for ``a.png``, ``a.ome.tif``, ``a.svs``.
+        The name that all files of one image share: ``a`` for ``a.png``, ``a.OME.tif``, ``a.svs``.
+        It is in Unicode's composed form, since macOS names files in the other one.
     """
     is_ome = path.suffix.lower() in TIFF_SUFFIXES and path.stem.lower().endswith(_OME)
-    return path.stem[: -len(_OME)] if is_ome else path.stem
+    stem = path.stem[: -len(_OME)] if is_ome else path.stem
+    return unicodedata.normalize("NFC", stem)
 
 
 def images_in(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:

@@ -12,8 +12,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_PNG_START = b"\x89PNG"
-_JPEG_START = b"\xff\xd8\xff"
+_PICTURE_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"BM")
+_EXPECTED = "a TIFF, PNG, JPEG or BMP file is expected"
 
 
 class ImageFileError(ValueError):
@@ -21,14 +21,14 @@ class ImageFileError(ValueError):
 
 
 def is_tiff(path: Path) -> bool:
-    """Tell a TIFF file from a PNG or JPEG by its first bytes; file name suffixes may lie.
+    """Tell a TIFF file from a PNG, JPEG or BMP by its first bytes; file name suffixes may lie.
 
     Args:
         path: An existing file.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ImageFileError: It is a folder, empty, or none of the three formats.
+        ImageFileError: It is a folder, empty, or none of the four formats.
     """
     if path.is_dir():
         raise ImageFileError(f"{path} is a folder; an image file is expected")
@@ -37,14 +37,12 @@ def is_tiff(path: Path) -> bool:
     with path.open("rb") as stream:
         start = stream.read(8)
     if not start:
-        raise ImageFileError(f"{path} is empty (0 bytes); a TIFF, PNG or JPEG image is expected")
+        raise ImageFileError(f"{path} is empty (0 bytes); {_EXPECTED}")
     if start.startswith(_TIFF_STARTS):
         return True
-    if start.startswith((_PNG_START, _JPEG_START)):
+    if start.startswith(_PICTURE_STARTS):
         return False
-    raise ImageFileError(
-        f"{path} starts with {start!r}, which is no image; a TIFF, PNG or JPEG file is expected"
-    )
+    raise ImageFileError(f"{path} starts with {start!r}, which is no image; {_EXPECTED}")
 
 
 @contextmanager

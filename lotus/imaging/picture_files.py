@@ -1,4 +1,4 @@
-"""PNG and JPEG files, decoded by Pillow to the numbers that they store."""
+"""PNG, JPEG and BMP files, decoded by Pillow to the numbers that they store."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags
+from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -18,14 +19,14 @@ from PIL.PngImagePlugin import PngImageFile
 from lotus.imaging.image_files import ImageFileError, decoding, native
 from lotus.imaging.stored_pixels import Encoding
 
-_JPEG_START = b"\xff\xd8\xff"
+_FORMATS: dict[bytes, type[ImageFile]] = {b"\xff\xd8\xff": JpegImageFile, b"BM": BmpImageFile}
 _PNG_SIGNATURE_BYTES = 8
 _PNG_BITS = 24
 """Where the header of a PNG file says how many bits a sample has."""
 
 
 def decode_picture(path: Path) -> tuple[NDArray[Any], Encoding]:
-    """Read a PNG or JPEG file.
+    """Read a PNG, JPEG or BMP file.
 
     Args:
         path: The file.
@@ -38,7 +39,7 @@ def decode_picture(path: Path) -> tuple[NDArray[Any], Encoding]:
     """
     with _opened(path) as picture:
         lossy = isinstance(picture, JpegImageFile)
-        bits = 8 if lossy else _png_bits(path)
+        bits = _bits(path, picture)
         frames = 1 if lossy else getattr(picture, "n_frames", 1)
         if frames > 1:
             raise ImageFileError(f"{path} is a stack of {frames} pictures; one image is expected")
@@ -58,7 +59,7 @@ def decode_picture(path: Path) -> tuple[NDArray[Any], Encoding]:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """Return the upright (Y, X) of a PNG or JPEG file from its header; raises as decoding does."""
+    """Return the upright (Y, X) of a picture from its header; raises as decoding does."""
     with _opened(path) as picture:
         width, height = picture.size
         return (width, height) if _orientation(path, picture) >= 5 else (height, width)
@@ -68,12 +69,16 @@ def picture_size(path: Path) -> tuple[int, int]:
 def _opened(path: Path) -> Iterator[ImageFile]:
     """Open by format, without the limit that ``Image.open`` sets: memory is the limit here."""
     with path.open("rb") as stream:
-        is_jpeg = stream.read(len(_JPEG_START)) == _JPEG_START
-    with decoding(path), (JpegImageFile if is_jpeg else PngImageFile)(path) as picture:
+        start = stream.read(max(map(len, _FORMATS)))
+    kind = next((kind for first, kind in _FORMATS.items() if start.startswith(first)), PngImageFile)
+    with decoding(path), kind(path) as picture:
         yield picture
 
 
-def _png_bits(path: Path) -> int:
+def _bits(path: Path, picture: ImageFile) -> int:
+    """Bits of a sample: Pillow tells them only of one and eight."""
+    if not isinstance(picture, PngImageFile):
+        return 1 if picture.mode == "1" else 8
     with path.open("rb") as stream:
         return stream.read(_PNG_BITS + 1)[_PNG_BITS]
 

@@ -1,4 +1,4 @@
-"""2-D images and label maps: TIFF, OME-TIFF, PNG and JPEG files."""
+"""2-D images and label maps: TIFF, OME-TIFF, PNG, JPEG and BMP files."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def read_image(path: Path) -> Raster:
     """Read one grey or RGB image, as it is meant to be looked at.
 
     Reads TIFF and OME-TIFF (8, 16, 32-bit integers, floating point, either byte order, tiled,
-    compressed; the finest level of a pyramid, the largest of several images), PNG (8 and 16 bit)
-    and JPEG. Indexed colours become RGB, or grey where all of them are grey; 1, 2 and 4 bits the
-    full range of 8; white-is-zero is inverted; the orientation is applied; an opaque alpha channel
-    is dropped. The pixel size comes from TIFF files only: the dots per inch of a PNG or JPEG say
-    nothing about a microscope. See ``lotus.imaging.pixel_size`` for which TIFF fields count.
+    compressed; the finest level of a pyramid, the largest of several images), PNG (8 and 16 bit),
+    JPEG and BMP. Indexed colours become RGB, or grey where all of them are grey; 1, 2 and 4 bits
+    the full range of 8; white-is-zero is inverted; the orientation is applied; an opaque alpha
+    channel is dropped. The pixel size comes from TIFF files only: the dots per inch of a picture
+    say nothing about a microscope. See ``lotus.imaging.pixel_size`` for which TIFF fields count.
 
     Args:
         path: File to read.
@@ -75,7 +75,7 @@ def read_label_map(path: Path) -> NDArray[np.integer[Any]]:
     values are accepted if every value is whole.
 
     Args:
-        path: TIFF or PNG file.
+        path: TIFF, PNG or BMP file.
 
     Returns:
         (Y, X) integers, 0 or greater.
@@ -113,7 +113,7 @@ def read_size(path: Path) -> tuple[int, int]:
     """Return the size (Y, X) in pixels from the file's header, without decoding pixels.
 
     Args:
-        path: TIFF, PNG or JPEG file.
+        path: TIFF, PNG, JPEG or BMP file.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -126,10 +126,10 @@ def read_pixel_size(path: Path) -> PixelSize | None:
     """Return the pixel size and where the file states it, from its header alone.
 
     Args:
-        path: TIFF, PNG or JPEG file.
+        path: TIFF, PNG, JPEG or BMP file.
 
     Returns:
-        The size; None where a TIFF file states none, and for PNG and JPEG.
+        The size; None where a TIFF file states none, and for the others.
 
     Raises:
         FileNotFoundError: There is no such file.

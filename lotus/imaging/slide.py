@@ -28,7 +28,7 @@ CACHE_BYTES = 128 * 2**20
 
 
 class Slide:
-    """A 2-D image of any size: pyramidal or plain TIFF, OME-TIFF, SVS, PNG or JPEG.
+    """A 2-D image of any size: pyramidal or plain TIFF, OME-TIFF, SVS, PNG, JPEG or BMP.
 
     Tiles and strips of a TIFF are decoded when a window needs them, and the last ones are kept, so
     memory is bounded by ``cache_bytes`` and the windows themselves. Uncompressed contiguous TIFFs

@@ -51,7 +51,7 @@ def open_volume(path: Path) -> Iterator[Volume]:
     Only the header is read until the planes are asked for, and then one slice at a time.
 
     Args:
-        path: TIFF file; a single image may also be PNG or JPEG.
+        path: TIFF file; a single image may also be PNG, JPEG or BMP.
 
     Yields:
         The volume; its planes can be read as long as the body runs.

@@ -11,7 +11,7 @@ from types import TracebackType
 import imagecodecs
 import numpy as np
 
-from lotus.inference.label_bands import LabelBand
+from lotus.windows import LabelBand
 
 
 class LabelSpool:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from lotus.inference.label_bands import LabelBand
 from lotus.transforms.resampling import Resampling
+from lotus.windows import LabelBand
 
 
 def native_bands(bands: Iterable[LabelBand], grids: Resampling | None) -> Iterator[LabelBand]:

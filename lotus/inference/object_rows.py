@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lotus.inference.object_collector import FinishedObjects
-from lotus.inference.partial_object import PartialObject
-from lotus.morphometry.objects import object_table
+from lotus.morphometry.objects import MIDDLE, object_table
+from lotus.windows import FinishedObjects, PartialObject
 
 
 class ObjectRows:
@@ -45,6 +44,7 @@ class ObjectRows:
         """Write objects of which only sums are known; other columns stay empty."""
         for number, part in objects.items():
             y, x, *means = part.means.tolist()
+            y, x = y + MIDDLE, x + MIDDLE
             known = dict(
                 zip(("y_min_px", "x_min_px", "y_max_px", "x_max_px"), part.box, strict=True),
                 label=number,

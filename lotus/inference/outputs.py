@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lotus.atomic import hidden_folder
 from lotus.imaging import TiledWriter, object_features, write_features, write_tiled
+from lotus.imaging.file_names import LABELS_ENDING, PROBABILITY_ENDING
 from lotus.imaging.geojson import Feature
 from lotus.imaging.raster import label_type
-from lotus.inference.label_bands import decode_bands
 from lotus.inference.label_spool import LabelSpool
 from lotus.inference.native_bands import native_bands
-from lotus.inference.object_collector import FinishedObjects, ObjectCollector
 from lotus.inference.object_rows import ObjectRows, class_of
 from lotus.masks import UnionFind
 from lotus.schemes import InstanceScheme
 from lotus.transforms.resampling import Resampling
+from lotus.windows import FinishedObjects, ObjectCollector, WindowGrid, decode_bands
 
 Spacing = tuple[float, float] | None
 
@@ -45,8 +45,8 @@ class OutputFiles:
     def of(cls, folder: Path, stem: str) -> OutputFiles:
         """The files of the image called ``stem`` in ``folder``."""
         return cls(
-            labels=folder / f"{stem}_labels.tif",
-            probability=folder / f"{stem}_probability.tif",
+            labels=folder / f"{stem}{LABELS_ENDING}.tif",
+            probability=folder / f"{stem}{PROBABILITY_ENDING}.tif",
             outlines=folder / f"{stem}.geojson",
             table=folder / f"{stem}_objects.csv",
         )
@@ -71,10 +71,9 @@ def write_outputs(
     stem: str,
     bands: Iterable[NDArray[np.float32]],
     *,
-    shape: tuple[int, int],
+    grid: WindowGrid,
     scheme: InstanceScheme,
     class_names: list[str],
-    halo: int,
     spacing_um: Spacing,
     grids: Resampling | None = None,
 ) -> SegmentedObjects:
@@ -87,23 +86,21 @@ def write_outputs(
         folder: Where the results go; it is there already.
         stem: What their names start with.
         bands: Probabilities (K, rows, X) from top to bottom.
-        shape: (Y, X) of all bands together.
+        grid: The windows that the bands come from.
         scheme: Finds the objects.
         class_names: Foreground classes. Of several, an object has the one with the greatest mean
             probability, and the table says which.
-        halo: Rows of context for finding objects.
         spacing_um: (Y, X) pixel size, None where it is unknown: nothing is given in µm then.
         grids: Where the bands are in another grid than the image.
     """
-    with TemporaryDirectory(prefix=f".{stem}-", dir=folder) as hidden:
-        drafts = OutputFiles.of(Path(hidden), stem)
+    with hidden_folder(folder, prefix=f".{stem}-") as hidden:
+        drafts = OutputFiles.of(hidden, stem)
         found = _write(
             drafts,
             bands,
-            shape=shape,
+            grid=grid,
             scheme=scheme,
             class_names=class_names,
-            halo=halo,
             spacing_um=spacing_um,
             grids=grids,
         )
@@ -117,15 +114,14 @@ def _write(
     files: OutputFiles,
     bands: Iterable[NDArray[np.float32]],
     *,
-    shape: tuple[int, int],
+    grid: WindowGrid,
     scheme: InstanceScheme,
     class_names: list[str],
-    halo: int,
     spacing_um: Spacing,
     grids: Resampling | None,
 ) -> SegmentedObjects:
     same = UnionFind()
-    native = shape if grids is None else grids.native
+    native = grid.size if grids is None else grids.native
     collector = ObjectCollector(same)
     with (
         TiledWriter(files.probability, native, np.uint8, spacing_um=spacing_um) as probability,
@@ -135,18 +131,18 @@ def _write(
         rows = ObjectRows(stream, class_names, spacing_um)
 
         def finished() -> Iterator[FinishedObjects]:
-            found = decode_bands(bands, scheme, height=shape[0], halo=halo, same=same)
-            for band in native_bands(found, grids):
+            decoded = decode_bands(bands, scheme, height=grid.size[0], halo=grid.halo, same=same)
+            for band in native_bands(decoded, grids):
                 probability.write(_as_bytes(band.values[0]))
                 spool.append(band)
                 yield from collector.add(band)
 
         write_features(files.outlines, _features(finished(), rows, class_names, spacing_um))
         rows.write_large(collector.large)
-        labels = (collector.final_labels(band) for band in spool)
-        dtype = label_type(collector.count)
+        labels = (collector.numbers.final_labels(band) for band in spool)
+        dtype = label_type(len(collector.numbers))
         write_tiled(files.labels, native, dtype, labels, spacing_um=spacing_um)
-    return SegmentedObjects(collector.count, len(collector.large))
+    return SegmentedObjects(len(collector.numbers), len(collector.large))
 
 
 def _as_bytes(probability: NDArray[np.float32]) -> NDArray[np.uint8]:

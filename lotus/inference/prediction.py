@@ -14,9 +14,9 @@ from torch import Tensor
 from lotus.imaging import Slide, check_usable
 from lotus.inference.precision import Precision
 from lotus.inference.segmenter import Segmenter
-from lotus.inference.windows import ReadRows
 from lotus.transforms import IntensityRange, rescale
 from lotus.transforms.resampling import Resampling
+from lotus.windows import ReadRows, network_input
 
 Normalise = Callable[[NDArray[Any]], NDArray[np.float32]]
 
@@ -96,8 +96,7 @@ class Predictor:
     """Maps raw windows to probabilities on the segmenter's device.
 
     Args:
-        segmenter: Networks and device. On a CPU with channels-last memory, the convolutions of a
-            U-Net run about twice as fast.
+        segmenter: Networks and device.
         normalise: Raw windows to float32 in [0, 1].
         precision: "32", or "bf16" for bfloat16 autocast.
         done: Called with the number of windows after each batch.
@@ -135,9 +134,7 @@ class Predictor:
             torch.inference_mode(),
             torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast),
         ):
-            image = torch.from_numpy(self._normalise(windows)).to(self._device)
-            image = image.expand(-1, self._channels, -1, -1)
-            image = image.contiguous(memory_format=torch.channels_last)
+            image = network_input(self._normalise(windows), self._channels, self._device)
             outputs = torch.stack([self._activated(network(image)) for network in self._networks])
         self._done(len(windows))
         return outputs.mean(dim=0)

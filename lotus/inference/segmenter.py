@@ -7,11 +7,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from lotus.inference.precision import Precision
 from lotus.runs import RunFolder
 from lotus.schemes import InstanceScheme
 from lotus.tasks.checkpoint import read_checkpoint, segmenter_of, state_of
 from lotus.tasks.description import build
+from lotus.tasks.precision import computes_bfloat16
 from lotus.transforms import Preprocessing
+from lotus.windows import OVERLAP, WINDOW
 
 
 @dataclass
@@ -28,6 +31,9 @@ class Segmenter:
         spacing_um: (Y, X) pixel size of the training images, where it was known.
         resample: Whether images of another pixel size were resampled to that in training.
         device: Where the networks are.
+        window: Side of the windows in pixels with which the networks were validated and tested.
+        overlap: Share of a window that its neighbour covers as well, likewise.
+        precision: What they computed in, as far as the device computes it.
     """
 
     networks: list[nn.Module]
@@ -37,6 +43,9 @@ class Segmenter:
     in_channels: int
     spacing_um: tuple[float, float] | None
     device: torch.device
+    window: int = WINDOW
+    overlap: float = OVERLAP
+    precision: Precision = "32"
     resample: bool = False
 
 
@@ -85,8 +94,15 @@ def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
         in_channels=record["in_channels"],
         spacing_um=None if spacing is None else (float(spacing[0]), float(spacing[1])),
         device=torch.device(device),
+        window=record["window"],
+        overlap=record["overlap"],
+        precision=_precision(record, torch.device(device)),
         resample=record["resample"],
     )
+
+
+def _precision(record: dict[str, Any], device: torch.device) -> Precision:
+    return "bf16" if record["precision"] == "bf16" and computes_bfloat16(device) else "32"
 
 
 def _checkpoints(given: Path) -> list[Path]:

@@ -5,6 +5,7 @@ from lotus.losses.class_alignment import ClassAlignment
 from lotus.losses.class_mean_distillation import ClassMeanDistillation
 from lotus.losses.dice_weighted_cross_entropy import DiceWeightedCrossEntropy
 from lotus.losses.flow import FlowLoss
+from lotus.losses.known_pixels import loss_of_known_pixels
 from lotus.losses.pixel_alignment import PixelAlignment
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "PixelAlignment",
     "feature_variation_map",
     "log_scores",
+    "loss_of_known_pixels",
 ]

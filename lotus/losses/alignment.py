@@ -64,6 +64,8 @@ def feature_variation_map(features: Tensor, classes: Tensor) -> Tensor:
 class Alignment(nn.Module, ABC):
     """How the student's scores and features are compared with an unpaired teacher's.
 
+    A pixel that is of no class, because its truth is not known, has no part in it.
+
     Args:
         temperature: T of the class distributions; the divergence is scaled by T².
 

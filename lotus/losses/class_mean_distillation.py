@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lotus.losses.alignment import log_scores
 
@@ -51,7 +50,7 @@ class ClassMeanDistillation(nn.Module):
         Args:
             first: Logits (B, K, Y, X) of one modality.
             second: Logits (B', K, Y', X') of the other.
-            first_target: Classes (B, 1, Y, X), 0 = background.
+            first_target: Classes (B, 1, Y, X), 0 = background; pixels of -1 are left out.
             second_target: Classes (B', 1, Y', X').
 
         Returns:
@@ -68,7 +67,7 @@ class ClassMeanDistillation(nn.Module):
     def _class_scores(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Log of the softened class-mean scores (C, C), and the number of pixels (C,)."""
         classes = max(logits.shape[1], 2)
-        members = functional.one_hot(target[:, 0].long(), classes).movedim(-1, 1).float()
+        members = (target == torch.arange(classes, device=target.device)[:, None, None]).float()
         count = members.sum(dim=(0, 2, 3))
         total = torch.einsum("bkyx,bcyx->ck", logits.float(), members)
         mean = total / count.clamp(min=1)[:, None]

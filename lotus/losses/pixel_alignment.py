@@ -24,11 +24,13 @@ class PixelAlignment(Alignment):
     def score_divergence(
         self, student: Tensor, teacher: Tensor, student_classes: Tensor, teacher_classes: Tensor
     ) -> Tensor:
-        """Mean over pixels of KL(teacher || student); the classes are not looked at."""
+        """Mean of KL(teacher || student) over the pixels that are of some class in both images."""
         log_student = log_scores(student, self.temperature)
         log_teacher = log_scores(teacher, self.temperature)
         divergence = (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1)
-        return divergence.mean() * self.temperature**2
+        known = student_classes.sum(dim=1) * teacher_classes.sum(dim=1)
+        mean = (divergence * known).sum() / known.sum().clamp(min=1)
+        return mean * self.temperature**2
 
     def feature_variation(
         self, student: Tensor, teacher: Tensor, student_classes: Tensor, teacher_classes: Tensor

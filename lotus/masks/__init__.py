@@ -1,14 +1,30 @@
-"""Masks and label maps as arrays: components, closing, filling; nothing here imports torch."""
+"""Masks and label maps as arrays: what their values mean, components, closing, filling.
+
+Nothing here imports torch.
+"""
 
 from lotus.masks.components import connected_components, split_touching, without_small
+from lotus.masks.facts import FolderFacts, MaskFacts, mask_facts
+from lotus.masks.meaning import Meaning, conclude
 from lotus.masks.morphology import close_with_disk, fill_voids
 from lotus.masks.union_find import UnionFind
+from lotus.masks.values import USUAL_VALUES, Labels, MaskKind, MaskValues, classes_and_objects
 
 __all__ = [
+    "USUAL_VALUES",
+    "FolderFacts",
+    "Labels",
+    "MaskFacts",
+    "MaskKind",
+    "MaskValues",
+    "Meaning",
     "UnionFind",
+    "classes_and_objects",
     "close_with_disk",
+    "conclude",
     "connected_components",
     "fill_voids",
+    "mask_facts",
     "split_touching",
     "without_small",
 ]

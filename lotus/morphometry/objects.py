@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from lotus.morphometry.shape import Runs, convex_areas, crofton_perimeters
 
+MIDDLE = 0.5
+"""Of a pixel, from its upper left corner."""
 _ROUND = 1e-9
 
 
@@ -23,15 +25,17 @@ def object_table(
 ) -> pd.DataFrame:
     """Measure every object of a label map.
 
-    Columns: ``label``; ``centroid_y_px``, ``centroid_x_px`` (the middle of the first pixel of the
-    whole image is 0, 0); the bounding box ``y_min_px``, ``x_min_px``, ``y_max_px``, ``x_max_px``
-    (the latter two excluded); ``area_px``; ``perimeter_px`` (Crofton's formula in 4 directions);
-    ``major_axis_px``, ``minor_axis_px`` (of the ellipse with the same second moments; 0 across
-    objects one pixel wide); ``orientation_rad`` (of the major axis against the rows' axis Y,
-    counterclockwise, -pi/2 to pi/2); ``eccentricity`` (0 circle to 1 line); ``solidity`` (share of
-    the convex hull, 0 to 1). With a probability map ``mean_probability``; with a pixel size
-    ``centroid_y_um``, ``centroid_x_um``, ``area_um2``, ``perimeter_um``, ``major_axis_um``,
-    ``minor_axis_um``.
+    Places are distances from the upper left corner of the whole image, as in outlines: the middle
+    of its first pixel is (0.5, 0.5).
+
+    Columns: ``label``; ``centroid_y_px``, ``centroid_x_px``; the bounding box ``y_min_px``,
+    ``x_min_px``, ``y_max_px``, ``x_max_px`` along the outer edges of pixels; ``area_px``;
+    ``perimeter_px`` (Crofton's formula in 4 directions); ``major_axis_px``, ``minor_axis_px`` (of
+    the ellipse with the same second moments; 0 across objects one pixel wide); ``orientation_rad``
+    (of the major axis against the rows' axis Y, counterclockwise, -pi/2 to pi/2); ``eccentricity``
+    (0 circle to 1 line); ``solidity`` (share of the convex hull, 0 to 1). With a probability map
+    ``mean_probability``; with a pixel size ``centroid_y_um``, ``centroid_x_um``, ``area_um2``,
+    ``perimeter_um``, ``major_axis_um``, ``minor_axis_um``.
 
     Undefined values are NaN: the orientation of round objects, the eccentricity of single pixels,
     and the perimeter in µm where pixels are not square, which Crofton's formula does not cover.
@@ -58,7 +62,7 @@ def object_table(
         >>> table = object_table(labels, spacing_um=(0.5, 0.5))
         >>> columns = ["label", "centroid_y_px", "centroid_x_px", "area_px", "area_um2"]
         >>> table[columns].values.tolist()
-        [[7.0, 1.5, 2.0, 6.0, 1.5]]
+        [[7.0, 2.0, 2.5, 6.0, 1.5]]
     """
     if labels.ndim != 2 or labels.dtype.kind not in "iu":
         raise ValueError(
@@ -160,8 +164,8 @@ def _pixel_columns(
     return pd.DataFrame(
         {
             "label": names,
-            "centroid_y_px": centroid_y + y,
-            "centroid_x_px": centroid_x + x,
+            "centroid_y_px": centroid_y + y + MIDDLE,
+            "centroid_x_px": centroid_x + x + MIDDLE,
             "y_min_px": y_min + y,
             "x_min_px": x_min + x,
             "y_max_px": y_max + y,

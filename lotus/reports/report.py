@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lotus.atomic import atomic_path
 from lotus.metrics.catalogue import headline_distance, headlines, score_of
 from lotus.reports import figures, overlays, pictures, tables
+from lotus.reports.remarks import warnings_of
 from lotus.runs import RunFolder
 from lotus.runs.charts import TRAINING, Chart
 from lotus.runs.contents import RunContents, contact_sheets, is_phantom, read_run
@@ -58,6 +59,7 @@ def _content(run: RunContents) -> dict[str, object]:
         "curves_file": run.folder.curves.name,
         "facts": _facts(run),
         "phantom": is_phantom(run),
+        "warnings": warnings_of(run),
         "invocations": _invocation_table(environment),
         "environment": _environment_rows(environment),
         "configuration": tables.configuration_groups(run.config or {}),

@@ -11,6 +11,7 @@ from typing import Any
 from lotus.engines import JobFailed, RayEngine
 from lotus.engines.cluster import Lifeline, Workplace, connected, workplace
 from lotus.engines.job_commands import run_job
+from lotus.engines.wandb_server import go_offline_without_server
 from lotus.runs import RunFolder
 from lotus.runs.curves import read_curve
 from lotus.sweeps.schema import Sweep
@@ -51,6 +52,7 @@ def run_with_tune(
     # A trial that fails before its first validation has no score.
     os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    go_offline_without_server(notify)
     demands = {"cpu": engine.cpus_per_job, "gpu": engine.gpus_per_job}
     place_of = workplace(
         [RunFolder(folder).trial(0).path], engine.cpus_per_job, engine.gpus_per_job

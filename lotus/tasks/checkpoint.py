@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lotus.tasks.description import with_public_paths
+from lotus.windows import OVERLAP, WINDOW
 
 PRETRAINED = {
     "encoder_weights": None,
@@ -98,7 +99,8 @@ def state_of(checkpoint: dict[str, Any], prefix: str) -> dict[str, Tensor]:
 def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     """The record that a task's ``inference_record`` left in a checkpoint.
 
-    Images were not resampled in version 0.1, so its records do not speak of it.
+    One of version 0.1 says nothing of windows and precision; those of `lotus segment` then hold.
+    Nor does it speak of resampling: there was none.
 
     Raises:
         ValueError: There is none.
@@ -107,4 +109,5 @@ def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ValueError(f"{path} was not written by a lotus task: it has no segmenter record")
     current: dict[str, Any] = with_public_paths(record)
-    return {"resample": False} | current
+    earlier = {"window": WINDOW, "overlap": OVERLAP, "precision": "32", "resample": False}
+    return earlier | current

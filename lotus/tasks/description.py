@@ -1,9 +1,12 @@
 """Objects as plain data and back, so that a checkpoint alone rebuilds what it needs."""
 
 import inspect
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from lotus.windows.grid import STRIDE
 
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -17,6 +20,32 @@ MOVED = {
     for module in ("lotus.transforms", f"lotus.transforms.{home}")
 }
 """Class paths in checkpoints and configurations of version 0.1, and where the classes are now."""
+
+
+WHOLE = 1024
+"""Side of the windows in place of none: most images are whole in it, and memory is bounded."""
+
+
+def windows_of(inferer: Any) -> dict[str, Any]:
+    """What a task is told of its windows in place of the inferer of MONAI that version 0.1 had.
+
+    Args:
+        inferer: Its description; None stands for the default.
+
+    Returns:
+        ``window`` and, where it is known, ``overlap``; nothing for the default.
+    """
+    if inferer is None:
+        return {}
+    settings = (inferer.get("init_args") or {}) if isinstance(inferer, dict) else {}
+    sides = settings.get("roi_size", -1)
+    side = max(sides) if isinstance(sides, list) else sides
+    told: dict[str, Any] = {"window": -(-side // STRIDE) * STRIDE if side > 0 else WHOLE}
+    if "overlap" in settings:
+        told["overlap"] = settings["overlap"]
+    instead = ", ".join(f"{name}: {value}" for name, value in told.items())
+    warnings.warn(f"`inferer` is of an earlier version; {instead} stands for it", stacklevel=2)
+    return told
 
 
 def import_class(path: str) -> Any:

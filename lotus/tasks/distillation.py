@@ -268,12 +268,17 @@ class DistillationTask(SegmentationTask):
         return F.avg_pool2d(maps, self.feature_stride) if self.feature_stride > 1 else maps
 
     def _classes(self, batch: Batch) -> Tensor:
-        """One-hot class membership (B, C, Y, X) at the stride of the features, by majority."""
-        target = self.instances.encode(batch["mask"], batch["instances"])
+        """One-hot class membership (B, C, Y, X) at the stride of the features, by majority.
+
+        Where most pixels are ignored, it is of no class.
+        """
+        target, count = self.target_classes(batch), max(self.channels, 2)
         # Comparing is several times faster than F.one_hot, which works on 64-bit integers.
-        values = torch.arange(max(self.channels, 2), device=target.device)[:, None, None]
+        lowest = -1 if "ignored" in batch else 0
+        values = torch.arange(lowest, count, device=target.device)[:, None, None]
         share = self._pool((target == values).float())
-        return (share.argmax(dim=1, keepdim=True) == values).float()
+        most = share.argmax(dim=1, keepdim=True) + lowest
+        return (most == values[-count:]).float()
 
     @torch.no_grad()
     def _measure_teacher_features(self, batches: Iterable[Parts]) -> None:

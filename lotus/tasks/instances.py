@@ -3,11 +3,13 @@
 from abc import abstractmethod
 from typing import Any, ClassVar
 
+import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import nn
 
 from lotus.batch import Batch, Prediction
+from lotus.metrics.functional import without_ignored
 from lotus.metrics.segmentation import InstanceScores
 from lotus.tasks.base import BaseTask
 from lotus.tasks.checkpoint import without_pretraining
@@ -85,3 +87,21 @@ class InstanceTask(BaseTask):
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test images."""
         self.log_scores("test", self.test_scores)
+
+
+def as_scored(prediction: Prediction, batch: Batch) -> Prediction:
+    """The objects of an image without those pixels that its annotation ignores.
+
+    Args:
+        prediction: Of the image.
+        batch: The image alone.
+
+    Returns:
+        Labels and classes as scores take them: :func:`lotus.metrics.functional.without_ignored`.
+    """
+    if "ignored" not in batch:
+        return prediction
+    target, ignored = (batch[key][0].cpu().numpy() for key in ("instances", "ignored"))
+    labels, _ = without_ignored(prediction["labels"], target, ignored)
+    classes = np.where(labels > 0, prediction["classes"], 0)
+    return {"labels": labels, "probability": prediction["probability"], "classes": classes}

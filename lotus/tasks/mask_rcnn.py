@@ -13,7 +13,7 @@ from lotus.schemes.detections import (
     foreground_probability,
     label_map,
 )
-from lotus.tasks.instances import InstanceTask
+from lotus.tasks.instances import InstanceTask, as_scored
 from lotus.tasks.native_grid import as_seen, at_native_size
 
 
@@ -21,9 +21,10 @@ class MaskRCNNTask(InstanceTask):
     """Train a detector on images and objects of one modality (Mask R-CNN, He et al., ICCV 2017).
 
     Images go through the network whole, because objects that windows cut cannot be blended; so
-    there is no inferer, and memory bounds the size of an image. Mixed precision is off inside.
+    memory bounds the size of an image. Mixed precision is off inside.
     There is no validation loss, as torchvision's detectors give losses in training mode only;
-    scores are those of all tasks.
+    scores are those of all tasks. A detector's losses are not per pixel, so in training pixels to
+    be ignored are painted with the mean of the others: there is nothing to be seen.
 
     Args:
         network: A detector in the manner of torchvision's Mask R-CNN, that is, one that maps a list
@@ -82,7 +83,7 @@ class MaskRCNNTask(InstanceTask):
             for mask, instances in zip(batch["mask"], batch["instances"], strict=True)
         ]
         with self._single_precision():
-            losses: dict[str, Tensor] = self.network(list(batch["image"]), targets)
+            losses: dict[str, Tensor] = self.network(list(_painted(batch)), targets)
         loss = torch.stack(list(losses.values())).sum()
         size = len(targets)
         self.log_training_loss(loss, size)
@@ -93,13 +94,13 @@ class MaskRCNNTask(InstanceTask):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Prediction:
         """Scores of one image at native size."""
-        found = self.predict_step(batch, batch_idx)
+        found = as_scored(self.predict_step(batch, batch_idx), batch)
         self.val_scores.update(found["labels"], batch["instances"][0].cpu().numpy())
         return found
 
     def test_step(self, batch: Batch, batch_idx: int) -> Prediction:
         """Scores of one image at native size."""
-        found = self.predict_step(batch, batch_idx)
+        found = as_scored(self.predict_step(batch, batch_idx), batch)
         self.test_scores.update(found["labels"], batch["instances"][0].cpu().numpy())
         return found
 
@@ -122,3 +123,13 @@ class MaskRCNNTask(InstanceTask):
     def _single_precision(self) -> torch.autocast:
         """Boxes take the type of the features, and bfloat16 has steps of 2 pixels from 256 on."""
         return torch.autocast(self.device.type, enabled=False)
+
+
+def _painted(batch: Batch) -> Tensor:
+    """The images (B, C, Y, X), where they are to be ignored with the mean of the rest."""
+    image = batch["image"]
+    if "ignored" not in batch:
+        return image
+    known = ~batch["ignored"][:, None]
+    mean = (image * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp(min=1)
+    return torch.where(known, image, mean)

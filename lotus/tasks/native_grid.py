@@ -19,7 +19,7 @@ def as_seen(batch: Batch) -> Batch:
         return batch
     image = grids.image(batch["image"][0].cpu().float().numpy())
     seen = {**batch, "image": torch.from_numpy(image)[None].to(batch["image"].device)}
-    for name in ("mask", "instances"):
+    for name in ("mask", "instances", "ignored"):
         if name in batch:
             labels = cast("dict[str, Tensor]", batch)[name]
             seen[name] = torch.from_numpy(grids.labels(labels.cpu().numpy())).to(labels.device)

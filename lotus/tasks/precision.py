@@ -2,8 +2,9 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
+import pytorch_lightning as pl
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_info
 from pytorch_lightning.plugins.precision import Precision
@@ -23,6 +24,13 @@ def computes_bfloat16(device: torch.device) -> bool:
         abilities = torch.cpu.get_capabilities()
         return any(abilities.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
     return False
+
+
+def inference_precision(trainer: pl.Trainer) -> Literal["32", "bf16"]:
+    """What a trainer validates and tests in, on a device that computes bfloat16."""
+    if isinstance(trainer.precision_plugin, NativePrecision):
+        return "bf16"
+    return "bf16" if str(trainer.precision).startswith("bf16") else "32"
 
 
 class NativePrecision(Precision):

@@ -86,9 +86,7 @@ class UnpairedKnowledgeDistillationTask(SegmentationTask):
             output[0] if isinstance(output, list | tuple) else output
             for output in (student_output, teacher_output)
         ]
-        targets = [
-            self.instances.encode(batch["mask"], batch["instances"]) for batch in (student, teacher)
-        ]
+        targets = [self.target_classes(batch) for batch in (student, teacher)]
         # Means over many pixels lose their digits in half precision.
         with torch.autocast(self.device.type, enabled=False):
             divergence: Tensor = self.distillation(*logits, *targets)

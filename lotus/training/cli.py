@@ -18,6 +18,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import CheckpointIO
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from data_modules.manifest import ManifestError
 from lotus.atomic import atomic_path
 from lotus.callbacks import BestCheckpoint, EpochSeed, RunRecord
 from lotus.callbacks.checkpoint_io import AtomicCheckpointIO
@@ -34,6 +35,9 @@ from lotus.training.place import with_absolute_paths
 
 TERMINATED = 143
 """Exit status after SIGTERM, as a shell gives it."""
+
+WANDB_LIMIT_S = "20"
+"""How long a training waits for W&B before it goes on offline."""
 
 NO_DATA = "no data: give --data CLASS_PATH, or a --config with a data section"
 
@@ -227,6 +231,7 @@ def run(arguments: list[str]) -> None:
         arguments: ``[fit|validate|test|predict, ...]``.
     """
     os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ.setdefault("WANDB_INIT_TIMEOUT", WANDB_LIMIT_S)
     try:
         parse(LotusCLI, arguments)
     except SIGTERMException as error:
@@ -270,6 +275,8 @@ def parse(cli: type[LotusCLI], arguments: list[str], *, run: bool = True) -> Lot
     except ArgumentError as error:
         # The keys are those of `fit` where nothing is run.
         raise ValueError(shortened(error.message, arguments[0] if run else "fit")) from error
+    except ManifestError:
+        raise
     except (MisconfigurationException, ValueError) as error:
         raise ValueError(without_dump(str(error))) from error
 

@@ -10,7 +10,8 @@ saw a patient know that patient. ``unrecorded`` names those among the ancestors 
 Masks that a model drew know whom the model knew: their manifest names its checkpoint as their
 ``origin``, or a JSON file with the record alone.
 
-Two patients are the same person if name and cohort are equal. One cohort, ``default``, is the rule:
+Two patients are the same person if name and cohort are equal, whatever their capitals, blanks and
+Unicode form. One cohort, ``default``, is the rule:
 manifests of two modalities name the same people, and whether two manifests do cannot be read from
 them, as their hashes differ also where one is a part of the other or the same images exported
 again. Who pre-trains on other people whose names may coincide by chance, such as ``1``, says so
@@ -24,6 +25,7 @@ from typing import Any, TypedDict, cast
 
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
+from data_modules.patients import identity
 from data_modules.splits import Splits, read_splits
 from lotus.runs import RunFolder
 from lotus.tasks.checkpoint import read_checkpoint
@@ -66,7 +68,8 @@ def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> 
     unrecorded: set[str] = set()
     for checkpoint in checkpoints:
         record = _record_of(checkpoint, cohort)
-        _refuse(checkpoint, {*record["cohorts"].get(cohort, [])}.intersection(splits.test))
+        known = _people(record, cohort)
+        _refuse(checkpoint, {name for name in splits.test if identity(name) in known})
         for name, patients in record["cohorts"].items():
             cohorts.setdefault(name, set()).update(patients)
         unrecorded.update(record["unrecorded"])
@@ -78,6 +81,16 @@ def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> 
     return {
         "cohorts": {name: sorted(patients) for name, patients in cohorts.items()},
         "unrecorded": sorted(unrecorded),
+    }
+
+
+def _people(record: KnownPatients, cohort: str) -> set[str]:
+    """The identities of a cohort's patients."""
+    return {
+        identity(patient)
+        for name, patients in record["cohorts"].items()
+        if identity(name) == identity(cohort)
+        for patient in patients
     }
 
 

@@ -24,10 +24,11 @@ from jsonargparse import Namespace, get_loader
 from pytorch_lightning.cli import LightningArgumentParser
 
 from lotus.runs import RunFolder
-from lotus.tasks.description import MOVED
+from lotus.tasks.description import MOVED, windows_of
 from lotus.training.place import in_its_folder
 
 PARTS = "parts"
+INFERER = "inferer"
 _UNREADABLE = (yaml.YAMLError, UnicodeDecodeError)
 
 
@@ -35,7 +36,7 @@ class LayeredParser(LightningArgumentParser):
     """LightningCLI's parser, whose files may be composed of parts, or of a run, new or old."""
 
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
-        """Parse a file; one with neither parts nor moved classes, and of no run, as it is.
+        """Parse a file; one without parts, of this version and of no run, as it is.
 
         Args:
             path: The file.
@@ -46,7 +47,7 @@ class LayeredParser(LightningArgumentParser):
         file = Path(path)
         run = RunFolder.of_config(file)
         if _is_rewritten(file, run):
-            content = with_moved_classes(composed(file))
+            content = of_this_version(composed(file))
             if run is not None:
                 content = in_its_folder(content, run)
             text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
@@ -122,16 +123,17 @@ def _obstacle(content: Any, key: str) -> str | None:
     return None if isinstance(content, Mapping) else key
 
 
-def with_moved_classes(content: Any) -> Any:
-    """A configuration in which classes are named where they are now.
+def of_this_version(content: Any) -> Any:
+    """A configuration in which classes are named where they are now, and no inferer is left.
 
     Args:
         content: Of a file that an earlier version may have written.
     """
     if isinstance(content, Mapping):
-        return {key: with_moved_classes(value) for key, value in content.items()}
+        kept = {key: of_this_version(value) for key, value in content.items() if key != INFERER}
+        return merged(windows_of(content[INFERER]), kept) if INFERER in content else kept
     if isinstance(content, list):
-        return [with_moved_classes(value) for value in content]
+        return [of_this_version(value) for value in content]
     return MOVED.get(content, content) if isinstance(content, str) else content
 
 
@@ -142,7 +144,7 @@ def _is_rewritten(path: Path, run: RunFolder | None) -> bool:
         return False  # jsonargparse says why.
     if not isinstance(content, dict):
         return False
-    return run is not None or PARTS in content or with_moved_classes(content) != content
+    return run is not None or PARTS in content or of_this_version(content) != content
 
 
 def _read(path: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from lotus.imaging import open_volume, volume_writer
 from lotus.imaging.file_names import IMAGE_SUFFIXES, TIFF_SUFFIXES, images_in
 from lotus.transforms.enhancement import SRMicroCTEnhancement
+from lotus.transforms.padding import without_padding
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,13 @@ class Enhanced:
         files: Images and volumes.
         slices: Slices of all of them.
         blank: Slices of volumes that are constant or without values, written as 0.
+        padded: How many slices have padding around the field of view, by its value.
     """
 
     files: int
     slices: int
     blank: int
+    padded: Counter[float]
 
 
 def enhance_files(
@@ -53,11 +57,11 @@ def enhance_files(
     _refuse_overwriting(sources, [*targets, *filter(None, masks)])
     # Opening every file first finds a bad one before anything is written.
     total = sum(_count_slices(path) for path in sources)
-    blank = 0
+    blank, padded = 0, Counter[float]()
     with tqdm(total=total, desc="enhance", unit="slice", disable=None) as bar:
         for files in zip(sources, targets, masks, strict=True):
-            blank += _enhance_file(*files, enhancement, bar.update)
-    return Enhanced(len(sources), total, blank)
+            blank += _enhance_file(*files, enhancement, padded, bar.update)
+    return Enhanced(len(sources), total, blank, padded)
 
 
 def _sources(path: Path) -> list[Path]:
@@ -103,16 +107,20 @@ def _enhance_file(
     target: Path,
     mask: Path | None,
     enhancement: SRMicroCTEnhancement,
+    padded: Counter[float],
     advance: Callable[[], object],
 ) -> int:
-    """Write the enhanced slices (and bone masks) of one file; returns how many were blank."""
+    """Write the enhanced slices (and bone masks) of one file; counts paddings, returns blanks."""
     blank = 0
     with ExitStack() as stack:
         volume = stack.enter_context(open_volume(source))
         shape, spacing = volume.shape, volume.spacing_um
         write = stack.enter_context(volume_writer(target, shape, np.float32, spacing))
         write_mask = mask and stack.enter_context(volume_writer(mask, shape, np.uint8, spacing))
-        for plane in volume.planes:
+        for stored in volume.planes:
+            plane, padding = without_padding(stored, enhancement.padding_value)
+            if padding is not None:
+                padded[padding] += 1
             try:
                 enhanced, bone = enhancement.enhance(plane)
             except ValueError as error:

@@ -3,6 +3,8 @@
 Poles et al., "On How to Unravel Bone Microscale Phenomena", BHI 2023.
 """
 
+import logging
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +15,7 @@ from skimage.morphology import footprint_rectangle, opening
 
 from lotus.masks import close_with_disk, fill_voids
 from lotus.transforms.intensity_range import PercentileRange
+from lotus.transforms.padding import PaddingValue, without_padding
 from lotus.transforms.preprocessing import Preprocessing
 
 Cluster = Literal["brightest", "smallest"]
@@ -24,6 +27,8 @@ OPENING_SIDE = 20
 CLOSING_RADIUS = 25
 # Fine enough that a threshold is exact to a thousandth of the grey range.
 HISTOGRAM_BINS = 1024
+
+_log = logging.getLogger(__name__)
 
 
 class SRMicroCTEnhancement(Preprocessing):
@@ -37,9 +42,11 @@ class SRMicroCTEnhancement(Preprocessing):
         opening_px: Side of the opening's square. Bone thinner than this is lost, so larger
             pixels than the paper's need a smaller square; 1 keeps everything.
         closing_px: Radius of the closing's disk.
+        padding_value: What the image holds outside the field of view, where there are no data; see
+            :func:`~lotus.transforms.padding.without_padding`.
 
     Raises:
-        ValueError: If the cluster is neither, or a size is not positive.
+        ValueError: If the cluster is neither, a size not positive, or the padding no number.
     """
 
     def __init__(
@@ -48,9 +55,12 @@ class SRMicroCTEnhancement(Preprocessing):
         *,
         opening_px: int = OPENING_SIDE,
         closing_px: int = CLOSING_RADIUS,
+        padding_value: PaddingValue = "auto",
     ) -> None:
         if cluster not in _CHOOSE_CLUSTER:
             raise ValueError(f"cluster is {cluster!r}; expected one of {list(_CHOOSE_CLUSTER)}")
+        if isinstance(padding_value, str) and padding_value not in ("auto", "none"):
+            raise ValueError(f"padding_value is {padding_value!r}; expected a number, auto or none")
         if opening_px < 1 or closing_px < 1:
             raise ValueError(
                 f"opening is {opening_px} and closing {closing_px}; expected at least 1 pixel"
@@ -58,6 +68,7 @@ class SRMicroCTEnhancement(Preprocessing):
         self.cluster: Cluster = cluster
         self.opening_px = opening_px
         self.closing_px = closing_px
+        self.padding_value: PaddingValue = padding_value
 
     def __call__(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Enhance a ``(1, Y, X)`` slice; see :class:`Preprocessing`.
@@ -67,13 +78,29 @@ class SRMicroCTEnhancement(Preprocessing):
         """
         if image.shape[0] != 1:
             raise ValueError(f"image has {image.shape[0]} channels; a microCT slice has 1")
-        return self.enhance(image[0])[0][None]
+        slice_, padding = without_padding(image[0], self.padding_value)
+        if padding is not None:
+            _say_once(padding)
+        return self.enhance(slice_)[0][None]
 
     def enhance(self, image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """:func:`enhance_slice` of a ``(Y, X)`` slice with these settings."""
         return enhance_slice(
-            image, self.cluster, opening_px=self.opening_px, closing_px=self.closing_px
+            image,
+            self.cluster,
+            opening_px=self.opening_px,
+            closing_px=self.closing_px,
+            padding_value=self.padding_value,
         )
+
+
+@cache
+def _say_once(padding: float) -> None:
+    _log.warning(
+        "the border of images is constant (%g): taken for padding around the field of view, and "
+        "left out; padding_value says otherwise",
+        padding,
+    )
 
 
 def bone_mask(image: NDArray[Any], cluster: Cluster = "brightest") -> NDArray[np.bool_]:
@@ -98,6 +125,7 @@ def enhance_slice(
     *,
     opening_px: int = OPENING_SIDE,
     closing_px: int = CLOSING_RADIUS,
+    padding_value: PaddingValue = "auto",
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Enhance one slice and find its bone.
 
@@ -108,11 +136,15 @@ def enhance_slice(
     3. Open with a square of 20 px, close with a disk of radius 25 px, fill the voids.
     4. Keep the stretched values inside bone, 0 outside.
 
+    Pixels that are not finite, and padding around the field of view, are no data: they count in no
+    percentile and no threshold and are never bone.
+
     Args:
-        image: ``(Y, X)`` raw grey values; pixels that are not finite are ignored and never bone.
+        image: ``(Y, X)`` raw grey values.
         cluster: See :class:`SRMicroCTEnhancement`, as for the sizes.
         opening_px: Side of the opening's square.
         closing_px: Radius of the closing's disk.
+        padding_value: What the image holds outside the field of view.
 
     Returns:
         The enhanced slice, float32 ``(Y, X)`` in [0, 1], and the bone mask, bool ``(Y, X)``,
@@ -121,6 +153,7 @@ def enhance_slice(
     Raises:
         ValueError: If the slice is constant or holds no finite value.
     """
+    image, _ = without_padding(image, padding_value)
     stretch = PercentileRange(SATURATED_PERCENT, 100.0 - SATURATED_PERCENT)
     enhanced = stretch(image[None])[0]
     valid = np.isfinite(image)

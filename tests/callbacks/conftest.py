@@ -26,7 +26,7 @@ class Images(Dataset):
             "image": image,
             "name": self.names[index],
             "patient": f"patient of {self.names[index]}",
-            "spacing_um": torch.tensor(self.spacing, dtype=torch.float32),
+            "spacing_um": torch.tensor(self.spacing, dtype=torch.float64),
         }
         return {**sample, "instances": instances} if self.annotated else sample
 

@@ -73,6 +73,12 @@ def test_micrometres_need_a_common_square_pixel(
     assert "hd_um" not in pd.read_csv(tmp_path / "scores.csv")
 
 
+def test_the_pixel_size_is_written_as_it_is_known(make_trainer, tmp_path, make_task, make_data):
+    make_trainer(PredictionWriter()).test(make_task(), make_data(spacing=(1.6, 1.6)))
+    assert read_image(tmp_path / "predictions" / "a.tif").spacing_um == (1.6, 1.6)
+    assert "hd_um" in pd.read_csv(tmp_path / "scores.csv")
+
+
 def test_images_without_masks_are_predicted_but_not_scored(
     make_trainer, tmp_path, make_task, make_data
 ):
@@ -109,11 +115,11 @@ def test_a_batch_of_several_images_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("spacing_um", "expected"),
     [
-        ([[0.5, 0.75], [1.0, 1.0]], (0.5, 0.75)),
+        ([[1.6, 0.65], [1.0, 1.0]], (1.6, 0.65)),
         ([[2.0, 0.5, 0.75]], (0.5, 0.75)),  # a slab of a volume
         ([[float("nan"), 0.5, 0.75]], (0.5, 0.75)),
         ([[float("nan"), float("nan")]], None),
     ],
 )
 def test_the_pixel_size_is_that_within_the_image(spacing_um, expected):
-    assert spacing_of({"spacing_um": torch.tensor(spacing_um)}) == expected
+    assert spacing_of({"spacing_um": torch.tensor(spacing_um, dtype=torch.float64)}) == expected

@@ -72,6 +72,29 @@ def test_settings_reach_the_enhancement(tmp_path, volume):
     np.testing.assert_array_equal(read_image(tmp_path / "out.tif").array, expected)
 
 
+def test_padding_is_left_out_and_reported(tmp_path, volume, capsys):
+    rows, columns = np.mgrid[:120, :140]
+    outside = ((rows - 59.5) / 60) ** 2 + ((columns - 69.5) / 70) ** 2 > 1
+    padded = np.where(outside & (np.arange(3) > 0)[:, None, None], np.float32(-32768), volume)
+    tifffile.imwrite(tmp_path / "in.tif", padded)
+    sizes = ("--opening-px", 5, "--closing-px", 3)
+    run(tmp_path / "in.tif", "--output", tmp_path / "auto.tif", *sizes)
+    said = "slices have a constant border of -32768"
+    assert f"2 {said}" in capsys.readouterr().out
+    expected = [enhance_slice(plane, opening_px=5, closing_px=3)[0] for plane in padded]
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "auto.tif"), expected)
+    given = ("--padding-value", "-32768")
+    run(tmp_path / "in.tif", "--output", tmp_path / "given.tif", *sizes, *given)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "given.tif"), expected)
+    capsys.readouterr()
+    run(tmp_path / "in.tif", "--output", tmp_path / "none.tif", *sizes, "--padding-value", "none")
+    assert said not in capsys.readouterr().out
+    assert (tifffile.imread(tmp_path / "none.tif")[1] != expected[1]).any()
+    with pytest.raises(SystemExit):
+        run(tmp_path / "in.tif", "--output", tmp_path / "o.tif", "--padding-value", "black")
+    assert "--padding-value" in capsys.readouterr().err
+
+
 def test_blank_slices_of_a_volume_stay_blank_and_are_counted(tmp_path, volume, capsys):
     volume[0] = 0.0
     volume[2] = np.nan

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,12 @@ import tifffile
 from skimage import io as skimage_io
 
 from data_modules.folds import make_folds, write_folds
-from data_modules.manifest import read_manifest
+from data_modules.manifest import read_manifest, write_manifest
+from data_modules.nnunet import export_dataset
 from data_modules.segmentation import SegmentationDataModule
 from lotus.cli import main
 from lotus.imaging import read_image, read_label_map, write_label_map
+from lotus.masks import MaskValues
 from tests.conftest import tiny_arguments
 
 NAME = "Dataset012_Tiny"
@@ -188,6 +191,29 @@ def test_scores_of_altered_predictions_by_hand(predicted, tmp_path):
         assert scores.loc[missed, ["dice", "n_pred"]].tolist() == [0, 0]
         assert scores.loc[small, "n_pred"] == n_pred
         assert scores.loc[small, "dice"] == pytest.approx(dice)
+
+
+def test_ignored_pixels_are_no_truth_there_and_no_mistake_here(tiny_manifest, folds, tmp_path):
+    """The first disc of every image is to be ignored; nnU-Net finds something everywhere."""
+    values = MaskValues(ignore=1)
+    records = [replace(record, mask_values=values) for record in read_manifest(tiny_manifest)]
+    write_manifest(tmp_path / "manifest.csv", records)
+    data = SegmentationDataModule(tmp_path / "manifest.csv", "sr_microct")
+    dataset = export_dataset(tmp_path, NAME, data, folds.splits)
+    labels = json.loads((dataset / "dataset.json").read_text())["labels"]
+    assert labels == {"background": 0, "foreground": 1, "ignore": 2}
+    for name, fold in cases_of(dataset)[["name", "fold"]].to_numpy():
+        stored = read_label_map(tiny_manifest.parent / f"{name}_mask.tif")
+        expected = np.array([0, 2, 1, 1, 1])[stored]
+        np.testing.assert_array_equal(read_label_map(dataset / f"labelsTr/{name}.tif"), expected)
+        found = tmp_path / TRAINER / f"fold_{fold}/validation/{name}.tif"
+        write_label_map(found, np.ones_like(stored))
+    assert main(import_arguments((dataset, tmp_path / TRAINER), tmp_path)) == 0
+    run = tmp_path / "nnunet/cv"
+    assert not list(run.glob("fold*/classes")), "to be ignored is no class"
+    for path in (run / "predictions").iterdir():
+        mask = read_label_map(dataset / "labelsTr" / path.name)
+        np.testing.assert_array_equal(read_label_map(path), mask != 2)
 
 
 def test_classes_come_back_beside_the_objects(predicted, tmp_path):

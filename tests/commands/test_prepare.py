@@ -34,12 +34,31 @@ def test_writes_a_manifest_and_says_what_it_found(root, tmp_path, capsys):
     ]
     printed = capsys.readouterr().out
     assert "2 images (2 histology)" in printed
-    assert "masks: binary; change with --mask-kind" in printed
+    assert "masks: binary: 0 is background, 1 object (12.5 % of the pixels); change" in printed
 
 
 def test_says_when_there_is_no_pixel_size(root, tmp_path, capsys):
     run("folder", root, "--output", tmp_path / "out")
-    assert "no pixel size for 2 images; give it with --pixel-size-um" in capsys.readouterr().out
+    assert "pixel size: unknown (give it with --pixel-size-um for µm) in 2 images" in (
+        capsys.readouterr().out
+    )
+
+
+def test_says_which_pixel_sizes_it_found_and_where(root, tmp_path, capsys):
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 8, 8), np.uint8)
+    for name, size in (("a", 0.65), ("b", 0.65), ("c", 0.5)):
+        (root / "unlabelled").mkdir(exist_ok=True)
+        write_image(root / f"unlabelled/{name}.tif", pixels["abc".index(name)], (size, size))
+    run("folder", root, "--output", tmp_path / "out")
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "pixel size" in line)
+    for part in ("0.65 µm (OME metadata) in 2 images", "0.5 µm (OME metadata) in 1 images"):
+        assert part in line
+    assert "unknown (give it with --pixel-size-um for µm) in 2 images" in line
+    sizes = [record.pixel_size_um for record in read_manifest(tmp_path / "out/manifest.csv")]
+    assert sizes == [None, None, 0.65, 0.65, 0.5]
+    assert ",0.65," in (tmp_path / "out/manifest.csv").read_text()
+    run("folder", root, "--output", tmp_path / "out", "--pixel-size-um", "2")
+    assert "pixel size: 2 µm (as given) in 5 images" in capsys.readouterr().out
 
 
 def test_unknown_data_set_and_pixel_size_below_zero(root, tmp_path, capsys):
@@ -49,3 +68,31 @@ def test_unknown_data_set_and_pixel_size_below_zero(root, tmp_path, capsys):
     with pytest.raises(ValueError, match=r"pixel_size_um: found '-1.0', expected a positive"):
         run("folder", root, "--output", tmp_path / "out", "--pixel-size-um=-1")
     assert not (tmp_path / "out/manifest.csv").exists()
+
+
+def test_masks_are_read_as_they_are_said_to_be(root, tmp_path, capsys):
+    for path in (root / "masks").iterdir():
+        write_label_map(path, np.eye(8, dtype=np.uint8) + 1)
+    with pytest.raises(ValueError, match="--mask-values background=1 object=2"):
+        run("folder", root, "--output", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    options = ["--mask-values", "background=1", "object=2", "--ignore-value", "3"]
+    run("folder", root, "--output", tmp_path / "out", *options)
+    printed = capsys.readouterr().out
+    assert "masks: binary: 1 is background, 2 object (12.5 %" in printed
+    record = read_manifest(tmp_path / "out/manifest.csv")[0]
+    assert str(record.mask_values) == "background=1 object=2 ignore=3"
+    run("folder", root, "--output", tmp_path / "out", "--binarise-at", "1.5")
+    assert "masks: binary: object from 1.5 on (12.5 %" in capsys.readouterr().out
+
+
+def test_what_masks_may_mean_otherwise_is_said(root, tmp_path, capsys):
+    for path in (root / "masks").iterdir():
+        write_label_map(path, 255 - np.eye(1, 64, dtype=np.uint8).reshape(8, 8) * 255)
+    run("folder", root, "--output", tmp_path / "out")
+    printed = capsys.readouterr()
+    assert "masks: binary: 0 is background, 255 object (98.4 %" in printed.out
+    assert printed.err.startswith(
+        f"warning: {root.resolve()}/masks: 98.4 % of the pixels are object"
+    )
+    assert printed.err.count("\n") == 1

@@ -103,6 +103,19 @@ class AlignmentContract:
         student, *others = random_case(4)
         assert not getattr(alignment, name)(student.detach(), *others).requires_grad
 
+    @both_losses
+    def test_pixels_of_no_class_have_no_part(self, alignment, name):
+        student, teacher, own, other = random_case(7)
+        own[0, :, :2], other[1, :, 3:] = 0, 0
+        expected = getattr(alignment, name)(student, teacher, own, other)
+        expected.backward()
+        assert not student.grad[0, :, :2].any()
+        assert student.grad[0, :, 2:].any()
+        moved, taught = student.detach().clone(), teacher.clone()
+        moved[0, :, :2], taught[1, :, 3:] = 9, -9
+        found = getattr(alignment, name)(moved, taught, own, other)
+        torch.testing.assert_close(found, expected.detach())
+
     def test_a_saturated_student_keeps_a_finite_gradient(self, alignment):
         student = torch.full((1, 1, 2, 2), -60.0, requires_grad=True)
         classes = one_hot(torch.ones(1, 2, 2).long(), 2)

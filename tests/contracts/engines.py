@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -92,6 +93,16 @@ class EngineContract:
         assert jobs[1].steps == ["begin after 0", "end after 1"]
         assert sorted(ended) == ["done", "new"]
         assert not failed
+
+    def test_whether_wandb_is_there_is_asked_once_for_all_jobs(self, engine, tmp_path, monkeypatch):
+        monkeypatch.setenv("WANDB_MODE", "online")
+        monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+        monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+        lines, _, failed = self.run(engine, [Recorded(tmp_path / name) for name in ("one", "two")])
+        (line,) = (line for line in lines if "W&B" in line)
+        assert line.startswith("no W&B at http://127.0.0.1:9: runs are kept offline")
+        assert not failed
+        assert os.environ["WANDB_MODE"] == "offline"
 
     def test_no_jobs_are_no_work(self, engine):
         assert self.run(engine, []) == ([], [], "")

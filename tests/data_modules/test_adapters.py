@@ -11,6 +11,7 @@ from data_modules.adapters.overrides import Overrides
 from data_modules.manifest import ManifestError, read_manifest
 from data_modules.splits import make_splits
 from lotus.imaging.raster import read_image, read_label_map, write_image, write_label_map
+from lotus.masks import MaskValues
 
 SIZE = (6, 8)
 LABELS = np.zeros(SIZE, np.uint8)
@@ -43,6 +44,22 @@ class TestFolder:
     def test_masks_of_two_values_are_binary(self, tmp_path):
         root = self.make(tmp_path, np.where(LABELS, 255, 0))
         assert read_manifest(folder.prepare(root, tmp_path))[0].mask_kind == "binary"
+
+    def test_what_values_stand_for_is_kept_in_the_manifest(self, tmp_path):
+        root = self.make(tmp_path, np.where(LABELS, 2, 1))
+        with pytest.raises(ValueError, match=r"P1_a\.png does not hold 0, the background"):
+            folder.prepare(root, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+        values = MaskValues.parse("background=1 object=2 ignore=255")
+        record = read_manifest(folder.prepare(root, tmp_path, Overrides(mask_values=values)))[0]
+        assert (record.mask_kind, record.mask_values) == ("binary", values)
+
+    def test_masks_that_are_not_of_the_kind_that_is_given(self, tmp_path):
+        stripes = np.where(np.arange(8) % 2, 255, 0) * np.ones((6, 1), int)
+        root = self.make(tmp_path, stripes)
+        with pytest.raises(ValueError, match="these are masks of kind binary"):
+            folder.prepare(root, tmp_path / "out", Overrides(mask_kind="instances"))
+        assert not (tmp_path / "out/manifest.csv").exists()
 
     def test_overrides(self, tmp_path):
         overrides = Overrides("sr_microct", r"(P\d)_", 1.25, "semantic")
@@ -124,6 +141,8 @@ class TestDsb2018:
         grey = np.repeat(rng.integers(0, 90, (*SIZE, 1)), 4, 2).astype(np.uint8)
         bright = 255 - grey
         colour = rng.integers(0, 256, (*SIZE, 4)).astype(np.uint8)
+        for pixels in (grey, bright, colour):
+            pixels[..., 3] = 255
         for name, pixels in (("dark", grey), ("bright", bright), ("pink", colour)):
             self.sample(tmp_path / "in", name, pixels)
         records = read_manifest(dsb2018.prepare(tmp_path / "in", tmp_path / "out"))
@@ -139,7 +158,7 @@ class TestDsb2018:
         np.testing.assert_array_equal(read_image(dark.image).array, grey[..., 0])
 
     def test_image_without_masks_and_mask_of_another_size(self, tmp_path):
-        pixels = np.random.default_rng(0).integers(0, 256, (*SIZE, 4)).astype(np.uint8)
+        pixels = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
         self.sample(tmp_path / "in", "x", pixels)
         masks = tmp_path / "in/stage1_train/x/masks"
         Image.fromarray(np.eye(5, dtype=np.uint8)).save(masks / "3.png")
@@ -149,6 +168,19 @@ class TestDsb2018:
             mask.unlink()
         with pytest.raises(FileNotFoundError, match="image without its masks"):
             dsb2018.prepare(tmp_path / "in", tmp_path / "out")
+
+    def test_nuclei_in_many_places_are_named_where_they_would_have_gone(self, tmp_path):
+        pixels = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
+        self.sample(tmp_path / "in", "x", pixels)
+        mask, other = sorted((tmp_path / "in/stage1_train/x/masks").iterdir())
+        dots = np.zeros(SIZE, np.uint8)
+        dots[::2, ::3] = 255
+        Image.fromarray(dots).save(mask)
+        other.unlink()
+        with pytest.raises(ValueError, match=r"it in 9 places: .* of kind binary") as error:
+            dsb2018.prepare(tmp_path / "in", tmp_path / "out")
+        assert str(error.value).startswith(f"{tmp_path / 'out/masks'}: ")
+        assert not (tmp_path / "out").exists()
 
     def test_list_without_its_columns(self, tmp_path):
         (tmp_path / "manifest.csv").write_text("id,image\n1,a.png\n")
@@ -236,6 +268,13 @@ class TestBonesai:
         assert [record.mask.stem[-1] for record in microct] == ["1", "2"]
         assert {record.patient for record in microct} == {"T1_S26"}
         assert {record.mask_kind for record in records} == {"binary"}
+
+    def test_masks_of_classes_are_not_taken_for_binary_ones(self, tmp_path):
+        self.sample(tmp_path, "bonesai-histo", "S", ["a.tif"], ["a.png"])
+        write_label_map(tmp_path / "bonesai-histo/S/mask binary/a.png", np.where(LABELS, 2, 1))
+        with pytest.raises(ValueError, match=r"a\.png does not hold 0, the background"):
+            bonesai.prepare(tmp_path, tmp_path / "out")
+        assert not (tmp_path / "out/manifest.csv").exists()
 
     def test_masks_that_cannot_be_paired(self, tmp_path):
         images = ["a_1.tif", "a_2.tif"]

@@ -3,10 +3,13 @@ import pytest
 import torch
 from monai.data import MetaTensor
 from monai.transforms import RandFlipd, RandGaussianNoised, RandRotate90d, RandRotated
+from torch.utils.data import default_collate
 
 from data_modules.dataset import ImageSource, SegmentationDataset, WholeImageDataset
 from data_modules.manifest import read_manifest
 from data_modules.patch_cache import PatchCache
+from lotus.imaging import write_label_map
+from lotus.masks import MaskValues
 from lotus.transforms.intensity_range import DtypeRange
 
 KEYS = ["image", "mask", "instances"]
@@ -31,8 +34,14 @@ def test_sample_follows_the_batch_contract(source):
     assert (sample["instances"].shape, sample["instances"].dtype) == ((16, 16), torch.int32)
     assert sample["label"].dtype == torch.int64
     assert int(sample["label"]) == 1
+    assert sample["spacing_um"].dtype == torch.float64
     assert sample["spacing_um"].tolist() == [0.5, 0.5]
     assert (sample["name"], sample["patient"], sample["group"]) == ("i001", "p1", "osteoporotic")
+
+
+def test_pixel_sizes_are_not_rounded(source):
+    sample = WholeImageDataset(source([{"patient": "p", "pixel_size_um": 1.6}]))[0]
+    assert sample["spacing_um"].tolist() == [1.6, 1.6]
 
 
 def test_unknown_pixel_size_is_nan(source):
@@ -137,3 +146,39 @@ def test_images_without_mask_have_pixels_only(source):
     assert "mask" not in sample
     assert "instances" not in sample
     assert sample["image"].shape == (3, 20, 24)
+
+
+def test_ignored_pixels_move_with_the_mask(source):
+    images = source([{"patient": "p", "mask_values": MaskValues(ignore=2)}])
+    whole = WholeImageDataset(images)[0]
+    assert whole["ignored"].dtype == torch.bool
+    assert whole["ignored"].sum() == 25
+    assert set(whole["instances"].unique().tolist()) == {0, 1}
+    assert not whole["mask"][whole["ignored"]].any()
+    flip = RandFlipd(KEYS, prob=1.0, spatial_axis=1)
+    for seed in range(10):
+        plain, flipped = (SegmentationDataset(images, 20, steps)[0, seed] for steps in ([], [flip]))
+        for key in ("ignored", "mask", "instances"):
+            assert torch.equal(flipped[key], plain[key].flip(-1))
+    mirrored = SegmentationDataset(images, 30, [])[0, 0]["ignored"]
+    expected = np.pad(whole["ignored"].numpy(), ((5, 5), (3, 3)), mode="reflect")
+    np.testing.assert_array_equal(mirrored, expected)
+
+
+def test_samples_of_one_source_make_a_batch(source):
+    rows = [{"patient": "p", "mask_values": MaskValues(ignore=2)}, {"patient": "q"}]
+    images = WholeImageDataset(source(rows))
+    batch = default_collate([images[0], images[1]])
+    assert batch["ignored"].sum(dim=(1, 2)).tolist() == [25, 0]
+    assert "ignored" not in WholeImageDataset(source())[0]
+
+
+def test_masks_that_can_be_read_in_two_ways_are_not_trained_on(source, tmp_path):
+    values = np.ones((20, 24), np.uint8)
+    values[3:9, 4:9] = 2
+    write_label_map(tmp_path / "mask.png", values)
+    row = {"patient": "p", "mask": tmp_path / "mask.png", "mask_kind": "binary"}
+    with pytest.raises(ValueError, match="say which value it is, such as mask_values background=1"):
+        source([row])
+    said = source([row | {"mask_values": MaskValues.parse("background=1 object=2")}])
+    assert WholeImageDataset(said)[0]["mask"].sum() == 30

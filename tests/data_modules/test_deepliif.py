@@ -1,5 +1,6 @@
 """The DeepLIIF adapter on strips drawn here."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,12 +8,13 @@ import pytest
 from PIL import Image
 from skimage.measure import label as components_of
 
-from data_modules.adapters import deepliif
+from data_modules.adapters import deepliif, deepliif_strip
 from data_modules.adapters.overrides import Overrides
 from data_modules.manifest import ManifestError, read_manifest
 from data_modules.splits import make_splits, records_hash
 from lotus.cli import main
 from lotus.imaging.raster import read_image, read_label_map
+from lotus.masks import MaskValues
 from tests.data_modules.strips import BLUE, FOLDERS, GREEN, RED, draw_release, draw_strip
 
 
@@ -31,7 +33,7 @@ class TestNuclei:
         tile[0:3, 7] = GREEN
         tile[7, 0:4] = RED  # 4 pixels: not more than the threshold
         tile[7, 6:11] = RED  # 5 pixels
-        instances, classes = deepliif.nuclei(tile, size_threshold=4)
+        instances, classes = deepliif_strip.nuclei(tile, size_threshold=4)
         expected = np.zeros((8, 12), int)
         expected[0:3, 0:3], expected[0:3, 8:11], expected[3:6, 3:6] = 1, 2, 3
         expected[7, 6:11] = 4
@@ -50,7 +52,7 @@ class TestNuclei:
         ],
     )
     def test_thresholds(self, colour, found):
-        instances, classes = deepliif.nuclei(np.full((3, 3, 3), colour, np.uint8))
+        instances, classes = deepliif_strip.nuclei(np.full((3, 3, 3), colour, np.uint8))
         assert (instances == (found > 0)).all()
         assert (classes == found).all()
 
@@ -60,7 +62,7 @@ class TestNuclei:
             tile = rng.choice([0, 80, 81, 150, 151, 255], (16, 16, 3)).astype(np.uint8)
             core = np.maximum(tile[..., 0], tile[..., 2]) > 150
             labels = components_of(core & (tile[..., 1] <= 80), connectivity=1)
-            instances, classes = deepliif.nuclei(tile, size_threshold=2)
+            instances, classes = deepliif_strip.nuclei(tile, size_threshold=2)
             kept = [i for i in range(1, labels.max() + 1) if (labels == i).sum() > 2]
             assert instances.max() == len(kept)
             for number in kept:
@@ -85,7 +87,7 @@ class TestPrepare:
         dapi, marker = strip[:, 64:96], strip[:, 128:160]
         expected = np.stack([dapi, marker]).max(axis=(0, 3))
         np.testing.assert_array_equal(read_image(fluorescence.image).array, expected)
-        instances, classes = deepliif.nuclei(strip[:, 160:].astype(np.uint8))
+        instances, classes = deepliif_strip.nuclei(strip[:, 160:].astype(np.uint8))
         assert instances.max() == 4
         np.testing.assert_array_equal(read_label_map(ihc.mask), instances)
         semantic = read_manifest(tmp_path / "out/manifest_semantic.csv")
@@ -130,6 +132,31 @@ class TestPrepare:
         assert {record.split for record in records} == {"train", "val", "test"}
         assert {record.pixel_size_um for record in records} == {0.5}
         assert caplog.text == ""
+
+    def test_the_folders_of_the_tool(self, root, tmp_path):
+        expected = read_manifest(deepliif.prepare(root, tmp_path / "release"))
+        for name, tool in zip(FOLDERS, ("train", "val", "test"), strict=True):
+            (root / name).rename(root / tool)
+        records = read_manifest(deepliif.prepare(root, tmp_path / "out"))
+        assert [(r.name, r.split) for r in records] == [(r.name, r.split) for r in expected]
+
+    def test_a_copy_in_another_folder_is_one_field_without_a_split(self, root, tmp_path, caplog):
+        name = "Lung_20000_10000_0_0.png"
+        shutil.copy(root / FOLDERS[0] / name, root / FOLDERS[1] / name)
+        records = read_manifest(deepliif.prepare(root, tmp_path / "out"))
+        assert len(records) == 16
+        assert {r.split for r in records if r.patient == "Lung_20000_10000"} == {None}
+        assert "1 of 4 patients have strips in several folders" in caplog.text
+
+    def test_strips_of_one_image_are_left_out_and_named(self, root, tmp_path, caplog):
+        strip = draw_strip(tmp_path / "a.png", 9)
+        pixels = np.concatenate([strip[:, :32]] * 6, axis=1)
+        Image.fromarray(pixels).save(root / FOLDERS[2] / "22_2.png")
+        records = read_manifest(deepliif.prepare(root, tmp_path / "out"))
+        assert len(records) == 16
+        assert f"1 strips hold one image six times and are left out: {FOLDERS[2]}/22_2.png" in (
+            caplog.text
+        )
 
     def test_strips_that_name_no_region(self, root, tmp_path, caplog):
         draw_strip(root / FOLDERS[0] / "17_2.png", 50)
@@ -179,8 +206,12 @@ class TestPrepare:
         assert not read_label_map(mask).any()
 
     def test_folders_and_options_that_are_refused(self, root, tmp_path):
-        for option in (Overrides(modality="ihc"), Overrides(mask_kind="semantic")):
-            with pytest.raises(ValueError, match="leave out --modality and --mask-kind"):
+        for option in (
+            Overrides(modality="ihc"),
+            Overrides(mask_kind="semantic"),
+            Overrides(mask_values=MaskValues(ignore=255)),
+        ):
+            with pytest.raises(ValueError, match="leave out --modality, --mask-kind and --mask-v"):
                 deepliif.prepare(root, tmp_path / "out", option)
         (root / FOLDERS[1]).rename(root / "val")
         with pytest.raises(FileNotFoundError, match="DeepLIIF_Validation_Set: no such folder"):

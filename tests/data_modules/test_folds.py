@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_modules.folds import load_folds, make_folds, write_folds
+from data_modules.folds import load_folds, make_folds, with_records, write_folds
 from data_modules.manifest import Record
+from data_modules.splits import make_splits, records_hash
 
 
 def record(number, patient, modality="ct", group="healthy"):
@@ -64,6 +65,12 @@ def test_folds_hold_equal_shares_of_every_group(n, groups):
     assert all(len(s.val) == pytest.approx(len(s.train) / 7, abs=1.5) for s in folds.splits)
 
 
+def test_an_uneven_modality_is_made_up_for_by_the_other():
+    histology = [replace(entry, patient=f"h{i}") for i, entry in enumerate(cohort(7, "histology"))]
+    folds = make_folds([*cohort(7), *histology], 5)
+    assert sorted(len(split.test) for split in folds.splits) == [2, 3, 3, 3, 3]
+
+
 def test_who_has_no_mask_takes_nobodys_place():
     records = [
         replace(entry, mask=entry.mask if i % 3 == 0 else None)
@@ -77,6 +84,36 @@ def test_who_has_no_mask_takes_nobodys_place():
         assert min(able[:2]) >= 1
     with pytest.raises(ValueError, match="annotated ct images; found 10"):
         make_folds(records, 11)
+
+
+def test_a_fold_says_what_it_is_of():
+    records = cohort(11)
+    folds = make_folds(records, 2, seed=3)
+    assert [split.source for split in folds.splits] == ["fold 0 of 2", "fold 1 of 2"]
+    assert {folds.manifest_hash} | {split.manifest_hash for split in folds.splits} == {
+        records_hash(records)
+    }
+    assert {folds.seed} | {split.seed for split in folds.splits} == {3}
+    for split in folds.splits:
+        rest = [entry for entry in records if entry.patient not in split.test]
+        assert split.val == make_splits(rest, (0.875, 0.125, 0.0), seed=3).val
+    assert make_folds(records) == make_folds(records, 5, seed=0, validation_share=0.125)
+
+
+def test_other_records_of_the_same_patients_keep_their_folds():
+    records = cohort(11)
+    folds = make_folds(records, 2)
+    more = [*records[2:], *cohort(11, "histology")[2:]]
+    found = with_records(folds, more)
+    assert found.manifest_hash == records_hash(more)
+    gone = {"p0", "p1"}
+    for before, after in zip(folds.splits, found.splits, strict=True):
+        assert after.manifest_hash == records_hash(more)
+        for name in ("train", "val", "test"):
+            kept = tuple(patient for patient in getattr(before, name) if patient not in gone)
+            assert getattr(after, name) == kept
+    with pytest.raises(ValueError, match=r"patient q is in none of the folds, .* 11 patients"):
+        with_records(folds, [*records, record(0, "q")])
 
 
 def test_prescribed_splits_do_not_bind_a_cross_validation():
@@ -111,7 +148,7 @@ def test_files_of_folds(tmp_path):
     assert load_folds(path, records) == folds
     with pytest.raises(ValueError, match="made for another manifest"):
         load_folds(path, cohort(12))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"missing\.json: no folds here"):
         load_folds(tmp_path / "missing.json", records)
 
 

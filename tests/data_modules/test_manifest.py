@@ -9,6 +9,7 @@ from PIL import Image
 
 from data_modules.manifest import ManifestError, Record, read_manifest, write_manifest
 from lotus.imaging.raster import write_image, write_label_map
+from lotus.masks import USUAL_VALUES, MaskValues
 
 HEADER = "image,mask,mask_kind,modality,patient,group,pixel_size_um,slice_spacing_um,split"
 
@@ -109,7 +110,7 @@ def test_all_problems_are_listed_at_once(folder):
     assert len(found) == 5
 
 
-@pytest.mark.parametrize("text", ["nan", "inf", "0", "half"])
+@pytest.mark.parametrize("text", ["nan", "inf", "0", "half", "1_0"])
 def test_pixel_size_is_a_positive_number(folder, text):
     (problem,) = problems(folder, f"a.png,a_mask.png,binary,m,p,g,{text},,")
     assert f"found '{text}'" in problem
@@ -212,6 +213,19 @@ def test_an_origin_that_cannot_be_read(folder):
     (problem,) = problems(folder, *origin_rows("gone/best.ckpt", "manual"), header=header)
     gone = folder.resolve() / "gone/best.ckpt"
     assert problem == f"row 2, column origin: found '{gone}', expected an existing file"
+
+
+def test_what_mask_values_stand_for(folder):
+    header = f"{HEADER},mask_values"
+    said = "background=1 object=2 ignore=255"
+    rows = ("a.png,a_mask.png,binary,m,p1,g,,,train", "b.png,b_mask.png,instances,m,p2,g,,,val")
+    records = read_manifest(write(folder, f"{rows[0]},{said}", f"{rows[1]},", header=header))
+    assert [record.mask_values for record in records] == [MaskValues.parse(said), USUAL_VALUES]
+    write_manifest(folder / "deep/manifest.csv", records)
+    assert read_manifest(folder / "deep/manifest.csv") == records
+    wrong, other = problems(folder, f"{rows[0]},2", f"{rows[1]},{said}", header=header)
+    assert wrong.startswith("row 2, column mask_values: found '2' in '2'; expected NAME=VALUE")
+    assert other.startswith("row 3, column mask_values: 'background=1 object=2 ignore=255' makes")
 
 
 def test_empty_and_absent_manifest(folder):

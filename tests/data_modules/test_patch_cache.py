@@ -1,4 +1,5 @@
 import multiprocessing
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import tifffile
 from data_modules.manifest import Record
 from data_modules.patch_cache import PatchCache
 from lotus.imaging.raster import write_image, write_label_map
+from lotus.masks import MaskValues, mask_facts
 from lotus.transforms import DtypeRange, PercentileRange, SRMicroCTEnhancement
 from lotus.transforms.degradation import Degraded
 
@@ -70,6 +72,18 @@ def test_labels_beyond_int32_stay_different_objects(record, folder, background):
     assert (instances == 0).any() == (background == 0)
     pairs = set(zip(instances.ravel().tolist(), labels.ravel().tolist(), strict=True))
     assert len(pairs) == len(np.unique(labels)) == len(np.unique(instances))
+
+
+def test_ignored_pixels_are_no_object_and_known(record, folder):
+    values = MaskValues(ignore=300)
+    cache = PatchCache(DtypeRange(), folder)
+    whole = cache.load(cache.add(record))
+    prepared = cache.load(cache.add(replace(record, mask_values=values)))
+    np.testing.assert_array_equal(prepared.ignored, LABELS == 300)
+    np.testing.assert_array_equal(prepared.instances, np.where(LABELS == 300, 0, LABELS))
+    np.testing.assert_array_equal(prepared.mask, (LABELS > 0) & (LABELS != 300))
+    assert prepared.facts == mask_facts(values.apply(LABELS))
+    assert whole.ignored is None
 
 
 def test_image_without_mask(record, folder):

@@ -12,6 +12,7 @@ from data_modules.splits import (
     coverage,
     load_splits,
     make_splits,
+    patient_traits,
     records_hash,
     resolve_splits,
     write_splits,
@@ -60,16 +61,69 @@ def test_shares_are_close_to_the_fractions(n, n_groups, seed):
 
 
 def test_every_modality_reaches_every_split_where_patients_suffice():
-    records = cohort(30) + [record(i, f"h{i}", "histology") for i in range(3)]
+    few = [record(i, f"{m}{i}", m) for m in ("fluorescence", "histology") for i in range(3)]
+    records = [*cohort(30), *few, record(0, "only", "xray")]
     splits = make_splits(records)
     for name in ("train", "val", "test"):
-        assert {r.modality for r in splits.select(records, name)} == {"ct", "histology"}
+        found = {r.modality for r in splits.select(records, name)} - {"xray"}
+        assert found == {"ct", "fluorescence", "histology"}
+    assert "only" in splits.train
+
+
+def test_who_moves_to_an_empty_set_is_of_the_larger_group():
+    large = [record(i, f"a{i}", "histology", "large") for i in range(4)]
+    small = [record(i, f"z{i}", "histology", "small") for i in range(2)]
+    for seed in range(5):
+        splits = make_splits([*cohort(30), *large, *small], (0.9, 0.05, 0.05), seed=seed)
+        assert {"z0", "z1"} <= {*splits.train}
+        assert {*splits.val} & {"a0", "a1", "a2", "a3"}
+        assert {*splits.test} & {"a0", "a1", "a2", "a3"}
+
+
+@pytest.mark.parametrize("fractions", [(0.8, 0.1, 0.1), (0.5, 0.25, 0.25), (0.4, 0.6, 0.0)])
+def test_each_patient_goes_to_the_set_that_lacks_most(fractions):
+    sizes = [0, 0, 0]
+    for n in range(1, 30):
+        lacking = [n * share - size for share, size in zip(fractions, sizes, strict=True)]
+        sizes[lacking.index(max(lacking))] += 1
+        if all(size or not share for size, share in zip(sizes, fractions, strict=True)):
+            splits = make_splits(cohort(n), fractions)
+            assert [len(splits.train), len(splits.val), len(splits.test)] == sizes
+
+
+def test_groups_that_prescribed_patients_train_on_are_free_to_be_tested():
+    groups = "abcdef"
+    free = [record(i, f"p{i}", group=group) for i, group in enumerate(groups)]
+    shares = (0.4, 0.3, 0.3)
+    for split, expected in (("train", [2, 2, 2]), ("test", [6, 0, 0])):
+        prescribed = [record(9, f"known{group}", group=group, split=split) for group in groups]
+        splits = make_splits([*free, *prescribed], shares)
+        drawn = {entry.patient for entry in free}
+        found = [len(drawn & {*part}) for part in (splits.train, splits.val, splits.test)]
+        assert found == expected
+
+
+def test_a_patient_is_annotated_by_any_mask_of_any_image():
+    image = record(0, "p", group="a")
+    annotated = replace(image, mask=Path("/mask.tif"))
+    known = {("ct", "a")}
+    assert patient_traits([image, image]) == {"p": {("unannotated ct", "a")}}
+    for records in ([image, annotated], [annotated, image], [annotated, annotated]):
+        assert patient_traits(records) == {"p": known}
 
 
 def test_order_of_rows_is_irrelevant_and_the_seed_is_not():
     records = cohort(40)
     assert make_splits(records, seed=3) == make_splits(records[::-1], seed=3)
     assert make_splits(records, seed=3).test != make_splits(records, seed=4).test
+    assert make_splits(records) == make_splits(records, seed=0)
+
+
+def test_splits_without_a_file_are_drawn_as_asked():
+    records, shares = cohort(40), (0.5, 0.3, 0.2)
+    assert resolve_splits(records, None) == make_splits(records)
+    found = resolve_splits(records, None, shares, seed=3)
+    assert found == make_splits(records, shares, seed=3)
 
 
 def test_coverage_names_what_a_set_lacks():

@@ -10,6 +10,7 @@ from lotus.commands.engine_arguments import ENGINES
 from lotus.engines import Engine, Job, JobFailed
 from lotus.engines.job import refuse_failures
 from lotus.engines.job_commands import available_cores
+from lotus.engines.wandb_server import go_offline_without_server
 from lotus.runs import RunFolder
 
 
@@ -23,6 +24,7 @@ class InProcessEngine:
         on_end: Callable[[Job], None] = lambda job: None,
     ) -> None:
         """Bring every job to its end; see `lotus.engines.job.Engine`."""
+        go_offline_without_server(notify)
         reasons = []
         for job in jobs:
             try:

@@ -13,6 +13,7 @@ import pytest
 from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
 from lotus.engines import JobFailed, LocalEngine
+from lotus.engines.job import refuse_failures
 from lotus.engines.job_commands import job_environment, run_job
 from lotus.engines.local import deal_devices
 from tests.engines.commands import PATIENCE_S, Command, wait_until
@@ -228,3 +229,10 @@ def test_a_job_that_is_not_wanted_any_more_is_interrupted(tmp_path):
         list(lines)
     with (job.folder / "log.txt").open("a+b") as log:
         fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody works there any more
+
+
+def test_jobs_that_failed_for_one_reason():
+    jobs = [Command(Path(f"fold{number}")) for number in range(4)]
+    line = "3 of 4 jobs failed: fold0, fold3: out of memory; fold1: no disk"
+    with pytest.raises(JobFailed, match=f"^{line}$"):
+        refuse_failures(jobs, ["out of memory", "no disk", None, "out of memory"])

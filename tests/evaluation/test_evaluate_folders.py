@@ -11,9 +11,9 @@ from PIL import Image
 
 from lotus.evaluation.folders import (
     evaluate_folders,
-    pair_files,
     pooled_panoptic_quality,
 )
+from lotus.evaluation.pairs import pair_files
 from lotus.masks import connected_components
 from lotus.metrics import score_image
 from lotus.metrics.functional import lotus2024_scores, panoptic_quality, pool_panoptic_quality
@@ -145,6 +145,43 @@ def test_sizes_that_differ_are_named(folders):
     tifffile.imwrite(predictions / "b.tif", discs(0)[:40])
     with pytest.raises(ValueError, match=r"b\.tif is 60×40 pixels and .*b\.tif 60×50"):
         evaluate_folders(predictions, targets, kind="instances")
+
+
+def names(folder, *files):
+    folder.mkdir(exist_ok=True)
+    for file in files:
+        (folder / file).touch()
+    return folder
+
+
+def test_what_segment_wrote_goes_by_the_names_of_the_images(tmp_path):
+    of_segment = [f"{name}_{kind}.tif" for name in "ab" for kind in ("labels", "probability")]
+    predictions = names(tmp_path / "p", *of_segment, "a.geojson", "a_objects.csv")
+    masks = names(tmp_path / "t", "a.png", "b.ome.tif")
+    expected = [("a", "a_labels.tif", "a.png"), ("b", "b_labels.tif", "b.ome.tif")]
+    pairs = pair_files(predictions, masks)
+    assert [(pair.name, pair.prediction.name, pair.target.name) for pair in pairs] == expected
+    # Corrected label maps may be the truth, of another program or of segment itself.
+    assert [pair.name for pair in pair_files(masks, predictions)] == ["a", "b"]
+    assert [pair.name for pair in pair_files(predictions, predictions)] == ["a_labels", "b_labels"]
+
+
+def test_a_name_that_is_its_own_is_kept(tmp_path):
+    both = names(tmp_path / "both", "a.tif", "a_labels.tif", "b_probability.tif")
+    other = names(tmp_path / "other", "a.png", "a_labels.png", "b_probability.png")
+    assert [pair.name for pair in pair_files(both, other)] == ["a", "a_labels", "b_probability"]
+    (other / "a_labels.png").unlink()
+    with pytest.raises(
+        ValueError, match=r"both/a_labels\.tif has no file of that name in .*other$"
+    ):
+        pair_files(both, other)
+
+
+def test_names_pair_whatever_their_unicode_form_and_the_case_of_the_suffix(tmp_path):
+    composed = names(tmp_path / "p", "Zo\u00eb.OME.TIF")
+    decomposed = names(tmp_path / "t", "Zoe\u0308.ome.tif")
+    (pair,) = pair_files(composed, decomposed)
+    assert (pair.name, pair.target.parent) == ("Zo\u00eb", decomposed)
 
 
 def test_a_class_that_is_nowhere_is_an_error(folders):

@@ -17,7 +17,7 @@ def test_files_that_are_no_image(tmp_path, one_line, read):
     (tmp_path / "header.tif").write_bytes(b"II*\0\x08\0\0\0")
     (tmp_path / "header.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     one_line(read, tmp_path / "missing.tif", "does not exist")
-    one_line(read, tmp_path / "notes.tif", "TIFF, PNG or JPEG", "these ar")
+    one_line(read, tmp_path / "notes.tif", "TIFF, PNG, JPEG or BMP", "these ar")
     one_line(read, tmp_path / "empty.tif", "empty (0 bytes)")
     one_line(read, tmp_path / "folder.tif", "folder")
     one_line(read, tmp_path / "header.tif", "damaged")

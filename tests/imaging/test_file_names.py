@@ -11,6 +11,8 @@ from lotus.imaging.file_names import SLIDE_SUFFIXES, image_stem, images_in
         ("a.png", "a"),
         ("a.ome.tif", "a"),
         ("x.OME.TIFF", "x"),
+        ("x.Ome.Tif", "x"),
+        ("Zoe\u0308.tif", "Zo\u00eb"),
         ("a.b.TIFF", "a.b"),
         ("v1.2.tif", "v1.2"),
         ("slide.svs", "slide"),

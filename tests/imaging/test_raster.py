@@ -256,9 +256,16 @@ def test_every_real_image_opens(shared_data):
         assert labels.max() == len(np.unique(labels)) - 1
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp"])
 def test_memory_is_the_only_limit_of_pictures(tmp_path, monkeypatch, name):
     Image.fromarray(COLOUR).save(tmp_path / name)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # what Pillow refuses twice of
     assert read_size(tmp_path / name) == (90, 70)
     assert read_image(tmp_path / name).array.shape == COLOUR.shape
+
+
+@pytest.mark.parametrize("array", [GREY, COLOUR])
+def test_bmp_is_read(tmp_path, array):
+    Image.fromarray(array).save(tmp_path / "a.bmp")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.bmp").array, array, strict=True)
+    assert read_image(tmp_path / "a.bmp").spacing_um is None

@@ -85,6 +85,7 @@ WRITERS = {
     "Pillow, TIFF": ("a.tif", by_pillow(), (1, 8, 16)),
     "Pillow, fax": ("a.tif", by_pillow(compression="group4"), (1,)),
     "Pillow, PNG": ("a.png", by_pillow(), (1, 8, 16)),
+    "Pillow, BMP": ("a.bmp", by_pillow(), (1, 8)),
     "PNG by hand": (
         "a.png",
         lambda p, labels, bits: p.write_bytes(png(labels, bits)),
@@ -93,6 +94,7 @@ WRITERS = {
     "indexed TIFF": ("a.tif", indexed_by_tifffile, (8, 16)),
     "indexed TIFF by Pillow": ("a.tif", indexed_by_pillow, (8,)),
     "indexed PNG": ("a.png", indexed_by_pillow, (1, 2, 4, 8)),
+    "indexed BMP": ("a.bmp", indexed_by_pillow, (8,)),
 }
 
 

@@ -1,6 +1,7 @@
 """Files in, files out: images, folders, slides, and what cannot be segmented."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_all_four_results_say_the_same(tmp_path, grey_threshold, blobs):
     rows, columns = np.nonzero(labels == 3)
     np.testing.assert_allclose(
         table.loc[3, ["centroid_y_px", "centroid_x_px", "mean_probability"]].astype(float),
-        [rows.mean(), columns.mean(), expected_probability[labels == 3].mean() / 255],
+        [rows.mean() + 0.5, columns.mean() + 0.5, expected_probability[labels == 3].mean() / 255],
         rtol=1e-4,
     )
 
@@ -256,6 +257,26 @@ def test_a_bad_image_in_a_folder_is_named_and_the_others_are_segmented(
     results = names_in(tmp_path / "out")
     assert {name[0] for name in results} == {"a", "c"}
     assert len(results) == 8
+
+
+def test_one_cause_is_said_once_of_a_folder(tmp_path, grey_threshold, blobs):
+    for name in "abc":
+        write_image(tmp_path / f"images/{name}.tif", blobs, spacing_um=(0.5, 0.5))
+    write_image(tmp_path / "images/d.tif", blobs, spacing_um=(1.0, 1.0))
+    for name in "xy":
+        write_image(tmp_path / f"images/{name}.tif", np.zeros_like(blobs))
+    options = replace(OPTIONS, pixel_size_um=0.25)
+    said = []
+    line = r"^2 of 6 images .*: \S*x\.tif is constant.* \(so it is with y\.tif\)$"
+    with pytest.raises(ValueError, match=line):
+        segment_folder(
+            grey_threshold(), tmp_path / "images", tmp_path / "out", options, said.append
+        )
+    given = "a.tif: the file states 0.5 µm per pixel; the given 0.25 µm is used"
+    first, last = (text for text in said if given in text)
+    assert last == f"{first} (so it is with b.tif, c.tif)"
+    assert not any("b.tif: " in text for text in said)
+    assert sum("d.tif: " in text for text in said) == 1
 
 
 def test_a_good_folder_gives_what_was_found(tmp_path, grey_threshold, blobs):

@@ -80,6 +80,15 @@ def test_pixel_variation_skips_classes_absent_from_the_other_image():
     torch.testing.assert_close(loss, expected)
 
 
+def test_class_divergence_without_a_shared_class_is_a_finite_zero():
+    student, teacher, *_ = random_case(2)
+    classes = (one_hot(torch.full((3, 6, 6), label), 2) for label in (0, 1))
+    loss = ClassAlignment().score_divergence(student, teacher, *classes)
+    loss.backward()
+    assert loss.item() == 0
+    assert not student.grad.any()
+
+
 def test_quantiles_must_be_at_least_one():
     with pytest.raises(ValueError, match="quantiles must be at least 1"):
         ClassAlignment(quantiles=0)

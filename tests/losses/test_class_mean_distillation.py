@@ -79,6 +79,16 @@ def test_both_sides_learn():
     assert all(value.grad.any() for value in logits)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(dtype):
+    (first, first_target), (second, second_target) = random_case(8), random_case(9)
+    rounded = [logits.to(dtype) for logits in (first, second)]
+    found = ClassMeanDistillation()(*rounded, first_target, second_target)
+    exact = [logits.float() for logits in rounded]
+    assert found.dtype == torch.float32
+    assert found == ClassMeanDistillation()(*exact, first_target, second_target)
+
+
 def test_a_temperature_must_be_positive():
     with pytest.raises(ValueError, match="temperature must be positive, got 0"):
         ClassMeanDistillation(0)

@@ -76,6 +76,13 @@ def test_more_than_65535_instances():
     assert aggregated_jaccard_index(table, one_to_one=True) == 1.0
 
 
+@pytest.mark.parametrize("large", [2**32 - 1, 2**32, 2**40])
+def test_ids_that_do_not_fit_into_32_bits_are_told_apart(large):
+    prediction, target = [[0, large, large, 1]], [[1, 1, large + 1, large + 1]]
+    expected = {(large, 1): 1, (large, large + 1): 1, (1, large + 1): 1}
+    assert overlaps(contingency_table(prediction, target)) == expected
+
+
 def test_types_of_the_two_maps_may_differ_and_tensors_are_taken():
     target = np.array([[0, 1, 300]], dtype=np.uint16)
     prediction = torch.tensor([[0, 1, 1]], dtype=torch.int64)

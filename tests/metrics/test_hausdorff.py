@@ -74,6 +74,12 @@ def test_many_pixels_far_apart_are_exact():
         )
 
 
+def test_a_nearer_pixel_beyond_the_searched_lines_is_found():
+    edge, other = np.zeros((2, 1, 100, 100), bool)
+    edge[0, 0, 0] = other[0, 32, 20] = other[0, 33, 0] = True
+    assert nearest_distances(edge, other, (1.0, 1.0, 1.0)).tolist() == [33]
+
+
 @given(MASKS)
 @settings(max_examples=50, deadline=None)
 def test_boundary_is_the_mask_minus_its_erosion(mask):

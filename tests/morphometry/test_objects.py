@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, label
 from skimage.measure import regionprops_table
 
+from lotus.imaging.outlines import outline_objects
 from lotus.morphometry.objects import object_table
 
 
@@ -20,7 +21,7 @@ def test_rectangle():
     labels[3:7, 10:22] = 5
     row = object_table(labels, offset_yx=(100, 200)).iloc[0]
     assert row["label"] == 5
-    assert (row["centroid_y_px"], row["centroid_x_px"]) == (104.5, 215.5)
+    assert (row["centroid_y_px"], row["centroid_x_px"]) == (105, 216)
     box = row[["y_min_px", "x_min_px", "y_max_px", "x_max_px"]].tolist()
     assert box == [103, 210, 107, 222]
     assert row["area_px"] == 48
@@ -30,6 +31,22 @@ def test_rectangle():
     assert row["minor_axis_px"] == pytest.approx(4 * np.sqrt((4**2 - 1) / 12))
     assert row["eccentricity"] == pytest.approx(np.sqrt(1 - 15 / 143))
     assert abs(row["orientation_rad"]) == pytest.approx(np.pi / 2)
+
+
+def test_places_are_those_of_the_outlines():
+    """The centroid and the box of the polygon, from its corners."""
+    labels = np.zeros((12, 15), np.int32)
+    labels[2:9, 3:7] = labels[7:9, 7:13] = 4
+    row = object_table(labels, offset_yx=(30, 50)).iloc[0]
+    ((ring,),) = outline_objects(labels, (30, 50))[4]
+    x, y = np.transpose(ring).astype(float)
+    cross = x[:-1] * y[1:] - x[1:] * y[:-1]
+    area = cross.sum() / 2
+    centroid = [((axis[:-1] + axis[1:]) * cross).sum() / (6 * area) for axis in (y, x)]
+    assert area == row["area_px"]
+    assert [row["centroid_y_px"], row["centroid_x_px"]] == pytest.approx(centroid)
+    box = row[["y_min_px", "x_min_px", "y_max_px", "x_max_px"]].tolist()
+    assert box == [y.min(), x.min(), y.max(), x.max()]
 
 
 def test_large_disc_and_ellipse():

@@ -33,6 +33,15 @@ def test_noised_features_follow_equation_1():
     torch.testing.assert_close(seen["noisy"], kept.sqrt() * features + (1 - kept).sqrt() * noise)
 
 
+def test_timesteps_are_drawn_from_the_whole_schedule():
+    diffusion = FeatureDiffusion(channels=1, hidden_channels=1)
+    drawn = []
+    diffusion.denoiser.register_forward_pre_hook(lambda _, inputs: drawn.append(inputs[1]))
+    torch.manual_seed(0)
+    diffusion.noise_and_prediction(torch.zeros(20_000, 1, 1, 1))
+    assert drawn[0].unique().tolist() == list(range(1000))
+
+
 def test_ddim_with_an_oracle_denoiser_recovers_the_clean_features():
     # If Φ knows z_0, DDIM with η = 0 must land on it whatever it starts from.
     diffusion = FeatureDiffusion(channels=2)
@@ -75,6 +84,16 @@ def test_denoising_trains_projector_and_adapter_but_not_the_denoiser():
     assert features.grad.abs().sum() > 0
 
 
-def test_inference_steps_out_of_range_are_refused():
-    with pytest.raises(ValueError, match="inference_steps is 1 to 10, got 11"):
-        FeatureDiffusion(channels=4, inference_steps=11)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_schedule_and_noise_are_float32_whatever_the_network_computes_in(dtype):
+    diffusion, features = FeatureDiffusion(channels=4), torch.randn(2, 4, 8, 8).to(dtype)
+    with torch.autocast("cpu", torch.bfloat16):
+        values = [*diffusion.noise_and_prediction(features), *diffusion.denoise(features)]
+    assert [value.dtype for value in values] == 4 * [torch.float32]
+
+
+def test_one_step_is_enough_and_more_than_the_schedule_has_is_refused():
+    assert FeatureDiffusion(channels=4, inference_steps=1).timesteps == [0]
+    for steps in (0, 11):
+        with pytest.raises(ValueError, match=f"inference_steps is 1 to 10, got {steps}"):
+            FeatureDiffusion(channels=4, inference_steps=steps)

@@ -54,6 +54,25 @@ def test_score_table_holds_the_numbers_computed_by_hand(full_report):
     assert cells_of(text, "HD [px]")[:2] == [expected, "5.00"]
 
 
+def test_what_was_found_comes_first(full_report):
+    headings = re.findall(r'<section id="[^"]*"><h2>(.*?)</h2>', full_report)
+    assert headings == [
+        *("Scores", "Best, median and worst", "Warnings", "Data and split", "Training"),
+        *("Distillation", "What was run", "Reproduce"),
+    ]
+    assert re.findall(r'<li><a href="#[^"]*">(.*?)</a>', full_report) == headings
+
+
+def test_warnings_stand_in_the_report(full_report, tmp_path):
+    listed = re.search(r'<ul class="warnings">(.*?)</ul>', full_report, re.DOTALL)[1]
+    assert re.findall("<li>(.*?)</li>", listed) == [
+        "Images with objects in which none was found: 1 of 4.",
+        "The checkout had uncommitted changes: its commit is not all that was run.",
+    ]
+    (tmp_path / "metrics.csv").touch()
+    assert "nothing that stands in the way of the scores" in read(tmp_path)
+
+
 def test_undefined_and_replaced_scores_are_counted(full_run, full_report):
     text = full_report
     scores = pd.read_csv(full_run / "scores.csv").set_index("name")
@@ -182,7 +201,7 @@ def test_a_run_of_another_task_shows_its_own_scores(tmp_path, score):
     assert f"<dt>mean {score}</dt><dd>0.500</dd>" in text
     assert cells_of_image(text, "b") == ["P2", "0.000"]
     titles = re.findall(r'<figcaption class="title">(.*?)</figcaption>', text)
-    assert titles == ["Loss", "Validation scores", score]
+    assert titles == [score, "Loss", "Validation scores"]
     assert "Not available: no image has a defined Dice or AJI" in text
 
 

@@ -32,9 +32,7 @@ def mediar_arguments(manifest, runs):
         *(*arguments, "--experiment", "mediar"),
         *(f"{NETWORK}.encoder_name", "mit_b0", f"{NETWORK}.decoder_channels", "[8, 8, 8, 8, 8]"),
         *(f"{NETWORK}.decoder_pab_channels", "4"),
-        *("--model.init_args.inferer.init_args.roi_size", "[64, 64]"),
         *("--data.init_args.num_workers", "0", "--data.init_args.cache", str(runs / "cache")),
-        *("--model.init_args.inferer.init_args.roi_size", "[64, 64]"),
     ]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from lotus.tasks import NativePrecision
-from lotus.tasks.precision import computes_bfloat16
+from lotus.tasks.precision import computes_bfloat16, inference_precision
 
 
 class Probe(pl.LightningModule):
@@ -70,6 +70,21 @@ def test_processor_is_judged_as_the_kernel_lists_it(trained):
     native = bool({"avx512_bf16", "amx_bf16"} & set(abilities))
     assert computes_bfloat16(torch.device("cpu")) == native
     assert trained[0].precision == ("bf16-mixed" if native else "32-true")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"plugins": [NativePrecision()]}, "bf16"),
+        ({"precision": "bf16-mixed"}, "bf16"),
+        ({"precision": "32-true"}, "32"),
+        ({}, "32"),
+    ],
+)
+def test_what_a_checkpoint_is_used_in_is_what_it_was_validated_in(options, expected, tmp_path):
+    """On a device that computes bfloat16; elsewhere it is float32, whoever trained it."""
+    trainer = pl.Trainer(accelerator="cpu", logger=False, default_root_dir=tmp_path, **options)
+    assert inference_precision(trainer) == expected
 
 
 def test_unknown_devices_compute_in_float32():

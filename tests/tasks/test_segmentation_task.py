@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from lotus.cli import main
 from lotus.inference.segmenter import load_segmenter
@@ -59,6 +60,38 @@ def test_deep_supervision_weights_fall_by_the_decay_and_sum_to_one():
 def test_a_decay_out_of_range_is_refused(decay):
     with pytest.raises(ValueError, match=f"above 0 and at most 1, got {decay}"):
         SegmentationTask(UNet(), ["lacuna"], deep_supervision_decay=decay)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"window": 100}, "window is 100"), ({"overlap": 1.0}, "overlap is 1")],
+)
+def test_windows_out_of_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        SegmentationTask(UNet(), ["lacuna"], **options)
+
+
+@pytest.mark.parametrize("size", [(40, 50), (100, 130)])
+def test_the_loss_of_an_image_is_that_of_its_blended_logits(size):
+    """A network without context has the same logits with and without windows."""
+    task = SegmentationTask(nn.Conv2d(3, 3, 1), ["a", "b"], window=32).eval()
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.randint(0, 3, (1, *size), generator=generator)
+    image = torch.rand(1, 3, *size, generator=generator)
+    batch = {"image": image, "mask": mask, "instances": mask.int()}
+    with torch.inference_mode():
+        prediction = task.validation_step(batch, 0)
+        logits = task(image)
+        expected = task.segmentation_loss(logits, batch)
+    torch.testing.assert_close(task.val_loss.compute(), expected)
+    probability = 1 - logits.softmax(1)[0, 0]
+    torch.testing.assert_close(torch.from_numpy(prediction["probability"]), probability)
+
+
+def test_images_are_scored_one_by_one():
+    task = SegmentationTask(UNet(filters=(4, 8)), ["lacuna"])
+    with pytest.raises(ValueError, match="one at a time, got a batch of 2"):
+        task.predict_step({"image": torch.zeros(2, 3, 32, 32)}, 0)
 
 
 def test_wrong_number_of_output_channels_is_refused():

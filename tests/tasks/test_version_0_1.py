@@ -20,6 +20,7 @@ from lotus.tasks import DistillationTask, SegmentationTask
 from lotus.tasks.checkpoint import read_checkpoint
 from lotus.training.configuration import read_configuration
 from lotus.training.known_patients import COHORT
+from lotus.training.layers import composed, of_this_version
 from lotus.training.same_configuration import refuse_another_configuration
 from lotus.transforms import DtypeRange
 
@@ -95,6 +96,57 @@ def test_a_configuration_with_an_old_path_is_read(tiny_manifest, tmp_path):
         "class_path": "lotus.schemes.BoundaryWatershed",
         "init_args": {"minimum_size": 8, "boundary_width": 1},
     }
+
+
+@pytest.mark.parametrize(
+    ("inferer", "expected"),
+    [
+        ("null", {"window": 512, "overlap": 0.25}),
+        (
+            "{class_path: monai.inferers.SlidingWindowInferer, init_args: "
+            "{roi_size: [250, 256], sw_batch_size: 8, overlap: 0.5, mode: gaussian}}",
+            {"window": 256, "overlap": 0.5},
+        ),
+        (
+            "{class_path: monai.inferers.SlidingWindowInferer, init_args: {roi_size: 100}}",
+            {"window": 128, "overlap": 0.25},
+        ),
+        (
+            "{class_path: monai.inferers.SlidingWindowInferer, init_args: {roi_size: [-1, -1]}}",
+            {"window": 1024, "overlap": 0.25},
+        ),
+        ("{class_path: monai.inferers.SimpleInferer}", {"window": 1024, "overlap": 0.25}),
+    ],
+    ids=["default", "windows", "one side", "whole", "none"],
+)
+def test_windows_take_the_place_of_an_inferer(inferer, expected, tiny_manifest, tmp_path):
+    experiment = Path(__file__).resolve().parents[2] / "experiments/lotus/student.yaml"
+    layer = tmp_path / "windows.yaml"
+    layer.write_text(f"model:\n  init_args:\n    inferer: {inferer}\n")
+    manifest = f"--data.init_args.manifest={tiny_manifest}"
+    arguments = [f"--config={experiment}", f"--config={layer}", manifest]
+    if inferer == "null":
+        keys = read_configuration(arguments).keys
+    else:
+        with pytest.warns(UserWarning, match=f"earlier version; window: {expected['window']}"):
+            keys = read_configuration(arguments).keys
+    found = keys["model"]["init_args"]
+    assert {name: found[name] for name in expected} == expected
+    assert "inferer" not in found
+
+
+def test_what_is_said_of_windows_goes_before_an_inferer(tmp_path):
+    path = tmp_path / "windows.yaml"
+    path.write_text("inferer: {init_args: {roi_size: 64}}\nwindow: 96\n")
+    with pytest.warns(UserWarning, match="window: 64 stands for it"):
+        assert of_this_version(composed(path)) == {"window": 96}
+
+
+def test_an_inferer_on_the_command_line_is_answered_with_what_there_is(tiny_manifest):
+    experiment = Path(__file__).resolve().parents[2] / "experiments/lotus/student.yaml"
+    given = "--model.init_args.inferer=monai.inferers.SimpleInferer"
+    with pytest.raises(ValueError, match=r"inferer.*window, overlap"):
+        read_configuration([f"--config={experiment}", given])
 
 
 def test_an_old_path_on_the_command_line_is_answered_with_the_new_one(tiny_manifest):

@@ -27,6 +27,25 @@ def keep_log(task):
     return task.train()
 
 
+def check_gradients(expected, found):
+    """Compare gradients by name of weight; None is none at all.
+
+    Rounding is that of the largest gradient of a part of the network.
+    """
+    assert expected.keys() == found.keys()
+    largest = {}
+    for name, gradient in expected.items():
+        if gradient is not None:
+            part = tuple(name.split(".")[:2])
+            largest[part] = max(float(gradient.abs().max()), largest.get(part, 0))
+    for name, gradient in expected.items():
+        if gradient is None:
+            assert found[name] is None, f"{name} has a gradient"
+            continue
+        error = (found[name] - gradient).abs().max() / largest[tuple(name.split(".")[:2])]
+        assert error < 1e-3, f"{name}: {error:.1e} of the largest"
+
+
 def baseline_arguments(name, manifest, runs):
     """A baseline laid over the quick distillation, made small; no teacher is given."""
     layers = [EXPERIMENTS / "quick/distill.yaml", EXPERIMENTS / f"baselines/{name}.yaml"]

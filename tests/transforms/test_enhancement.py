@@ -51,6 +51,14 @@ def test_smallest_cluster_reproduces_the_authors():
     assert dice(bone_mask(noisy), np.isclose(bands, -0.2)) > 0.97
 
 
+@pytest.mark.parametrize("offset", [0, -1])
+def test_noise_is_smoothed_away_before_the_threshold(phases, offset):
+    """Otherwise a speck of noise in every 20 px square leaves nothing of the bone."""
+    image, _ = phases
+    noisy = image + np.random.default_rng(1).normal(0, 0.2, image.shape)
+    assert dice(bone_mask(noisy - 1), bone_mask(image - 1)) > 0.98
+
+
 def test_zeros_do_not_decide_the_route(phases):
     image, _ = phases
     shifted = image - 1

@@ -2,6 +2,7 @@
 
 from lotus.metrics.functional.contingency import ContingencyTable, contingency_table
 from lotus.metrics.functional.hausdorff import hausdorff_distance, hausdorff_distances
+from lotus.metrics.functional.ignored import without_ignored
 from lotus.metrics.functional.instances import (
     DetectionScores,
     PanopticQuality,
@@ -42,4 +43,5 @@ __all__ = [
     "macro_average",
     "panoptic_quality",
     "pool_panoptic_quality",
+    "without_ignored",
 ]

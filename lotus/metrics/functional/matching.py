@@ -56,9 +56,7 @@ def one_to_one_pairs(table: ContingencyTable, above: float = 0.0) -> NDArray[np.
     """
     pairs = np.flatnonzero(table.iou > above)
     rows, columns = table.pair_target[pairs], table.pair_prediction[pairs]
-    competitors = np.bincount(rows, minlength=table.n_true)[rows]
-    competitors += np.bincount(columns, minlength=table.n_pred)[columns] - 2
-    alone = competitors == 0
+    alone = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
 
     chosen = [pairs[alone]]
     contested, rows, columns = pairs[~alone], rows[~alone], columns[~alone]

@@ -105,7 +105,7 @@ def _settle_far(
     voxel: tuple[float, ...],
 ) -> NDArray[np.float64]:
     """Take the distances that the search has not settled from a distance transform."""
-    transform = edt.edt(~other, anisotropy=voxel, black_border=False, parallel=1).ravel()
+    transform = edt.edt(~other, anisotropy=voxel, black_border=False, parallel=1)
     # A distance that the search has found already is the same but for float32 rounding.
     nearest: NDArray[np.float64] = np.minimum(np.sqrt(squared), transform.take(start))
     return nearest

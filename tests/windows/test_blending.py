@@ -1,4 +1,4 @@
-"""Windows, their blending, and reading ahead."""
+"""Windows and their blending."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from monai.data.utils import dense_patch_slices
 from monai.inferers import SlidingWindowInferer
 from torch import nn
 
-from lotus.inference.windows import blend_windows, read_ahead, read_bands, window_grid
+from lotus.windows import blend_windows, read_bands, window_grid
 
 
 def blended(image: np.ndarray, network: nn.Module, window: int, overlap: float, batch: int):
@@ -115,14 +115,3 @@ def test_every_row_of_the_image_is_read_once_and_in_order():
 def test_impossible_windows_are_refused(size, window, overlap, wrong):
     with pytest.raises(ValueError, match=wrong):
         window_grid(size, window, overlap)
-
-
-def test_reading_ahead_keeps_order_and_passes_errors_on():
-    def items():
-        yield from range(5)
-        raise OSError("the disk is gone")
-
-    ahead = read_ahead(items())
-    assert [next(ahead) for _ in range(5)] == [0, 1, 2, 3, 4]
-    with pytest.raises(OSError, match="the disk is gone"):
-        next(ahead)

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
-from lotus.inference.label_bands import LabelBand
-from lotus.inference.partial_object import PartialObject, partial_object
 from lotus.masks import UnionFind
+from lotus.windows.label_bands import LabelBand
+from lotus.windows.object_numbers import ObjectNumbers
+from lotus.windows.partial_object import PartialObject, partial_object
 
 
 @dataclass(frozen=True)
@@ -34,31 +35,21 @@ class FinishedObjects:
 
 
 class ObjectCollector:
-    """Follows objects from band to band and numbers them 1, 2, ... as they end.
+    """Follows objects from band to band and gives each as it ends, with its final number.
 
     Args:
-        same: The object identities, as filled by :func:`~lotus.inference.label_bands.decode_bands`.
+        same: The object identities, as filled by :func:`~lotus.windows.label_bands.decode_bands`.
 
     Attributes:
+        numbers: Those of the objects that ended so far.
         large: By final number, objects that ended and were too large to be handed out.
     """
 
     def __init__(self, same: UnionFind) -> None:
         self._same = same
         self._open: dict[int, PartialObject] = {}
-        self._number: dict[int, int] = {}
+        self.numbers = ObjectNumbers(same)
         self.large: dict[int, PartialObject] = {}
-
-    @property
-    def count(self) -> int:
-        """Objects that ended so far."""
-        return len(self._number)
-
-    def final_labels(self, band: LabelBand) -> NDArray[np.int32]:
-        """The label map (rows, X) of a band with final numbers, once all bands were added."""
-        roots = self._same.roots(band.numbers)
-        numbers = (self._number.get(root, 0) for root in roots.tolist())
-        return np.fromiter(numbers, np.int32, len(roots))[band.labels]
 
     def add(self, band: LabelBand) -> Iterator[FinishedObjects]:
         """Take the next band and give the objects that end in it.
@@ -70,6 +61,7 @@ class ObjectCollector:
             Label maps of complete objects, each object once.
         """
         roots = self._same.roots(band.numbers)
+        ended = self.numbers.add(band)
         going_on = set(roots[band.unfinished].tolist())
         self._merge_open_objects()
         tracked = np.isin(roots, np.fromiter({*going_on, *self._open}, np.int32))
@@ -78,12 +70,9 @@ class ObjectCollector:
         size = np.bincount(band.labels.ravel(), minlength=band.count + 1)
         inside = (size > 0) & ~tracked
         inside[0] = False
-        ended = sorted({*self._open, *roots[inside].tolist()} - going_on)
-        for number, root in enumerate(ended, start=self.count + 1):
-            self._number[root] = number
         table = np.zeros(band.count + 1, np.int32)
-        table[inside] = [self._number[root] for root in roots[inside].tolist()]
-        crossing = {self._number[r]: self._open.pop(r) for r in ended if r in self._open}
+        table[inside] = [self.numbers[root] for root in roots[inside].tolist()]
+        crossing = {self.numbers[r]: self._open.pop(r) for r in ended if r in self._open}
         yield from self._canvases(band, table[band.labels], crossing)
 
     def _merge_open_objects(self) -> None:

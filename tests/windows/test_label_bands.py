@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, label
 
-from lotus.inference import partial_object
-from lotus.inference.label_bands import LabelBand, decode_bands, matching_labels
 from lotus.inference.label_spool import LabelSpool
-from lotus.inference.object_collector import ObjectCollector
 from lotus.masks import UnionFind
 from lotus.metrics.functional import panoptic_quality
 from lotus.schemes import BoundaryWatershed, ConnectedComponents
+from lotus.windows import partial_object
+from lotus.windows.label_bands import LabelBand, decode_bands, matching_labels
+from lotus.windows.object_collector import ObjectCollector
 
 
 def stream(probability, cuts, scheme, halo, folder):
@@ -34,7 +34,7 @@ def stream(probability, cuts, scheme, halo, folder):
                 numbers = np.unique(objects.labels[inside])
                 means |= dict(zip(numbers.tolist(), objects.means, strict=True))
             spool.append(band)
-        labels = np.concatenate([collector.final_labels(band) for band in spool])
+        labels = np.concatenate([collector.numbers.final_labels(band) for band in spool])
     return labels, handed_out, means, collector
 
 
@@ -74,7 +74,7 @@ def test_streamed_components_are_those_of_the_whole_image(tmp_path_factory, data
     )
     assert_same_objects(labels, reference_components(probability[0] > 0, minimum_size))
     np.testing.assert_array_equal(labels, handed_out)
-    assert set(np.unique(labels)) | {0} == set(range(collector.count + 1))
+    assert set(np.unique(labels)) | {0} == set(range(len(collector.numbers) + 1))
 
 
 def test_a_spiral_through_all_bands_is_one_object(tmp_path):
@@ -84,7 +84,7 @@ def test_a_spiral_through_all_bands_is_one_object(tmp_path):
     labels, _, means, collector = stream(
         mask[None], range(4, 60, 4), ConnectedComponents(), 2, tmp_path
     )
-    assert collector.count == 1
+    assert len(collector.numbers) == 1
     np.testing.assert_array_equal(labels, mask)
     np.testing.assert_allclose(means[1], [1.0])
 
@@ -105,7 +105,7 @@ def test_streamed_watershed_is_nearly_that_of_the_whole_image(tmp_path):
         probability.astype(np.float32), range(70, 400, 70), scheme, 40, tmp_path
     )
     assert whole.max() > 80
-    assert abs(collector.count - whole.max()) <= 2
+    assert abs(len(collector.numbers) - whole.max()) <= 2
     assert panoptic_quality(labels, whole).pq > 0.99
 
 
@@ -116,7 +116,7 @@ def test_means_are_those_of_the_pixels_of_each_object(tmp_path):
     labels, _, means, collector = stream(
         probability, range(20, 120, 20), ConnectedComponents(), 5, tmp_path
     )
-    assert sorted(means) == list(range(1, collector.count + 1))
+    assert sorted(means) == list(range(1, len(collector.numbers) + 1))
     for number, mean in means.items():
         inside = probability[:, labels == number]
         expected = [1.0 - inside[0].mean(), inside[1].mean(), inside[2].mean()]

@@ -1,0 +1,158 @@
+"""One-line mistakes in the code that no test notices.
+
+``python -m benchmarks.mutations lotus/losses --sample 50`` changes one place after the other in
+memory (an operator, a number, a condition, an argument, a call) and runs the tests that cover the
+file in a forked process, so that PyTorch is imported once. What still passes is printed. Tests in
+processes of their own see the code as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import random
+import sys
+import tempfile
+import time
+from importlib import import_module
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import CodeType
+
+import pytest
+
+from benchmarks.mutants import Mutant, mutants
+
+EXAMPLES = "tests/test_doctests.py::test_examples_run[{module}]"
+STEPS = ("tests/tasks/test_distillation_equations.py", "tests/tasks/test_baseline_equations.py")
+PATIENTS = ("tests/data_modules/test_folds.py", "tests/data_modules/test_patients.py")
+TESTS = {
+    "lotus/losses": (EXAMPLES, "tests/losses", *STEPS),
+    "lotus/tasks/distillation.py": (
+        *(STEPS[0], "tests/tasks/test_distillation_task.py", "tests/tasks/test_gamma_plateau.py"),
+        "tests/tasks/test_ignored_pixels.py",
+    ),
+    "lotus/networks/feature_diffusion.py": ("tests/networks/test_feature_diffusion.py", STEPS[0]),
+    "lotus/metrics/functional": (EXAMPLES, "tests/metrics"),
+    "data_modules/splits.py": ("tests/data_modules/test_splits.py", *PATIENTS),
+    "data_modules/folds.py": PATIENTS,
+}
+# Imported before the first fork, with all that they import of other packages.
+COMMON = (
+    *("hypothesis", "monai.inferers", "monai.losses", "monai.networks.schedulers"),
+    *("lotus.evaluation.folders", "lotus.tasks", "lotus.training.cli"),
+)
+
+
+class _MutantLoader(SourceFileLoader):
+    """Finds and loads one module with its change."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        super().__init__(mutant.module, str(mutant.path))
+        self.tree = mutant.tree
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        found = name == self.name
+        return spec_from_file_location(name, self.path, loader=self) if found else None
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compile(self.tree, self.path, "exec")
+
+
+def run_tests(mutant: Mutant | None, tests: list[str], marker: str) -> None:
+    """Run tests in this process, silently; its exit status is 0 if they pass."""
+    for stream in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    if mutant is not None:
+        sys.meta_path.insert(0, _MutantLoader(mutant))
+    sys.exit(pytest.main(["-x", "-p", "no:cacheprovider", "-m", marker, *tests]))
+
+
+def exit_status(
+    mutant: Mutant | None, tests: list[str], marker: str, limit: float | None = None
+) -> int | None:
+    """Of :func:`run_tests` in a process of its own; None if it took longer than the limit."""
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=run_tests, args=(mutant, tests, marker))
+    process.start()
+    process.join(limit)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        return None
+    return process.exitcode
+
+
+def tests_of(path: Path) -> list[str]:
+    """What covers a file."""
+    covering = next(tests for part, tests in TESTS.items() if path.is_relative_to(part))
+    module = ".".join(path.with_suffix("").parts)
+    return [test.format(module=module) for test in covering]
+
+
+def survives(mutant: Mutant, limit: float) -> bool:
+    """Whether all tests pass; the slow ones are run only if the others do."""
+    passing = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    tests = tests_of(mutant.path)
+    return all(exit_status(mutant, tests, mark, limit) in passing for mark in ("not slow", "slow"))
+
+
+def import_once() -> None:
+    """Import what all tests need, and forget what belongs to the project."""
+    # Before PyTorch is imported, as in the tests: threads that wait would take the cores.
+    os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+    for name in COMMON:
+        import_module(name)
+    for name in [name for name in sys.modules if name.startswith(("lotus", "data_modules"))]:
+        del sys.modules[name]
+
+
+def files_of(path: Path) -> list[Path]:
+    """A file, or the modules in a folder but for those that only import."""
+    files = [path] if path.is_file() else path.rglob("*.py")
+    return sorted(file for file in files if file.stem != "__init__")
+
+
+def seconds_of_tests(file: Path) -> float:
+    """How long the tests of a file take; they have to pass as it is."""
+    begun = time.perf_counter()
+    if exit_status(None, tests_of(file), "not slow") != 0:
+        sys.exit(f"{file} as it is does not pass its tests: {' '.join(tests_of(file))}")
+    return time.perf_counter() - begun
+
+
+def examine(path: Path, sample: int | None, seed: int) -> None:
+    """Print what survives of a sample of the mutants of a file or folder."""
+    begun, noticed = time.perf_counter(), 0
+    found = [mutant for file in files_of(path) for mutant in mutants(file)]
+    if sample is not None and sample < len(found):
+        found = random.Random(seed).sample(found, sample)
+    # A loop that does not end any more is noticed, too.
+    limits = {file: 60 + 10 * seconds_of_tests(file) for file in {m.path for m in found}}
+    for mutant in found:
+        if survives(mutant, limits[mutant.path]):
+            print(f"{mutant.path}:{mutant.line}: {mutant.change}", flush=True)
+        else:
+            noticed += 1
+    seconds = time.perf_counter() - begun
+    print(f"{path}: {noticed} of {len(found)} noticed, {seconds:.0f} s", flush=True)
+
+
+def main() -> None:
+    """Print the survivors and how many of how many were noticed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("paths", nargs="*", type=Path, default=[Path(part) for part in TESTS])
+    parser.add_argument("--sample", type=int, help="so many of each path's mutants; all by default")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    arguments = parser.parse_args()
+    import_once()
+    with tempfile.TemporaryDirectory() as examples:
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = examples
+        for path in arguments.paths:
+            examine(path, arguments.sample, arguments.seed)
+
+
+if __name__ == "__main__":
+    main()

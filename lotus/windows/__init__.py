@@ -1,0 +1,30 @@
+"""Images of any size through a network: windows, their blending, and objects across them.
+
+Whatever segments an image goes this way, in validation and test as in `lotus segment`.
+"""
+
+from lotus.windows.array import segment_array
+from lotus.windows.blending import Predict, ReadRows, blend_windows, network_input, read_bands
+from lotus.windows.grid import OVERLAP, WINDOW, WindowGrid, window_grid, windows_at_once
+from lotus.windows.label_bands import LabelBand, decode_bands
+from lotus.windows.object_collector import FinishedObjects, ObjectCollector
+from lotus.windows.partial_object import PartialObject
+
+__all__ = [
+    "OVERLAP",
+    "WINDOW",
+    "FinishedObjects",
+    "LabelBand",
+    "ObjectCollector",
+    "PartialObject",
+    "Predict",
+    "ReadRows",
+    "WindowGrid",
+    "blend_windows",
+    "decode_bands",
+    "network_input",
+    "read_bands",
+    "segment_array",
+    "window_grid",
+    "windows_at_once",
+]
