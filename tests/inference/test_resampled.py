@@ -9,16 +9,27 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
+from data_modules.manifest import Record, write_manifest
 from lotus.cli import main
-from lotus.imaging import object_features, read_image, read_label_map, write_image
+from lotus.imaging import (
+    object_features,
+    read_image,
+    read_label_map,
+    write_image,
+    write_label_map,
+)
+from lotus.inference.label_spool import LabelSpool
+from lotus.inference.native_bands import native_bands
 from lotus.inference.segment import SegmentOptions, segment_image
 from lotus.inference.segmenter import load_segmenter
+from lotus.masks import UnionFind
 from lotus.schemes import ConnectedComponents
 from lotus.tasks import SegmentationTask
-from lotus.tasks.description import describe
-from lotus.tasks.native_grid import as_seen
+from lotus.tasks.description import describe, public_path
+from lotus.tasks.native_grid import as_seen, at_native_size
 from lotus.transforms import DtypeRange
 from lotus.transforms.resampling import Resampling
+from lotus.windows import ObjectCollector, decode_bands
 
 MODEL_UM = (1.0, 1.0)
 SIZE = (150, 110)
@@ -26,7 +37,7 @@ SPACINGS = {
     "finer": (0.5, 0.5),
     "a little finer": (0.8, 0.8),
     "coarser": (2.0, 2.0),
-    "far coarser": (12.0, 12.0),
+    "far coarser": (4.1, 4.1),
     "not square": (0.4, 1.7),
 }
 
@@ -110,6 +121,10 @@ def test_what_is_tested_is_what_is_deployed(spacing, classes, pixels, make_check
     assert labels.max() > 3
     np.testing.assert_array_equal(prediction["labels"], labels)
     np.testing.assert_array_equal(tested["labels"], labels)
+    # Of pixels one by one, the blended logits are those of the whole image.
+    seen = as_seen(batch)
+    expected = task.segmentation_loss(task(seen["image"]), seen)
+    torch.testing.assert_close(task.test_loss.compute(), expected.detach(), rtol=1e-4, atol=1e-5)
     probability = read_image(tmp_path / "a_probability.tif")
     assert probability.spacing_um == pytest.approx(spacing)
     as_bytes = (prediction["probability"] * np.float32(255) + 0.5).astype(np.uint8)
@@ -143,6 +158,37 @@ def test_the_loss_is_taken_as_the_network_sees_the_image(pixels):
         assert seen[name].dtype == batch[name].dtype
     del batch["network_size"]
     assert as_seen(batch) is batch
+
+
+def test_objects_lost_between_larger_pixels_leave_no_gap():
+    labels = np.zeros((8, 8), np.int32)
+    labels[1, 1], labels[0, 0], labels[4:, 4:] = 1, 2, 3
+    found = {"labels": labels, "probability": labels.astype(np.float32), "classes": labels > 0}
+    batch = {"image": torch.zeros(1, 1, 4, 4), "network_size": torch.tensor([[8, 8]])}
+    native = at_native_size(found, batch)
+    expected = np.zeros((4, 4), np.int32)
+    expected[0, 0], expected[2:, 2:] = 1, 2
+    np.testing.assert_array_equal(native["labels"], expected)
+    np.testing.assert_array_equal(native["probability"], labels[1::2, 1::2])
+
+
+def test_objects_go_on_across_bands_without_a_row(tmp_path):
+    probability = np.zeros((1, 8, 12), np.float32)
+    probability[:, :, :4] = 1.0
+    grids, same = Resampling((2, 3), (8, 12)), UnionFind()
+    collector = ObjectCollector(same)
+    parts = (probability[:, :4], probability[:, 4:5], probability[:, 5:])
+    decoded = decode_bands(parts, ConnectedComponents(), height=8, halo=1, same=same)
+    bands = list(native_bands(decoded, grids))
+    finished = [found for band in bands for found in collector.add(band)]
+    assert [len(band.labels) for band in bands] == [1, 0, 1]
+    labels = np.concatenate([collector.numbers.final_labels(band) for band in bands])
+    np.testing.assert_array_equal(labels, [[1, 0, 0], [1, 0, 0]])
+    np.testing.assert_array_equal(finished[-1].labels, labels)
+    with LabelSpool(tmp_path) as spool:
+        for band in bands:
+            spool.append(band)
+        assert [band.labels.shape for band in spool] == [(1, 3), (0, 3), (1, 3)]
 
 
 def segmented(capsys, checkpoint, image, *options) -> tuple[np.ndarray, str]:
@@ -211,3 +257,54 @@ def test_folds_of_different_sizes_make_no_ensemble(make_checkpoint, tmp_path):
         split.touch()
     with pytest.raises(ValueError, match="make no ensemble: their spacing_um is"):
         load_segmenter(tmp_path / "cv", "cpu")
+
+
+@pytest.mark.slow
+def test_from_the_command_line(pixels, tmp_path, capsys):
+    records = []
+    for number, (split, size) in enumerate(
+        [("train", 1.0), ("train", 0.5), ("val", 2.0), ("test", 0.8), ("test", 1.0)]
+    ):
+        image = tmp_path / split / f"picture{number}.tif"
+        mask = tmp_path / "masks" / f"picture{number}.png"
+        turned = np.roll(pixels, 20 * number)
+        write_image(image, turned, (size, size))
+        write_label_map(mask, turned > 127)
+        records.append(
+            Record(image, mask, "semantic", "grey", f"P{number}", "all", size, split=split)
+        )
+    write_manifest(tmp_path / "manifest.csv", records)
+    arguments = {
+        "model": "lotus.tasks.SegmentationTask",
+        "model.init_args.network": public_path(Threshold),
+        "model.init_args.class_names": "[bright]",
+        "model.init_args.in_channels": 1,
+        "data": "data_modules.SegmentationDataModule",
+        "data.init_args.manifest": tmp_path / "manifest.csv",
+        "data.init_args.modality": "grey",
+        "data.init_args.class_names": "[bright]",
+        "data.init_args.in_channels": 1,
+        "data.init_args.patch_size": 32,
+        "data.init_args.batch_size": 2,
+        "trainer.accelerator": "cpu",
+        "trainer.max_epochs": 1,
+        "trainer.enable_progress_bar": "false",
+        "trainer.enable_model_summary": "false",
+        "runs": tmp_path,
+        "experiment": "one",
+        "run": "spacing",
+    }
+    assert main(["fit", *(f"--{key}={value}" for key, value in arguments.items())]) == 0
+    run = tmp_path / "one/spacing"
+    record = torch.load(run / "checkpoints/best.ckpt", weights_only=True)["segmenter"]
+    assert (record["spacing_um"], record["resample"]) == ([1.0, 1.0], True)
+    data = json.loads((run / "data.json").read_text())
+    assert (data["spacing_um"], data["resampled"]) == ([1.0, 1.0], True)
+    assert main(["test", "--config", str(run / "config.yaml")]) == 0
+    given = [str(tmp_path / "test"), "--checkpoint", str(run), "--output", str(tmp_path / "out")]
+    assert main(["segment", *given, "--device", "cpu"]) == 0
+    for number in (3, 4):
+        tested = read_label_map(run / f"predictions/picture{number}.tif")
+        deployed = read_label_map(tmp_path / f"out/picture{number}_labels.tif")
+        np.testing.assert_array_equal(tested, deployed)
+    assert pd.read_csv(run / "scores.csv")["dice"].min() > 0.8
