@@ -16,8 +16,10 @@ from tqdm import tqdm
 from data_modules.manifest import Record
 from data_modules.mask_meaning import conclude_records
 from data_modules.patch_cache import PatchCache, PreparedImage
+from data_modules.pixel_sizes import resampling_of
 from data_modules.sample import Pixels, Sample
 from data_modules.sampler import SampleIndex
+from lotus.transforms.resampling import Spacing
 
 Window = tuple[slice, slice]
 IGNORED = -1
@@ -34,6 +36,7 @@ class ImageSource:
         groups: All groups of the study; a sample's ``label`` is the index of its group.
         class_names: Foreground classes; a mask may hold 0 ... ``len(class_names)``.
         in_channels: Channels of the network; one-channel images are repeated.
+        spacing_um: Pixel size (Y, X) in µm that images are resampled to; None: as they are.
 
     Raises:
         ValueError: If an image does not fit ``in_channels`` or a mask the classes, or if masks can
@@ -48,13 +51,15 @@ class ImageSource:
         groups: Sequence[str],
         class_names: Sequence[str],
         in_channels: int,
+        spacing_um: Spacing | None = None,
     ) -> None:
         self.records = list(records)
         self.in_channels = in_channels
         self._cache = cache
         self._labels = {group: index for index, group in enumerate(groups)}
         progress = tqdm(self.records, "preparing images", delay=2.0, leave=False, disable=None)
-        self._keys = [cache.add(record) for record in progress]
+        self._grids = [resampling_of(record, spacing_um) for record in self.records]
+        self._keys = [cache.add(*each) for each in zip(progress, self._grids, strict=True)]
         for record, key in zip(self.records, self._keys, strict=True):
             _check_fit(record, cache.load(key), class_names, in_channels)
         facts = [cache.load(key).facts for key in self._keys]
@@ -71,13 +76,18 @@ class ImageSource:
         return self._cache.load(self._keys[index])
 
     def spacing_um(self, index: int) -> torch.Tensor:
-        """Pixel size (Y, X) in µm, float64 (2,): the manifest's, else the file's, else NaN."""
+        """Pixel size (Y, X) in µm, float64 (2,): the manifest's, else the file's, else NaN.
+
+        That of the prepared image where it is resampled.
+        """
         pixel_size = self.records[index].pixel_size_um
         if pixel_size is not None:
             spacing = (pixel_size, pixel_size)
         else:
             spacing = self.prepared(index).spacing_um or (np.nan, np.nan)
-        return torch.tensor(spacing, dtype=torch.float64)
+        grids = self._grids[index]
+        known = spacing if grids is None else grids.spacing_um(spacing)
+        return torch.tensor(known, dtype=torch.float64)
 
     def sample(self, index: int, pixels: Pixels) -> Sample:
         """Pixels of an image as a sample: grey repeated, masks without channel, types restored.
@@ -171,11 +181,13 @@ class WholeImageDataset(Dataset[Sample]):
     """Every image at its native size, without anything random.
 
     Args:
-        source: Images, annotated or not.
+        source: Images, annotated or not, as they are.
+        spacing_um: Pixel size (Y, X) in µm that the network sees them in; None: their own.
     """
 
-    def __init__(self, source: ImageSource) -> None:
+    def __init__(self, source: ImageSource, spacing_um: Spacing | None = None) -> None:
         self.source = source
+        self._grids = [resampling_of(record, spacing_um) for record in source.records]
 
     def __len__(self) -> int:
         """Number of images."""
@@ -184,7 +196,11 @@ class WholeImageDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         """The sample of one record; without ``mask`` and ``instances`` if not annotated."""
         prepared = self.source.prepared(index)
-        return self.source.sample(index, _crop(prepared, (slice(None), slice(None)), 0))
+        sample = self.source.sample(index, _crop(prepared, (slice(None), slice(None)), 0))
+        grids = self._grids[index]
+        if grids is not None:
+            sample["network_size"] = torch.tensor(grids.network)
+        return sample
 
 
 def augmented(transforms: Compose, pixels: Pixels, seed: int) -> Pixels:

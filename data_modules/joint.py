@@ -62,8 +62,13 @@ class JointDataModule(TransferDataModule, ABC):
 
     @property
     def spacing_um(self) -> tuple[float, float] | None:
-        """Median (Y, X) pixel size of the evaluated images; None where none has one."""
+        """That of the evaluated part; see :attr:`SegmentationDataModule.spacing_um`."""
         return self._evaluated_part.spacing_um
+
+    @property
+    def resamples(self) -> bool:
+        """Whether evaluated images of another pixel size than ``spacing_um`` are resampled."""
+        return self._evaluated_part.resamples
 
     @property
     def splits(self) -> Splits:

@@ -127,6 +127,8 @@ class PairedDataModule(JointDataModule):
             ValueError: If a student image has no partner or one of another size.
         """
         student, teacher = self.parts["student"], self.parts["teacher"]
+        # Both see the same pixels, whatever else is in their manifests.
+        teacher.use_spacing(student.network_spacing_um)
         return PairedDataset(
             student.training_dataset(), teacher.training_dataset(), self.augmentation
         )

@@ -1,9 +1,9 @@
 """Preprocessed images, on disk or in memory, found by what they were made from.
 
 The key of an entry is the SHA-256 over the bytes of image and mask, the preprocessing with all
-its settings, the source code of the preprocessing, of this module and of whatever of the project
-they call, and the version of the layout below. Any change gives another key, so an outdated entry
-is never found; deleting the folder is always safe.
+its settings, the size that is resampled to, the source code of the preprocessing, of this module
+and of whatever of the project they call, and the version of the layout below. Any change gives
+another key, so an outdated entry is never found; deleting the folder is always safe.
 
 An entry is one memory-mapped file, so that a crop reads its own pages and nothing else; cutting
 images into tiles would gain nothing over that. Images are kept as float32: float16 would halve
@@ -19,7 +19,7 @@ import json
 import math
 import sys
 from collections import OrderedDict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from lotus.imaging.mask_files import read_mask
 from lotus.imaging.raster import check_usable, read_image
 from lotus.masks import MaskFacts, classes_and_objects, mask_facts
 from lotus.transforms.preprocessing import Preprocessing
+from lotus.transforms.resampling import Resampling
 
 LAYOUT_VERSION = 2
 ALIGNMENT = 64
@@ -86,11 +87,12 @@ class PatchCache:
         reading = source_digest([sys.modules[__name__]])
         return json.dumps([LAYOUT_VERSION, reading, _fingerprint(self.preprocessing)]).encode()
 
-    def add(self, record: Record) -> str:
+    def add(self, record: Record, grids: Resampling | None = None) -> str:
         """Prepare the image of a record unless that was done before.
 
         Args:
             record: A row of the manifest.
+            grids: How it is resampled once it is preprocessed; None leaves it as it is.
 
         Returns:
             The key for :meth:`load`.
@@ -98,12 +100,12 @@ class PatchCache:
         Raises:
             ValueError: If image or mask cannot be used; the message names the file.
         """
-        key = self._key(record)
+        key = self._key(record, grids)
         if self.folder is None:
             if key not in self._open:
-                self._open[key] = _prepare(record, self.preprocessing)
+                self._open[key] = _prepare(record, self.preprocessing, grids)
         elif not (self.folder / key).is_file():
-            _write_entry(self.folder / key, _prepare(record, self.preprocessing))
+            _write_entry(self.folder / key, _prepare(record, self.preprocessing, grids))
         return key
 
     def load(self, key: str) -> PreparedImage:
@@ -118,9 +120,9 @@ class PatchCache:
                 self._open.popitem(last=False)
         return self._open[key]
 
-    def _key(self, record: Record) -> str:
+    def _key(self, record: Record, grids: Resampling | None) -> str:
         digest = hashlib.sha256(self._settings)
-        digest.update(f"{record.mask_kind} {record.mask_values}".encode())
+        digest.update(f"{record.mask_kind} {record.mask_values} {grids or ''}".encode())
         for path in (record.image, record.mask):
             digest.update(b"none" if path is None else _file_hash(path))
         return digest.hexdigest()
@@ -149,8 +151,23 @@ def _fingerprint(setting: object) -> object:
     }
 
 
-def _prepare(record: Record, preprocessing: Preprocessing) -> PreparedImage:
-    """Read, check and preprocess one image and its mask."""
+def _prepare(
+    record: Record, preprocessing: Preprocessing, grids: Resampling | None
+) -> PreparedImage:
+    """Read, check, preprocess and resample one image and its mask."""
+    prepared = _as_it_is(record, preprocessing)
+    if grids is None:
+        return prepared
+    return replace(
+        prepared,
+        image=grids.image(prepared.image),
+        mask=None if prepared.mask is None else grids.labels(prepared.mask),
+        instances=None if prepared.instances is None else grids.labels(prepared.instances),
+        ignored=None if prepared.ignored is None else grids.labels(prepared.ignored),
+    )
+
+
+def _as_it_is(record: Record, preprocessing: Preprocessing) -> PreparedImage:
     raster = read_image(record.image)
     check_usable(raster.array, record.image)
     channels = np.moveaxis(np.atleast_3d(raster.array), -1, 0)

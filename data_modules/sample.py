@@ -22,6 +22,8 @@ class Sample(TypedDict):
             0; absent from data sets in which no value is ignored.
         label: int64 (), index of the group.
         spacing_um: float64 (2,), pixel size (Y, X) in µm; NaN where unknown.
+        network_size: int64 (2,), (Y, X) in pixels that a network sees a whole image in; absent
+            where that is its own.
         name: Name of the image.
         patient: Its patient.
         group: Its group.
@@ -33,6 +35,7 @@ class Sample(TypedDict):
     ignored: NotRequired[Tensor]
     label: Tensor
     spacing_um: Tensor
+    network_size: NotRequired[Tensor]
     name: str
     patient: str
     group: str

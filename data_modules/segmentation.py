@@ -2,17 +2,25 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
+from lightning_utilities.core.rank_zero import rank_zero_info
 from monai.transforms import Transform
 from torch.utils.data import DataLoader, Dataset
 
 from data_modules.dataset import ImageSource, SegmentationDataset, WholeImageDataset
 from data_modules.manifest import SPLIT_NAMES, Record, Split, read_manifest
 from data_modules.patch_cache import PatchCache
+from data_modules.pixel_sizes import (
+    SpacingChoice,
+    checked_choice,
+    median_spacing,
+    said_of_sizes,
+)
 from data_modules.sample import Sample
 from data_modules.sampler import LateLoader, SeededSampler, ShardSampler
 from data_modules.splits import DEFAULT_FRACTIONS, Splits, resolve_splits, write_splits
@@ -40,6 +48,11 @@ class SegmentationDataModule(TransferDataModule):
         class_names: Foreground classes in the order of their indices 1, 2, ...
         in_channels: Channels of the network; one-channel images are repeated.
         preprocessing: From pixels to [0, 1]; None: ``PercentileRange()``.
+        spacing_um: Pixel size in µm in which the network sees images, a number or (Y, X). Those of
+            another are resampled once they are preprocessed, those of none are not. ``median``:
+            that of this modality's images in the manifest, whatever the split, so that all folds
+            have one. ``native``: every image as it is. Whole images stay as they are, as scores
+            are taken at native size; the task resamples them and brings back what it finds.
         augmentation: MONAI dictionary transforms for training crops.
         patch_size: Edge of training crops in pixels.
         batch_size: Training crops per batch and process.
@@ -62,6 +75,7 @@ class SegmentationDataModule(TransferDataModule):
         class_names: Sequence[str] = ("foreground",),
         in_channels: int = 3,
         preprocessing: Preprocessing | None = None,
+        spacing_um: SpacingChoice = "median",
         augmentation: list[Transform] | None = None,
         patch_size: int = 256,
         batch_size: int = 16,
@@ -79,6 +93,7 @@ class SegmentationDataModule(TransferDataModule):
         self.class_names = list(class_names)
         self.in_channels = in_channels
         self.preprocessing = PercentileRange() if preprocessing is None else preprocessing
+        self._spacing = checked_choice(spacing_um)
         self.augmentation = list(augmentation or [])
         self.patch_size = patch_size
         self.batch_size = batch_size
@@ -112,6 +127,10 @@ class SegmentationDataModule(TransferDataModule):
         }
         for name in needed[stage]:
             self._source(name)
+        if stage == "fit" and self.network_spacing_um is not None:
+            said = said_of_sizes(self.select("train"), self.network_spacing_um)
+            if said is not None:
+                rank_zero_info(f"{self.modality}: {said}")
 
     @property
     def records(self) -> list[Record]:
@@ -129,13 +148,37 @@ class SegmentationDataModule(TransferDataModule):
 
     @property
     def spacing_um(self) -> tuple[float, float] | None:
-        """Median (Y, X) pixel size of this modality's images; None where none has one."""
-        sizes = [
-            record.pixel_size_um
-            for record in self.records
-            if record.modality == self.modality and record.pixel_size_um is not None
-        ]
-        return (float(np.median(sizes)),) * 2 if sizes else None
+        """Pixel size (Y, X) in µm that images are resampled to; None where none has one.
+
+        Of images that are taken as they are, the median.
+        """
+        if not isinstance(self._spacing, str):
+            y, x = np.broadcast_to(self._spacing, 2).tolist()
+            return y, x
+        return self._median_um
+
+    @property
+    def resamples(self) -> bool:
+        """Whether images of another pixel size than ``spacing_um`` are resampled to it."""
+        return self._spacing != "native"
+
+    @property
+    def network_spacing_um(self) -> tuple[float, float] | None:
+        """Pixel size (Y, X) in µm that images are resampled to; None takes them as they are."""
+        return self.spacing_um if self.resamples else None
+
+    def use_spacing(self, spacing_um: tuple[float, float] | None) -> None:
+        """Resample to a pixel size that was decided elsewhere.
+
+        Args:
+            spacing_um: (Y, X) in µm; None takes images as they are.
+        """
+        self._spacing = "native" if spacing_um is None else spacing_um
+        self._sources.clear()
+
+    @cached_property
+    def _median_um(self) -> tuple[float, float] | None:
+        return median_spacing([r for r in self.records if r.modality == self.modality])
 
     @property
     def splits(self) -> Splits:
@@ -284,8 +327,9 @@ class SegmentationDataModule(TransferDataModule):
 
         Returns:
             Manifest and its hash, where the split comes from, the number of training images in
-            use, and per split: images, annotated images and patients of this modality, and
-            images per group and per modality.
+            use, the pixel size and whether images of others are resampled to it, and per split:
+            images, annotated images and patients of this modality, and images per group and per
+            modality.
         """
         per_split = {}
         for name in SPLIT_NAMES:
@@ -305,6 +349,8 @@ class SegmentationDataModule(TransferDataModule):
             "class_names": self.class_names,
             "split_source": self.splits.source,
             "training_images": len(self.select("train")),
+            "spacing_um": None if self.spacing_um is None else list(self.spacing_um),
+            "resampled": self.resamples,
             "splits": per_split,
         }
 
@@ -318,11 +364,12 @@ class SegmentationDataModule(TransferDataModule):
                 groups=self.groups,
                 class_names=self.class_names,
                 in_channels=self.in_channels,
+                spacing_um=self.network_spacing_um if name == "train" else None,
             )
         return self._sources[name]
 
     def _whole_images(self, name: Use) -> DataLoader[Sample]:
-        images = WholeImageDataset(self._source(name))
+        images = WholeImageDataset(self._source(name), self.network_spacing_um)
         return DataLoader(
             images,
             batch_size=1,

@@ -21,6 +21,8 @@ class Batch(TypedDict):
         label: int64 (B,), index of the group.
         spacing_um: float64 (B, 2), pixel size (Y, X) in µm, or (B, 3), voxel size (Z, Y, X); NaN
             where unknown.
+        network_size: int64 (B, 2), (Y, X) in pixels that a network sees whole images in; absent
+            where that is their own.
         name: Name of each image.
         patient: Patient of each image.
         group: Group of each image.
@@ -32,6 +34,7 @@ class Batch(TypedDict):
     ignored: NotRequired[Tensor]
     label: Tensor
     spacing_um: Tensor
+    network_size: NotRequired[Tensor]
     name: list[str]
     patient: list[str]
     group: list[str]

@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="side of a pixel in µm; goes before what the file states",
     )
     parser.add_argument(
+        "--no-resample",
+        action="store_true",
+        help="take images as they are, whatever pixel size the network was trained in",
+    )
+    parser.add_argument(
         "--threshold",
         type=float,
         help="foreground probability that makes an object (default: as trained; connected "
@@ -74,6 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
         overlap=arguments.overlap,
         batch_size=arguments.batch_size,
         pixel_size_um=arguments.pixel_size_um,
+        resample=not arguments.no_resample,
         precision=arguments.precision,
     )
     segmenter = load_segmenter(arguments.checkpoint, arguments.device)

@@ -15,9 +15,11 @@ from lotus.imaging.file_names import LABELS_ENDING, PROBABILITY_ENDING
 from lotus.imaging.geojson import Feature
 from lotus.imaging.raster import label_type
 from lotus.inference.label_spool import LabelSpool
+from lotus.inference.native_bands import native_bands
 from lotus.inference.object_rows import ObjectRows, class_of
 from lotus.masks import UnionFind
 from lotus.schemes import InstanceScheme
+from lotus.transforms.resampling import Resampling
 from lotus.windows import FinishedObjects, ObjectCollector, WindowGrid, decode_bands
 
 Spacing = tuple[float, float] | None
@@ -73,6 +75,7 @@ def write_outputs(
     scheme: InstanceScheme,
     class_names: list[str],
     spacing_um: Spacing,
+    grids: Resampling | None = None,
 ) -> SegmentedObjects:
     """Find, measure, outline and write the objects of a probability map that arrives in bands.
 
@@ -88,6 +91,7 @@ def write_outputs(
         class_names: Foreground classes. Of several, an object has the one with the greatest mean
             probability, and the table says which.
         spacing_um: (Y, X) pixel size, None where it is unknown: nothing is given in µm then.
+        grids: Where the bands are in another grid than the image.
     """
     with hidden_folder(folder, prefix=f".{stem}-") as hidden:
         drafts = OutputFiles.of(hidden, stem)
@@ -98,6 +102,7 @@ def write_outputs(
             scheme=scheme,
             class_names=class_names,
             spacing_um=spacing_um,
+            grids=grids,
         )
         finals = astuple(OutputFiles.of(folder, stem))
         for draft, final in zip(astuple(drafts), finals, strict=True):
@@ -113,18 +118,21 @@ def _write(
     scheme: InstanceScheme,
     class_names: list[str],
     spacing_um: Spacing,
+    grids: Resampling | None,
 ) -> SegmentedObjects:
     same = UnionFind()
+    native = grid.size if grids is None else grids.native
     collector = ObjectCollector(same)
     with (
-        TiledWriter(files.probability, grid.size, np.uint8, spacing_um=spacing_um) as probability,
+        TiledWriter(files.probability, native, np.uint8, spacing_um=spacing_um) as probability,
         LabelSpool(files.labels.parent) as spool,
         files.table.open("w", encoding="utf-8", newline="") as stream,
     ):
         rows = ObjectRows(stream, class_names, spacing_um)
 
         def finished() -> Iterator[FinishedObjects]:
-            for band in decode_bands(bands, scheme, height=grid.size[0], halo=grid.halo, same=same):
+            decoded = decode_bands(bands, scheme, height=grid.size[0], halo=grid.halo, same=same)
+            for band in native_bands(decoded, grids):
                 probability.write(_as_bytes(band.values[0]))
                 spool.append(band)
                 yield from collector.add(band)
@@ -133,7 +141,7 @@ def _write(
         rows.write_large(collector.large)
         labels = (collector.numbers.final_labels(band) for band in spool)
         dtype = label_type(len(collector.numbers))
-        write_tiled(files.labels, grid.size, dtype, labels, spacing_um=spacing_um)
+        write_tiled(files.labels, native, dtype, labels, spacing_um=spacing_um)
     return SegmentedObjects(len(collector.numbers), len(collector.large))
 
 

@@ -15,6 +15,7 @@ from lotus.imaging import Slide, check_usable
 from lotus.inference.precision import Precision
 from lotus.inference.segmenter import Segmenter
 from lotus.transforms import IntensityRange, rescale
+from lotus.transforms.resampling import Resampling
 from lotus.windows import ReadRows, network_input
 
 Normalise = Callable[[NDArray[Any]], NDArray[np.float32]]
@@ -38,7 +39,9 @@ def check_channels(slide: Slide, segmenter: Segmenter) -> None:
         )
 
 
-def open_pixels(slide: Slide, segmenter: Segmenter) -> tuple[ReadRows, Normalise]:
+def open_pixels(
+    slide: Slide, segmenter: Segmenter, grids: Resampling | None = None
+) -> tuple[ReadRows, Normalise]:
     """How to read rows of an image, and how to turn what was read into network input.
 
     An :class:`~lotus.transforms.IntensityRange` finds its limits once, on pixels from all over the
@@ -48,6 +51,7 @@ def open_pixels(slide: Slide, segmenter: Segmenter) -> tuple[ReadRows, Normalise
     Args:
         slide: An open image; it must stay open as long as rows are read.
         segmenter: Holds the preprocessing.
+        grids: How what was preprocessed is resampled; None leaves it as it is.
 
     Returns:
         ``read_rows(start, stop) -> (C, rows, X)``, and the function that maps windows
@@ -57,6 +61,17 @@ def open_pixels(slide: Slide, segmenter: Segmenter) -> tuple[ReadRows, Normalise
         ValueError: The image is constant, or without a finite value, or the preprocessing does
             not take it.
     """
+    read_rows, normalise = _as_it_is(slide, segmenter)
+    if grids is None:
+        return read_rows, normalise
+
+    def prepared(start: int, stop: int) -> NDArray[np.float32]:
+        return normalise(read_rows(start, stop))
+
+    return partial(grids.rows, prepared), np.asarray
+
+
+def _as_it_is(slide: Slide, segmenter: Segmenter) -> tuple[ReadRows, Normalise]:
     height, width = slide.shape
     preprocessing = segmenter.preprocessing
     try:

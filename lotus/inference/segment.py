@@ -18,6 +18,7 @@ from lotus.inference.precision import Precision
 from lotus.inference.prediction import Predictor, check_channels, open_pixels
 from lotus.inference.read_ahead import read_ahead
 from lotus.inference.segmenter import Segmenter
+from lotus.inference.spacing import image_spacing, to_model
 from lotus.windows import (
     OVERLAP,
     WINDOW,
@@ -27,9 +28,6 @@ from lotus.windows import (
     window_grid,
     windows_at_once,
 )
-
-MOST_SPACING_DIFFERENCE = 0.2
-"""Above this relative difference to the pixel size of the training images there is a warning."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,8 @@ class SegmentOptions:
         overlap: Share of a window that its neighbour covers as well, in [0, 1). None: as tested.
         batch_size: Windows predicted at once; None: 1 on a CPU, 8 on a GPU.
         pixel_size_um: Side of a pixel in µm; goes before what a file states. None: from the file.
+        resample: Resample images to the pixel size that the network was trained in; what is found
+            is brought back.
         precision: "32" or "bf16". None: as tested, bf16 only where the device computes it.
         progress: Show a progress bar on a terminal.
     """
@@ -49,6 +49,7 @@ class SegmentOptions:
     overlap: float | None = None
     batch_size: int | None = None
     pixel_size_um: float | None = None
+    resample: bool = True
     precision: Precision | None = None
     progress: bool = True
 
@@ -110,8 +111,8 @@ def segment_image(
         image: TIFF, OME-TIFF, SVS, PNG, JPEG or BMP file.
         output_dir: Folder of the results, made if it is missing.
         options: How to go about it.
-        notify: Receives lines the user should read: a pixel size that differs from the file's, or
-            by more than 20 % from that of the training images; objects too large to be measured.
+        notify: Receives lines the user should read: a pixel size that differs from the file's or
+            from that of the training images; objects too large to be measured.
 
     Raises:
         FileNotFoundError: No such image.
@@ -122,9 +123,10 @@ def segment_image(
     _check_folder(output_dir)
     with Slide(image) as slide:
         check_channels(slide, segmenter)
-        spacing = _pixel_size(slide, segmenter, options, notify)
-        read_rows, normalise = open_pixels(slide, segmenter)
-        grid = options.grid(slide.shape, segmenter)
+        spacing = image_spacing(slide, options.pixel_size_um, notify)
+        grids = to_model(slide, spacing, segmenter, options.resample, notify)
+        read_rows, normalise = open_pixels(slide, segmenter, grids)
+        grid = options.grid(slide.shape if grids is None else grids.network, segmenter)
         batch_size = options.batch_size_of(segmenter)
         output_dir.mkdir(parents=True, exist_ok=True)
         with tqdm(
@@ -144,6 +146,7 @@ def segment_image(
                 scheme=segmenter.instances,
                 class_names=segmenter.class_names,
                 spacing_um=spacing,
+                grids=grids,
             )
     if found.unmeasured:
         notify(
@@ -222,38 +225,3 @@ def _images_in(folder: Path, output_dir: Path) -> list[Path]:
                 "rename one"
             )
     return images
-
-
-def _pixel_size(
-    slide: Slide, segmenter: Segmenter, options: SegmentOptions, notify: Callable[[str], None]
-) -> tuple[float, float] | None:
-    """The pixel size that counts, with a word about what does not fit it."""
-    spacing, name = slide.spacing_um, slide.path.name
-    if options.pixel_size_um is not None:
-        given = (options.pixel_size_um, options.pixel_size_um)
-        if spacing is not None and _difference(given, spacing) > 0.01:
-            notify(
-                f"note: {name}: the file states {_um(spacing)} per pixel; the given "
-                f"{_um(given)} is used"
-            )
-        spacing = given
-    trained = segmenter.spacing_um
-    if (
-        spacing is not None
-        and trained is not None
-        and _difference(spacing, trained) > MOST_SPACING_DIFFERENCE
-    ):
-        notify(
-            f"warning: {name} has {_um(spacing)} per pixel, the training images had "
-            f"{_um(trained)}; rescale the image, or do not trust the result"
-        )
-    return spacing
-
-
-def _difference(first: tuple[float, float], second: tuple[float, float]) -> float:
-    return max(abs(a / b - 1.0) for a, b in zip(first, second, strict=True))
-
-
-def _um(spacing: tuple[float, float]) -> str:
-    y, x = spacing
-    return f"{y:.4g} µm" if y == x else f"{y:.4g} x {x:.4g} µm"

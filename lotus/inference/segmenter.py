@@ -29,6 +29,7 @@ class Segmenter:
         class_names: Foreground classes.
         in_channels: Channels C.
         spacing_um: (Y, X) pixel size of the training images, where it was known.
+        resample: Whether images of another pixel size were resampled to that in training.
         device: Where the networks are.
         window: Side of the windows in pixels with which the networks were validated and tested.
         overlap: Share of a window that its neighbour covers as well, likewise.
@@ -45,6 +46,7 @@ class Segmenter:
     window: int = WINDOW
     overlap: float = OVERLAP
     precision: Precision = "32"
+    resample: bool = False
 
 
 def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
@@ -95,6 +97,7 @@ def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
         window=record["window"],
         overlap=record["overlap"],
         precision=_precision(record, torch.device(device)),
+        resample=record["resample"],
     )
 
 
@@ -133,8 +136,8 @@ def _check_records(records: list[dict[str, Any]], paths: list[Path]) -> None:
                 f"{path} does not say how its images were preprocessed: it was saved without a "
                 "data module; train it with `lotus fit`"
             )
-        # Each was trained with the pixel size of its own images.
-        for name in record.keys() - {"spacing_um"}:
+        # Without resampling each was trained with the pixel size of its own images.
+        for name in record.keys() - (set() if record["resample"] else {"spacing_um"}):
             if record[name] != records[0][name]:
                 raise ValueError(
                     f"{paths[0]} and {path} make no ensemble: their {name} is {records[0][name]} "

@@ -100,6 +100,7 @@ def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     """The record that a task's ``inference_record`` left in a checkpoint.
 
     One of version 0.1 says nothing of windows and precision; those of `lotus segment` then hold.
+    Nor does it speak of resampling: there was none.
 
     Raises:
         ValueError: There is none.
@@ -108,4 +109,5 @@ def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ValueError(f"{path} was not written by a lotus task: it has no segmenter record")
     current: dict[str, Any] = with_public_paths(record)
-    return {"window": WINDOW, "overlap": OVERLAP, "precision": "32"} | current
+    earlier = {"window": WINDOW, "overlap": OVERLAP, "precision": "32", "resample": False}
+    return earlier | current

@@ -61,8 +61,8 @@ class InstanceTask(BaseTask):
     def inference_record(self) -> dict[str, Any]:
         """Everything but weights that is needed to segment.
 
-        Preprocessing and pixel size are those of the data module that the task was trained with;
-        a task saved without one records neither.
+        Preprocessing, pixel size and whether images of another are resampled to it are those of the
+        data module that the task was trained with; a task saved without one records none of them.
 
         Raises:
             ValueError: The network neither came from a configuration nor keeps its arguments.
@@ -77,6 +77,7 @@ class InstanceTask(BaseTask):
             "instances": describe(getattr(self, "instances", None)),
             "preprocessing": describe(getattr(data, "preprocessing", None)),
             "spacing_um": describe(getattr(data, "spacing_um", None)),
+            "resample": bool(getattr(data, "resamples", False)),
         }
 
     def on_validation_epoch_end(self) -> None:

@@ -14,6 +14,7 @@ from lotus.schemes.detections import (
     label_map,
 )
 from lotus.tasks.instances import InstanceTask, as_scored
+from lotus.tasks.native_grid import as_seen, at_native_size
 
 
 class MaskRCNNTask(InstanceTask):
@@ -109,14 +110,15 @@ class MaskRCNNTask(InstanceTask):
             raise ValueError(
                 f"images are scored one at a time, got a batch of {len(batch['image'])}"
             )
-        detections = self(batch["image"])[0]
+        detections = self(as_seen(batch)["image"])[0]
         masks, scores = detections["masks"][:, 0], detections["scores"]
         kept = scores >= self.minimum_score
-        return {
+        found: Prediction = {
             "labels": label_map(masks[kept], scores[kept]),
             "probability": foreground_probability(masks, scores),
             "classes": class_map(masks[kept], scores[kept], detections["labels"][kept]),
         }
+        return at_native_size(found, batch)
 
     def _single_precision(self) -> torch.autocast:
         """Boxes take the type of the features, and bfloat16 has steps of 2 pixels from 256 on."""

@@ -18,6 +18,7 @@ from lotus.metrics.segmentation import InstanceScores
 from lotus.schemes import ConnectedComponents, InstanceScheme
 from lotus.tasks.checkpoint import read_checkpoint, state_of
 from lotus.tasks.instances import InstanceTask, as_scored
+from lotus.tasks.native_grid import as_seen, at_native_size
 from lotus.tasks.precision import inference_precision
 from lotus.windows import (
     OVERLAP,
@@ -155,7 +156,8 @@ class SegmentationTask(InstanceTask):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Prediction:
         """Label map and foreground probability of one image at native size."""
-        return self._predict(batch["image"], self._probabilities)[0]
+        found = self._predict(as_seen(batch)["image"], self._probabilities)[0]
+        return at_native_size(found, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss and the scores of the validation images."""
@@ -207,10 +209,11 @@ class SegmentationTask(InstanceTask):
             ) from error
 
     def _evaluate(self, batch: Batch, loss: MeanMetric, scores: InstanceScores) -> Prediction:
-        prediction, blended = self._predict(batch["image"], self._probabilities_and_logits)
+        seen = as_seen(batch)
+        found, blended = self._predict(seen["image"], self._probabilities_and_logits)
         logits = torch.from_numpy(blended)[None].to(self.device)
-        loss.update(self.segmentation_loss(logits, batch))
-        scored = as_scored(prediction, batch)
+        loss.update(self.segmentation_loss(logits, seen))
+        scored = as_scored(at_native_size(found, batch), batch)
         scores.update(scored["labels"], batch["instances"][0].cpu().numpy())
         return scored
 

@@ -90,6 +90,8 @@ class ObjectCollector:
         self, band: LabelBand, roots: NDArray[np.int32], tracked: NDArray[np.bool_]
     ) -> None:
         """Cut the pixels of objects that cross the band's border out of the band."""
+        if not band.labels.size:
+            return
         names, position = np.unique(roots[tracked], return_inverse=True)
         table = np.zeros(band.count + 1, np.int32)
         table[tracked] = 1 + position

@@ -9,6 +9,7 @@ from PIL import Image
 from data_modules.adapters import bonesai, dsb2018, folder, nuinsseg
 from data_modules.adapters.overrides import Overrides
 from data_modules.manifest import ManifestError, read_manifest
+from data_modules.pixel_sizes import native_spacing
 from data_modules.splits import make_splits
 from lotus.imaging.raster import read_image, read_label_map, write_image, write_label_map
 from lotus.masks import MaskValues
@@ -113,8 +114,9 @@ class TestFolder:
 
     def test_pixels_that_are_not_square(self, tmp_path):
         draw(tmp_path / "images/a.tif", spacing_um=(0.5, 0.25))
-        with pytest.raises(ValueError, match=r"pixels are 0\.5 x 0\.25 µm"):
-            folder.prepare(tmp_path, tmp_path)
+        (record,) = read_manifest(folder.prepare(tmp_path, tmp_path))
+        assert record.pixel_size_um is None
+        assert native_spacing(record) == pytest.approx((0.5, 0.25))
         path = folder.prepare(tmp_path, tmp_path, Overrides(pixel_size_um=0.5))
         assert read_manifest(path)[0].pixel_size_um == 0.5
 
