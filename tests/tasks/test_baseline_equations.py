@@ -17,7 +17,7 @@ from tests.tasks.equations import (
     pixels,
     scores_and_truth,
 )
-from tests.tasks.unpaired import check_gradients, keep_log
+from tests.tasks.unpaired import check_gradients, keep_log, names_shown
 
 
 def dice_and_weighted_cross_entropy(logits, mask):
@@ -122,6 +122,7 @@ def test_a_step_of_ummkd(classes):
     assert [float(task.logged[name]) for name in names] == pytest.approx(
         [float(term) for term in terms], rel=1e-4
     )
+    assert task.logged.keys() - names_shown(task) == {"train_loss"}
     expected = terms[0] + terms[1] + 0.7 * terms[2]
     assert float(loss) == pytest.approx(float(expected), rel=1e-4)
     expected.backward()
@@ -158,6 +159,7 @@ def test_a_step_of_maml(classes):
     assert [float(task.logged[name]) for name in names] == pytest.approx(
         [float(term) for term in (*terms, joint)], rel=1e-4
     )
+    assert task.logged.keys() - names_shown(task) == {"train_loss"}
     expected = terms[0] + terms[1] + 0.7 * joint
     assert float(loss) == pytest.approx(float(expected), rel=1e-4)
     expected.backward()

@@ -15,7 +15,7 @@ from lotus.networks import UNet
 from lotus.tasks import DistillationTask, SegmentationTask
 from tests.tasks import equations
 from tests.tasks.expected_step import QUANTILES, TEMPERATURE, WEIGHTS, ExpectedStep
-from tests.tasks.unpaired import check_gradients, keep_log
+from tests.tasks.unpaired import check_gradients, keep_log, names_shown
 
 
 class Draws(TorchFunctionMode):
@@ -133,6 +133,7 @@ def check_step(task, classes, phase):
         assert logged[f"train_loss_{name}_weighted"] == pytest.approx(weighted, rel=1e-3), name
     absent = {*WEIGHTS} - terms.keys()
     assert not absent & {name.removeprefix("train_loss_") for name in logged}
+    assert logged.keys() - names_shown(task) == {"train_loss", "phase"}
     assert logged["prototype_cosine"] == pytest.approx(float(expected.nearness), abs=1e-4)
     if expected.gammas:
         gamma = float(equations.mean(expected.gammas))
@@ -189,6 +190,12 @@ def test_no_gradient_goes_through_the_teacher_even_if_its_weights_ask_for_one(tm
     fit(task, [unpaired_batch(1, seed=1)])
     assert all(weight.grad is None for weight in task.teacher.parameters())
     assert any(gradient is not None for gradient in task.gradients.values())
+
+
+def test_charts_say_what_they_show_in_their_section(tmp_path):
+    charts = make_task(tmp_path, classes=1).charts()
+    assert [chart.section for chart in charts] == 2 * ["Training"] + 2 * ["Distillation"]
+    assert [chart.title for chart in charts if chart.deviation] == ["Noise adapter γ"]
 
 
 def test_the_mode_is_that_of_the_student(tmp_path):

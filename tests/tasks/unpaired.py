@@ -27,6 +27,11 @@ def keep_log(task):
     return task.train()
 
 
+def names_shown(task):
+    """What the task's charts show of what was logged."""
+    return {name for chart in task.charts() for name in (*chart.curves, chart.deviation)}
+
+
 def check_gradients(expected, found):
     """Compare gradients by name of weight; None is none at all.
 
