@@ -154,7 +154,7 @@ def start_driver(script: str, address: str, folder: Path) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", script, address, str(folder)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path])},
     )
@@ -189,11 +189,12 @@ def test_a_lost_head_is_said_in_one_line_and_a_new_one_finishes_the_jobs(
             driver = start_driver(script, address, folder)
             wait_until(lambda: opened(folder / "log.txt") == 2)
             cluster.head_node.kill_gcs_server()
-            said = driver.communicate(timeout=PATIENCE_S)[0]
+            said, errors = driver.communicate(timeout=PATIENCE_S)
     finally:
         cluster.shutdown()
     expected = f"{said_before}the head of the cluster at {address} is lost; once it is back, the "
-    assert said.splitlines()[-1] == f"{expected}same command goes on where it stopped"
+    wanted = f"{expected}same command goes on where it stopped"
+    assert said.splitlines()[-1] == wanted, (driver.returncode, errors)
 
     if script is JOBS:
         cluster, _ = start_cluster(1, gcs_server_port=int(address.rpartition(":")[2]))
