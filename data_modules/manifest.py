@@ -11,13 +11,12 @@ import csv
 import hashlib
 import math
 import os
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast, get_args
-
-from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from data_modules.manifest_table import SEPARATORS, Table, read_table, with_decimal_point
 from data_modules.patients import identity, one_name_each
@@ -182,9 +181,10 @@ def joined(records: Sequence[Record]) -> list[Record]:
     if others:
         first = ", ".join(sorted(others)[:3])
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-        rank_zero_warn(
+        warnings.warn(
             "patients whose names differ in capitals, blanks or Unicode form alone are taken for "
-            f"one person: {first}{more}; give them other names if they are not"
+            f"one person: {first}{more}; give them other names if they are not",
+            stacklevel=2,
         )
     return changed
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from http.client import HTTPException
 from threading import Thread
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import build_opener
 
 LIMIT_S = 5.0
 _NOT_ONLINE = ("disabled", "offline", "dryrun")
@@ -42,7 +42,8 @@ def answers(url: str, limit_s: float) -> bool:
 
     def ask() -> None:
         try:
-            urlopen(url, timeout=limit_s).close()
+            # `urlopen` would keep the proxies of whoever called it first.
+            build_opener().open(url, timeout=limit_s).close()
         except HTTPError:
             found.append(True)
         except (OSError, ValueError, HTTPException):

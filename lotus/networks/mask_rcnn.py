@@ -1,8 +1,8 @@
 """Mask R-CNN for microscopy: torchvision's network at the images' own scale."""
 
+import warnings
 from collections.abc import Sequence
 
-from lightning_utilities.core.rank_zero import rank_zero_warn
 from torch import Tensor
 from torchvision.models.detection import (
     MaskRCNN,
@@ -80,9 +80,10 @@ def _start_from_coco(network: MaskRCNN) -> None:
     try:
         state = COCO.get_state_dict(progress=False, check_hash=True)
     except OSError as error:
-        rank_zero_warn(
+        warnings.warn(
             f"the weights are random: {COCO.url} could not be downloaded ({error}); where there is "
-            "no network, put that file into the folder checkpoints of torch.hub.get_dir()"
+            "no network, put that file into the folder checkpoints of torch.hub.get_dir()",
+            stacklevel=2,
         )
         return
     own = network.state_dict()

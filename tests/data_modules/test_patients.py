@@ -1,6 +1,8 @@
 """Names that differ in writing alone are one person, wherever patients are told apart."""
 
 import json
+import subprocess
+import sys
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +71,21 @@ def test_nobody_is_on_two_sides_of_a_split_or_fold():
 def test_two_prescribed_splits_of_one_person_are_refused():
     with pytest.raises(ValueError, match="patient 'P' is in train and in test"):
         make_splits([record(0, "P", split="train"), record(1, "p", split="test")])
+
+
+@pytest.mark.slow
+def test_the_warning_needs_no_training():
+    """In a process that has imported nothing of Lightning."""
+    script = (
+        "import sys; from dataclasses import replace; from pathlib import Path\n"
+        "from data_modules.manifest import Record, joined\n"
+        "one = Record(Path('a.tif'), Path('m.tif'), 'binary', 'ct', 'P-A', 'g', None)\n"
+        "print(len({r.patient for r in joined([one, replace(one, patient='p-a')])}))\n"
+        "print('pytorch_lightning' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.split() == ["1", "False"], done.stderr
+    assert "taken for one person" in done.stderr
 
 
 @pytest.mark.parametrize("rename", [str.upper, str.lower])

@@ -56,6 +56,15 @@ def test_whoever_answers_is_there(status, variables):
     assert said == []
 
 
+def test_a_proxy_of_before_is_not_kept(monkeypatch):
+    with serving(200) as url:
+        monkeypatch.setenv("http_proxy", NOBODY)
+        monkeypatch.setenv("no_proxy", "")
+        assert not answers(url, 5.0)
+        monkeypatch.delenv("http_proxy")
+        assert answers(url, 5.0)
+
+
 def test_where_nobody_answers_all_jobs_are_offline_and_it_is_said_once(variables):
     said = []
     variables("", NOBODY)
