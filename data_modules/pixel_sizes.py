@@ -6,8 +6,9 @@ from typing import Literal
 import numpy as np
 
 from data_modules.manifest import Record
+from lotus.imaging.pixel_size import in_um
 from lotus.imaging.raster import read_pixel_size, read_size
-from lotus.transforms.resampling import Resampling, Spacing, in_um, resampling
+from lotus.transforms.resampling import Resampling, Spacing, resampling
 
 SpacingChoice = float | tuple[float, float] | Literal["median", "native"]
 """A pixel size in µm, square or (Y, X); the median of the images'; or each image as it is."""
@@ -61,8 +62,12 @@ def resampling_of(record: Record, spacing_um: Spacing | None) -> Resampling | No
     Raises:
         ValueError: The pixel sizes are too far apart; names the image.
     """
-    found = None if spacing_um is None else native_spacing(record)
-    if spacing_um is None or found is None or found == spacing_um:
+    return None if spacing_um is None else _between(record, native_spacing(record), spacing_um)
+
+
+def _between(record: Record, found: Spacing | None, spacing_um: Spacing) -> Resampling | None:
+    """How an image comes from the pixel size that was found to another."""
+    if found is None or found == spacing_um:
         return None
     try:
         return resampling(read_size(record.image), found, spacing_um)
@@ -85,7 +90,10 @@ def said_of_sizes(records: Sequence[Record], spacing_um: Spacing) -> str | None:
     """
     sizes = [native_spacing(record) for record in records]
     known = [size for size in sizes if size is not None]
-    changed = sum(resampling_of(record, spacing_um) is not None for record in records)
+    changed = sum(
+        _between(record, size, spacing_um) is not None
+        for record, size in zip(records, sizes, strict=True)
+    )
     parts = []
     if changed:
         least, most = min(known), max(known)

@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _pixel_sizes(records: Sequence[Record], is_given: bool) -> str:
     """The sizes, how many images have each, and where it is from."""
-    from lotus.imaging.pixel_size import PixelSize
+    from lotus.imaging.pixel_size import PixelSize, in_um
     from lotus.imaging.raster import read_pixel_size
 
     sizes: Counter[str] = Counter()
@@ -98,7 +98,7 @@ def _pixel_sizes(records: Sequence[Record], is_given: bool) -> str:
             found = PixelSize(record.pixel_size_um, record.pixel_size_um, "as given")
         else:
             found = read_pixel_size(record.image)
-        sizes[_UNKNOWN if found is None else f"{found.text()} ({found.source})"] += 1
+        sizes[_UNKNOWN if found is None else f"{in_um(found.spacing_um)} ({found.source})"] += 1
     listed = [f"{size} in {count} images" for size, count in sizes.most_common(_MOST_SIZES)]
     if len(sizes) > _MOST_SIZES:
         listed.append(f"{len(sizes) - _MOST_SIZES} more")

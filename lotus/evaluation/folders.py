@@ -16,7 +16,7 @@ from lotus.evaluation.choices import Kind
 from lotus.evaluation.pairs import Pair, pair_files
 from lotus.evaluation.process_pool import map_in_processes
 from lotus.imaging.mask_files import read_mask
-from lotus.imaging.raster import read_image
+from lotus.imaging.raster import read_pixel_size
 from lotus.masks import (
     USUAL_VALUES,
     Labels,
@@ -163,7 +163,8 @@ def common_pixel_size(folder: Path) -> float | None:
         ...     print(alone, common_pixel_size(Path(root)))
         0.5 None
     """
-    sizes = {read_image(path).spacing_um for path in folder.glob("*.tif")}
+    found = map(read_pixel_size, folder.glob("*.tif"))
+    sizes = {None if size is None else size.spacing_um for size in found}
     known = {size for size in sizes if size is not None}
     if len(sizes) != 1 or not known:
         return None

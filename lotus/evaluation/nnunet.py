@@ -13,7 +13,13 @@ from tqdm import tqdm
 
 from lotus.atomic import hidden_folder
 from lotus.evaluation.crossval import gather_folds, score_folds
-from lotus.imaging.raster import read_image, read_label_map, write_image, write_label_map
+from lotus.imaging.raster import (
+    read_image,
+    read_label_map,
+    read_pixel_size,
+    write_image,
+    write_label_map,
+)
 from lotus.masks import connected_components
 from lotus.metrics.functional import without_ignored
 from lotus.runs import RunFolder
@@ -135,7 +141,8 @@ def _import_case(
             f"{prediction} is {labels.shape[0]} x {labels.shape[1]}; expected {true.shape[0]} x "
             f"{true.shape[1]} as its image"
         )
-    spacing = read_image(target).spacing_um
+    size = read_pixel_size(target)
+    spacing = None if size is None else size.spacing_um
     objects: NDArray[np.integer] = connected_components(labels > 0, minimum_size)
     if ignored is not None:
         mask = read_label_map(dataset / "labelsTr" / f"{name}.tif")

@@ -66,13 +66,15 @@ class PixelSize:
         """(Y, X) in µm."""
         return self.y, self.x
 
-    def text(self) -> str:
-        """Text such as "0.5 µm", or "0.5 x 0.25 µm" where pixels are not square."""
-        return f"{self.y:.4g} µm" if self.y == self.x else f"{self.y:.4g} x {self.x:.4g} µm"
-
     def turned(self) -> PixelSize:
         """The size of the pixels of the image turned by a quarter."""
         return replace(self, y=self.x, x=self.y)
+
+
+def in_um(spacing_um: tuple[float, float]) -> str:
+    """A pixel size (Y, X) in words, such as "0.5 µm", or "0.5 x 0.25 µm" of pixels not square."""
+    y, x = spacing_um
+    return f"{y:.4g} µm" if y == x else f"{y:.4g} x {x:.4g} µm"
 
 
 def micrometres(unit: str) -> float | None:

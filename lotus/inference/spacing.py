@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lotus.imaging import Slide
+from lotus.imaging.pixel_size import in_um
 from lotus.inference.segmenter import Segmenter
-from lotus.transforms.resampling import Resampling, Spacing, in_um, resampling
+from lotus.transforms.resampling import Resampling, Spacing, resampling
 
 MOST_SPACING_DIFFERENCE = 0.2
 """Above this relative difference to the pixel size of the training images there is a warning."""

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from lotus.imaging.raster import read_image, read_label_map
+from lotus.imaging.raster import read_image, read_label_map, read_pixel_size
 from lotus.metrics.catalogue import counts, headline_distance, headlines, score_of
 from lotus.reports.overlays import overlay, to_rgb
 from lotus.reports.tables import score_text
@@ -102,7 +102,8 @@ def _show(run: RunFolder, role: str, row: Mapping[Hashable, Any]) -> Example:
     try:
         image = to_rgb(read_image(run.image_of(name)).array)
         prediction = read_label_map(run.prediction_of(name))
-        spacing = read_image(run.prediction_of(name)).spacing_um
+        size = read_pixel_size(run.prediction_of(name))
+        spacing = None if size is None else size.spacing_um
         target = read_label_map(run.target_of(name))
         image, prediction, target, spacing = _reduce(image, prediction, target, spacing)
         magnification = max(1, round(DISPLAYED_EDGE / max(image.shape[:2])))

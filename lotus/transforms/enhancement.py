@@ -84,13 +84,18 @@ class SRMicroCTEnhancement(Preprocessing):
         return self.enhance(slice_)[0][None]
 
     def enhance(self, image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """:func:`enhance_slice` of a ``(Y, X)`` slice with these settings."""
+        """:func:`enhance_slice` of a ``(Y, X)`` slice with these settings.
+
+        Args:
+            image: Raw grey values, NaN where :func:`~lotus.transforms.padding.without_padding` has
+                found padding: it is not looked for again.
+        """
         return enhance_slice(
             image,
             self.cluster,
             opening_px=self.opening_px,
             closing_px=self.closing_px,
-            padding_value=self.padding_value,
+            padding_value="none",
         )
 
 

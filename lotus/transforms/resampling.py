@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from lotus.imaging.pixel_size import in_um
+
 SAME = 0.01
 """Pixel sizes that differ by no more than this share are the same: nothing is interpolated."""
 MOST = 16.0
@@ -133,12 +135,6 @@ def resampling(size: tuple[int, int], found_um: Spacing, wanted_um: Spacing) -> 
         for length, ratio in zip(size, ratios, strict=True)
     )
     return None if (rows, columns) == size else Resampling(size, (rows, columns))
-
-
-def in_um(spacing_um: Spacing) -> str:
-    """A pixel size (Y, X) in words, as ``0.5 µm`` or ``0.5 x 1 µm``."""
-    y, x = spacing_um
-    return f"{y:.4g} µm" if y == x else f"{y:.4g} x {x:.4g} µm"
 
 
 def _triangles(length: int, wanted: int) -> csr_array:
