@@ -27,14 +27,15 @@ PACKAGES = ("lotus-bone", "torch", "pytorch-lightning", "monai", "numpy")
 
 
 class RunRecord(pl.Callback):
-    """Write environment.json, data.json, splits.json and charts.json into the run folder.
+    """Write environment.json and what data and task say of themselves into the run folder.
 
     environment.json holds versions, device, git commit and, under `invocations`, one entry per
     command that worked in the folder (a fit, its resumption, a test), with start, duration and
     how it ended: `running`, `finished`, `interrupted` or `failed`; of a fit also from which epoch
     and phase its best checkpoint is. data.json and splits.json come
     from the data module's `summary()` and `write_splits(path)` where it has them; a test does not
-    replace those of the training it tests. charts.json comes from the task's `charts()`.
+    replace those of the training it tests. charts.json comes from the task's `charts()`, and
+    model.json, written at the end of a fit, from its `summary()`.
     """
 
     def __init__(self) -> None:
