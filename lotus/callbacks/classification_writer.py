@@ -88,8 +88,7 @@ class ClassificationWriter(pl.Callback):
         predicted = [groups[index] for index in probabilities.argmax(dim=1).tolist()]
         texts = (batch["name"], batch["slice"], batch["patient"], batch["group"], predicted)
         self._rows += [
-            (*row, *values)
-            for *row, values in zip(*texts, probabilities.tolist(), strict=True)
+            (*row, *values) for *row, values in zip(*texts, probabilities.tolist(), strict=True)
         ]
 
 
@@ -101,18 +100,20 @@ def write_table(run: RunFolder, rows: list[Row], groups: list[str]) -> None:
         rows: Of every patch its texts, as `TEXT_COLUMNS` has them, and its probabilities.
         groups: All groups, in the order of their labels.
     """
+    import pandas as pd  # A training, which writes no table before its end, starts without it.
+
     table = _table(rows, groups)
     write_classified(table, run.classified)
     right = table.assign(accuracy=(table["predicted"] == table["group"]).astype(float))
-    scores = right[["name", "accuracy"]]
-    scores.loc[len(scores)] = [MEAN, scores["accuracy"].mean()]
+    means = {"name": [MEAN], "accuracy": [right["accuracy"].mean()]}
+    scores = pd.concat([right[["name", "accuracy"]], pd.DataFrame(means)], ignore_index=True)
     patients = dict(zip(table["name"], table["patient"], strict=True))
     write_scores(add_patients(scores, patients), run.scores)
 
 
 def _table(rows: list[Row], groups: list[str]) -> DataFrame:
     """One row per patch, sorted by name: processes that share them have them in another order."""
-    import pandas as pd  # A training, which writes no table before its end, starts without it.
+    import pandas as pd
 
     columns = [*TEXT_COLUMNS, *(f"{PROBABILITY}{group}" for group in groups)]
     table = pd.DataFrame(rows, columns=columns)

@@ -35,7 +35,7 @@ class RunRecord(pl.Callback):
     and phase its best checkpoint is. data.json and splits.json come
     from the data module's `summary()` and `write_splits(path)` where it has them; a test does not
     replace those of the training it tests. charts.json comes from the task's `charts()`, and
-    model.json, written at the end of a fit, from its `summary()`.
+    model.json, of a fit, from its `summary()`.
     """
 
     def __init__(self) -> None:
@@ -62,6 +62,13 @@ class RunRecord(pl.Callback):
         task: Any = pl_module
         if hasattr(task, "charts"):
             write_charts(RunFolder(Path(trainer.default_root_dir)).charts, task.charts())
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Record what the task, now set up, says of its network."""
+        task: Any = pl_module
+        summary = task.summary() if hasattr(task, "summary") else {}
+        if summary and trainer.is_global_zero:
+            _write_json(RunFolder(Path(trainer.default_root_dir)).model, summary)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Record that the stage came to its end."""

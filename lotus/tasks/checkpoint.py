@@ -33,11 +33,15 @@ def without_pretraining(network: dict[str, Any]) -> dict[str, Any]:
     Nor do the networks fetch any that it is made of.
     """
     arguments = {
-        name: without_pretraining(value) if isinstance(value, dict) else value
+        name: without_pretraining(value) if _is_object(value) else value
         for name, value in (network.get("init_args") or {}).items()
     }
     fetched = {name: PRETRAINED[name] for name in arguments if name in PRETRAINED}
     return {**network, "init_args": {**arguments, **fetched}}
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and "class_path" in value
 
 
 def network_description(task: pl.LightningModule) -> dict[str, Any]:
