@@ -11,7 +11,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from data_modules.manifest import SPLIT_NAMES, Record, Split, read_manifest
 from data_modules.sampler import LateLoader, SeededSampler, ShardSampler
-from data_modules.splits import DEFAULT_FRACTIONS, Splits, resolve_splits, write_splits
+from data_modules.splits import (
+    ANNOTATED,
+    DEFAULT_FRACTIONS,
+    SplitNeeds,
+    Splits,
+    resolve_splits,
+    write_splits,
+)
 from data_modules.transfer import TransferDataModule
 
 Item = TypeVar("Item")
@@ -147,11 +154,20 @@ class PatientDataModule(TransferDataModule, ABC, Generic[Source]):
         return sorted({record.group for record in self.records})
 
     @property
+    def needs(self) -> SplitNeeds:
+        """What the sets of a split, and folds, are to have where they are drawn."""
+        return ANNOTATED
+
+    @property
     def splits(self) -> Splits:
         """The split of the manifest: read from the split file, drawn, or handed over."""
         if self._splits is None:
             self._splits = resolve_splits(
-                self.records, self.split_file, self.split_fractions, seed=self.seed
+                self.records,
+                self.split_file,
+                self.split_fractions,
+                seed=self.seed,
+                needs=self.needs,
             )
         return self._splits
 
