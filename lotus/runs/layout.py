@@ -150,6 +150,11 @@ class RunFolder:
         return self.path / "scores.csv"
 
     @property
+    def classified(self) -> Path:
+        """The probabilities of every test patch, where the run is of a classifier."""
+        return self.path / "classified.csv"
+
+    @property
     def predicted(self) -> RunFolder:
         """Where a prediction writes, apart from the images that were scored."""
         return RunFolder(self.path / "predict")

@@ -359,6 +359,7 @@ def test_impossible_options_are_refused(settings, wrong):
         SegmentOptions(**settings)
 
 
+@pytest.mark.slow
 def test_watershed_keeps_touching_objects_of_a_real_slide_apart(
     tmp_path, grey_threshold, shared_data
 ):
