@@ -1,4 +1,4 @@
-"""The blended probabilities of an image file, however large, as every user of a network gets them."""
+"""The probabilities of an image file of any size: the one way through a network that all use."""
 
 from __future__ import annotations
 
