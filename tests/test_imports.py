@@ -41,7 +41,7 @@ ALLOWED = {
     "lotus.windows": (*GROUND, "lotus.schemes"),
     "lotus.tasks": (
         *(*GROUND, "lotus.networks", "lotus.losses", "lotus.metrics", "lotus.schemes"),
-        *("lotus.transforms", "lotus.windows", "lotus.runs", "lotus.callbacks"),
+        *("lotus.transforms", "lotus.windows", "lotus.runs", "lotus.callbacks", "lotus.imaging"),
     ),
     "data_modules": (*GROUND, "lotus.transforms", "lotus.imaging"),
     "lotus.callbacks": (
