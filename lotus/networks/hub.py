@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import constants, get_hf_file_metadata, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError
 
 PATIENCE_S = 5.0
@@ -32,7 +32,7 @@ def check_hub(repository: str) -> None:
 def _silence(repository: str) -> str | None:
     """Why the hub does not answer; None where it does. It is asked once in a process."""
     try:
-        url = hf_hub_url(repository, "config.json", endpoint=constants.ENDPOINT)
+        url = f"{constants.ENDPOINT}/{repository}/resolve/main/config.json"
         get_hf_file_metadata(url, timeout=PATIENCE_S)
     except HfHubHTTPError:
         return None
