@@ -113,6 +113,17 @@ def confusion_matrix(cases: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Counts, in the order of the groups' labels.
+
+    Example:
+        >>> import pandas as pd
+        >>> from lotus.evaluation.classification import confusion_matrix
+        >>> cases = pd.DataFrame({
+        ...     "group": ["ill", "ill", "well", "well"],
+        ...     "predicted": ["ill", "well", "well", "well"],
+        ...     "p_ill": [0.8, 0.4, 0.3, 0.1], "p_well": [0.2, 0.6, 0.7, 0.9],
+        ... })
+        >>> confusion_matrix(cases).to_numpy().tolist()
+        [[1, 1], [0, 2]]
     """
     groups = groups_of(cases)
     counted = pd.crosstab(cases["group"], cases["predicted"])
@@ -129,6 +140,17 @@ def calibration_curve(cases: pd.DataFrame, bins: int = BINS) -> pd.DataFrame:
     Returns:
         One row per bin with a case: ``n``, mean ``confidence`` (probability of the most probable
         group) and ``accuracy`` (share of cases in which that group is the true one).
+
+    Example:
+        >>> import pandas as pd
+        >>> from lotus.evaluation.classification import calibration_curve
+        >>> cases = pd.DataFrame({
+        ...     "group": ["ill", "ill", "well", "well"],
+        ...     "predicted": ["ill", "well", "well", "well"],
+        ...     "p_ill": [0.8, 0.4, 0.3, 0.1], "p_well": [0.2, 0.6, 0.7, 0.9],
+        ... })
+        >>> calibration_curve(cases, bins=4)["accuracy"].round(2).tolist()  # below 0.75, above
+        [0.5, 1.0]
     """
     confidence, correct = confidence_of(cases)
     place = bin_of(confidence, bins)
@@ -139,19 +161,43 @@ def calibration_curve(cases: pd.DataFrame, bins: int = BINS) -> pd.DataFrame:
 
 
 def by_seed(cases: pd.DataFrame) -> list[pd.DataFrame]:
-    """The cases of each seed, or all of them where there is one."""
+    """The cases of each seed, or all of them where there is one.
+
+    Example:
+        >>> import pandas as pd
+        >>> from lotus.evaluation.classification import by_seed
+        >>> cases = pd.DataFrame({"name": ["a", "b", "a", "b"], "seed": [1, 1, 2, 2]})
+        >>> [len(own) for own in by_seed(cases)]
+        [2, 2]
+    """
     return [own for _, own in cases.groupby("seed")] if "seed" in cases else [cases]
 
 
 def confidence_of(cases: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The highest probability (N,) float32 of every case, and whether its group is the true one."""
+    """The highest probability (N,) float32 of every case, and whether its group is the true one.
+
+    Example:
+        >>> import pandas as pd
+        >>> from lotus.evaluation.classification import confidence_of
+        >>> cases = pd.DataFrame({"group": ["a", "a"], "p_a": [0.75, 0.25], "p_b": [0.25, 0.75]})
+        >>> confidence, correct = confidence_of(cases)
+        >>> confidence.round(2).tolist(), correct.tolist()
+        ([0.75, 0.75], [1.0, 0.0])
+    """
     probabilities = cases[probability_columns(cases)].to_numpy(np.float32)
     best = np.asarray(groups_of(cases))[probabilities.argmax(axis=1)]
     return probabilities.max(axis=1), (best == cases["group"].to_numpy()).astype(np.float64)
 
 
 def bin_of(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """The bin (N,) of every confidence, as torchmetrics has them: 1.0 has a bin of its own."""
+    """The bin (N,) of every confidence, as torchmetrics has them: 1.0 has a bin of its own.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.evaluation.classification import bin_of
+        >>> bin_of(np.float32([0.1, 0.5, 0.9, 1.0]), bins=2).tolist()
+        [0, 1, 1, 2]
+    """
     edges = torch.linspace(0, 1, bins + 1)
     return (torch.bucketize(torch.from_numpy(confidence), edges, right=True) - 1).numpy()
 

@@ -139,6 +139,17 @@ def exchange_test(
     return tests
 
 
+def lowest_p(n_patients: int) -> float:
+    """The lowest p-value that exchanges of so many patients can have.
+
+    Example:
+        >>> from lotus.evaluation.patient_resampling import lowest_p
+        >>> lowest_p(6)  # one of 2^6 exchanges, and the same the other way round
+        0.03125
+    """
+    return 2 / 2**n_patients if n_patients <= EXACT_PATIENTS else 1 / (EXCHANGES + 1)
+
+
 def accuracy_interval(right: int, n: int) -> Interval:
     """The exact 95 % interval of a share of independent cases (Clopper and Pearson 1934).
 

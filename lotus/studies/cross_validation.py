@@ -12,6 +12,7 @@ from data_modules.manifest import Record
 from data_modules.splits import write_splits
 from lotus.engines import TrainingJob
 from lotus.engines.job_commands import available_cores
+from lotus.evaluation.classified_runs import gather_classified_folds
 from lotus.evaluation.crossval import gather_folds, score_folds
 from lotus.runs import RunFolder
 from lotus.studies.numbered import numbered
@@ -80,16 +81,23 @@ class CrossValidation:
         return cls(folder, tuple(jobs), images if tested else ())
 
     def score(self) -> int:
-        """Gather and score the out-of-fold predictions of finished folds.
+        """Gather and score the out-of-fold predictions, or classified patches, of finished folds.
 
         Returns:
             Number of images; 0 where none are tested.
 
         Raises:
-            ValueError: A fold did not predict just the images it tests.
+            ValueError: A fold did not predict or classify just the images it tests.
         """
         if not self.tested:
             return 0
+        if any(RunFolder(job.folder).classified.is_file() for job in self.jobs):
+            slices = {
+                job.folder: {record.name: record.patient for record in records}
+                for job, records in zip(self.jobs, self.tested, strict=True)
+            }
+            gather_classified_folds(slices, self.folder)
+            return sum(map(len, self.tested))
         expected = {
             job.folder: {record.name for record in records}
             for job, records in zip(self.jobs, self.tested, strict=True)
