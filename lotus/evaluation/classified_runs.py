@@ -96,13 +96,12 @@ def _tables(runs: Sequence[RunFolder]) -> list[pd.DataFrame]:
 def _check_fold(folder: Path, table: pd.DataFrame, expected: Mapping[str, str]) -> None:
     """Make sure that a fold classified patches of just the patients that it tests."""
     remedy = "remove the folder to run the fold again"
-    for row in table.drop_duplicates("slice").itertuples():
-        if row.slice not in expected:
-            raise ValueError(f"{folder}: {row.slice} is not one of its test images; {remedy}")
-        if expected[row.slice] != row.patient:
+    for name, patient in dict(zip(table["slice"], table["patient"], strict=True)).items():
+        if name not in expected:
+            raise ValueError(f"{folder}: {name} is not one of its test images; {remedy}")
+        if expected[name] != patient:
             raise ValueError(
-                f"{folder}: {row.slice} is of patient {row.patient}, and now of "
-                f"{expected[row.slice]}; {remedy}"
+                f"{folder}: {name} is of patient {patient}, and now of {expected[name]}; {remedy}"
             )
     for patient in sorted(set(expected.values()) - set(table["patient"])):
         raise ValueError(f"{folder}: no patch of patient {patient} was classified; {remedy}")
