@@ -20,6 +20,9 @@ TEACHER_ARGS ?=
 export MALLOC_TRIM_THRESHOLD_ := 100000000000
 export MALLOC_MMAP_THRESHOLD_ := 100000000000
 export MALLOC_TOP_PAD_ := 500000000
+# Compiled modules are kept, even where the surroundings say otherwise: jobs and tests start many
+# Pythons, and each would compile the project and the tests anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train-teacher distill table1 ablation evaluate report test test-fast lint format bench clean

@@ -27,9 +27,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lotus.imaging import Slide
+from lotus.inference.options import SegmentOptions
 from lotus.inference.outputs import SegmentedObjects
 from lotus.inference.prediction import Predictor, open_pixels
-from lotus.inference.segment import SegmentOptions, segment_image
+from lotus.inference.segment import segment_image
 from lotus.inference.segmenter import Segmenter
 from lotus.networks import UNet
 from lotus.schemes import BoundaryWatershed, ConnectedComponents, InstanceScheme

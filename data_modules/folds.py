@@ -13,6 +13,8 @@ import numpy as np
 from data_modules.manifest import Record, one_name_per_person
 from data_modules.patients import identity
 from data_modules.splits import (
+    ANNOTATED,
+    SplitNeeds,
     Splits,
     check_manifest_hash,
     make_splits,
@@ -46,6 +48,7 @@ def make_folds(
     *,
     seed: int = 0,
     validation_share: float = VALIDATION_SHARE,
+    needs: SplitNeeds = ANNOTATED,
 ) -> Folds:
     """Deal the patients out to the test sets of the folds, then carve validation from training.
 
@@ -57,24 +60,32 @@ def make_folds(
         n_folds: Number of folds, at least 2.
         seed: Seed of the draw.
         validation_share: Share of the patients outside the test set, in [0, 1).
+        needs: What the sets are to have.
 
     Returns:
         The folds.
 
     Raises:
-        ValueError: With fewer than two folds, or a modality with fewer annotated patients than
-            folds.
+        ValueError: With fewer than two folds, or a modality (a group, where every set needs all)
+            with fewer patients of usable images than folds.
     """
     if n_folds < 2:
         raise ValueError(f"found {n_folds} fold(s); a cross-validation has at least 2")
     records = one_name_per_person(records)
-    traits = patient_traits(records)
+    traits = patient_traits(records, needs.usable)
     for modality in sorted({record.modality for record in records}):
-        able = sum(modality in {name for name, _ in pairs} for pairs in traits.values())
-        if able < n_folds:
+        able = [pairs for pairs in traits.values() if modality in {name for name, _ in pairs}]
+        if len(able) < n_folds:
             raise ValueError(
                 f"{n_folds} folds need as many patients with annotated {modality} images; found "
-                f"{able}: give fewer folds"
+                f"{len(able)}: give fewer folds"
+            )
+        counts = Counter(group for pairs in able for name, group in pairs if name == modality)
+        group, least = min(counts.items(), key=lambda item: (item[1], item[0]))
+        if needs.every_group and least < n_folds:
+            raise ValueError(
+                f"{n_folds} folds need as many patients of every group; found {least} of group "
+                f"{group} with {modality} images: give fewer folds"
             )
     test = _deal(traits, n_folds, seed)
     manifest_hash = records_hash(records)
@@ -83,7 +94,7 @@ def make_folds(
         # Prescribed splits would let a patient that trains here be a test patient of the file.
         free = [replace(record, split=None) for record in records if test[record.patient] != fold]
         shares = (1.0 - validation_share, validation_share, 0.0)
-        inner = make_splits(free, shares, seed=seed)
+        inner = make_splits(free, shares, seed=seed, needs=needs)
         tested = tuple(sorted(patient for patient, number in test.items() if number == fold))
         name = f"fold {fold} of {n_folds}"
         splits.append(Splits(inner.train, inner.val, tested, seed, manifest_hash, name))

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 from torch.utils.data import DataLoader, Dataset
 
 from data_modules.manifest import Record, joined
+from data_modules.patient_data import Use
 from data_modules.patients import identity
 from data_modules.sample import Sample, SampleParts
-from data_modules.segmentation import SegmentationDataModule, Use
-from data_modules.splits import Splits, resolve_splits
+from data_modules.segmentation import SegmentationDataModule
+from data_modules.splits import SplitNeeds, Splits, resolve_splits
 from data_modules.transfer import TransferDataModule
 from lotus.transforms.preprocessing import Preprocessing
 
@@ -69,6 +70,11 @@ class JointDataModule(TransferDataModule, ABC):
     def resamples(self) -> bool:
         """Whether evaluated images of another pixel size than ``spacing_um`` are resampled."""
         return self._evaluated_part.resamples
+
+    @property
+    def needs(self) -> SplitNeeds:
+        """What the sets of a split are to have: that of the evaluated part."""
+        return self._evaluated_part.needs
 
     @property
     def splits(self) -> Splits:
@@ -152,7 +158,9 @@ class JointDataModule(TransferDataModule, ABC):
         if self._joint is None:
             records = self.records
             fractions, seed = self._evaluated_part.split_fractions, self._evaluated_part.seed
-            self._joint = resolve_splits(records, self._split_file, fractions, seed=seed)
+            self._joint = resolve_splits(
+                records, self._split_file, fractions, seed=seed, needs=self.needs
+            )
             groups = sorted({record.group for record in records})
             for part in self.parts.values():
                 part.use_splits(self._joint, groups)

@@ -1,8 +1,8 @@
 """The manifest: one CSV row per image, validated as a whole before anything is trained.
 
 Columns: ``image, mask, mask_kind, modality, patient, group, pixel_size_um`` and, where known,
-``slice_spacing_um``, ``mask_values``, ``split`` and ``origin``. Paths are relative to the
-manifest's folder.
+``slice_spacing_um``, ``mask_values``, ``split``, ``origin`` and ``tissue``. Paths are relative to
+the manifest's folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lotus.imaging.raster import read_size
 from lotus.masks import USUAL_VALUES, MaskKind, MaskValues
 
 COLUMNS = ("image", "mask", "mask_kind", "modality", "patient", "group", "pixel_size_um")
-OPTIONAL_COLUMNS = ("slice_spacing_um", "mask_values", "split", "origin")
+OPTIONAL_COLUMNS = ("slice_spacing_um", "mask_values", "split", "origin", "tissue")
 LENGTHS = ("pixel_size_um", "slice_spacing_um")
 WORDS = ("mask_kind", "split")
 Split = Literal["train", "val", "test"]
@@ -91,6 +91,8 @@ class Record:
             checkpoint, or the record in a checkpoint as JSON (see
             :mod:`lotus.training.known_patients`). None where the mask was drawn by hand.
         mask_values: What the values of the mask's file stand for, and which are ignored.
+        tissue: Absolute path of a mask of the tissue that the image shows, such as bone, where
+            it is not 0; None where nobody looked for it.
     """
 
     image: Path
@@ -104,6 +106,7 @@ class Record:
     split: Split | None = None
     origin: Path | None = None
     mask_values: MaskValues = USUAL_VALUES
+    tissue: Path | None = None
 
     @property
     def name(self) -> str:
@@ -302,7 +305,8 @@ def _file_problems(numbers: Sequence[int], records: Sequence[Record]) -> Iterato
     readable: list[tuple[int, Record]] = []
     for number, record in zip(numbers, records, strict=True):
         sizes: dict[str, tuple[int, int]] = {}
-        for column, file in (("image", record.image), ("mask", record.mask)):
+        files = {"image": record.image, "mask": record.mask, "tissue": record.tissue}
+        for column, file in files.items():
             if file is None:
                 continue
             if not file.is_file():
@@ -314,11 +318,14 @@ def _file_problems(numbers: Sequence[int], records: Sequence[Record]) -> Iterato
                 yield f"row {number}, column {column}: {error}"
         if record.origin is not None and not record.origin.is_file():
             yield _line(number, "origin", record.origin, "an existing file")
-        if "image" in sizes:
-            readable.append((number, record))
-        if len(sizes) == 2 and sizes["image"] != sizes["mask"]:
-            found = "{} x {} in {}".format(*sizes["mask"], record.mask)
-            yield _line(number, "mask", found, "{} x {} as its image".format(*sizes["image"]))
+        if "image" not in sizes:
+            continue
+        readable.append((number, record))
+        expected = "{} x {} as its image".format(*sizes["image"])
+        for column, size in sizes.items():
+            if size != sizes["image"]:
+                found = "{} x {} in {}".format(*size, files[column])
+                yield _line(number, column, found, expected)
     yield from _copied_files(readable)
 
 
@@ -359,6 +366,7 @@ def _to_record(row: Mapping[str, str], folder: Path) -> Record:
         split=cast("Split | None", row.get("split") or None),
         origin=None if origin in ("", MANUAL) else _file(folder, origin),
         mask_values=MaskValues.parse(row.get("mask_values", "")),
+        tissue=_file(folder, row["tissue"]) if row.get("tissue") else None,
     )
 
 
@@ -384,6 +392,7 @@ def _to_row(record: Record, folder: Path) -> list[str]:
         str(record.mask_values),
         record.split or "",
         "" if record.origin is None else _relative(record.origin, folder),
+        "" if record.tissue is None else _relative(record.tissue, folder),
     ]
 
 

@@ -124,11 +124,12 @@ class PatchCache:
         digest = hashlib.sha256(self._settings)
         digest.update(f"{record.mask_kind} {record.mask_values} {grids or ''}".encode())
         for path in (record.image, record.mask):
-            digest.update(b"none" if path is None else _file_hash(path))
+            digest.update(b"none" if path is None else file_hash(path))
         return digest.hexdigest()
 
 
-def _file_hash(path: Path) -> bytes:
+def file_hash(path: Path) -> bytes:
+    """SHA-256 of the bytes of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 

@@ -41,5 +41,29 @@ class Sample(TypedDict):
     group: str
 
 
+class PatchSample(TypedDict):
+    """A patch of a slice; several make a :class:`lotus.batch.PatchBatch`.
+
+    Attributes:
+        image: float32 (C, Y, X) in [0, 1], resized.
+        guide: float32 (1, Y', X') in [0, 1], in the pixels of the slice; absent without a guide.
+        label: int64 (), index of the group.
+        spacing_um: float64 (2,), size (Y, X) in µm of the resized pixels; NaN where unknown.
+        name: ``slice@y,x``.
+        slice: Name of its slice.
+        patient: Its patient.
+        group: Its group.
+    """
+
+    image: Tensor
+    guide: NotRequired[Tensor]
+    label: Tensor
+    spacing_um: Tensor
+    name: str
+    slice: str
+    patient: str
+    group: str
+
+
 SampleParts = dict[str, Sample]
 """A sample of every part, by the name of the part; several make :data:`lotus.batch.Parts`."""

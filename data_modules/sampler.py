@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch.distributed
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 
 SampleIndex = tuple[int, int]
@@ -69,6 +70,51 @@ class SeededSampler(Sampler[SampleIndex]):
         offset = start - first * self.n_records
         chained: list[int] = np.concatenate(passes)[offset : offset + length].tolist()
         return chained
+
+
+class BalancedSampler(SeededSampler):
+    """Classes in turn, the patients of each in turn, and the samples of each patient in turn.
+
+    Every pass visits each once, shuffled: however unequal they are, after any number of samples
+    two classes were drawn equally often but for one, so were two patients of a class, and so were
+    two samples of a patient. Otherwise as :class:`SeededSampler`.
+
+    Args:
+        members: Indices of the samples, by class and patient; none of them empty.
+        samples_per_epoch: Samples per epoch over all processes, at least 1.
+        seed: Seed of the order and of the samples' own seeds.
+    """
+
+    def __init__(
+        self, members: Sequence[Sequence[Sequence[int]]], samples_per_epoch: int, *, seed: int = 0
+    ) -> None:
+        count = sum(len(patient) for patients in members for patient in patients)
+        super().__init__(count, samples_per_epoch, seed=seed)
+        self.members = members
+
+    def _order(self, start: int, length: int) -> list[int]:
+        """Samples at the positions start ... start + length of the endless sequence."""
+        turns = np.arange(start, start + length)
+        order: list[int] = self._draw(self.members, turns, [self.seed, 2]).tolist()
+        return order
+
+    def _draw(self, members: Sequence[Any], turns: NDArray[np.int64], key: list[int]) -> Any:
+        """What is drawn at each turn of an endless sequence of shuffled passes over members.
+
+        A member of a pass is drawn once in it, so the number of the pass is its own turn.
+        """
+        passes, places = np.divmod(turns, len(members))
+        shuffled = {
+            number: np.random.default_rng([*key, number]).permutation(len(members))
+            for number in np.unique(passes).tolist()
+        }
+        chosen = np.array([shuffled[p][i] for p, i in zip(passes.tolist(), places, strict=True)])
+        drawn = np.empty(len(turns), np.int64)
+        for number in np.unique(chosen).tolist():
+            member, here = members[number], chosen == number
+            is_sample = isinstance(member, int)
+            drawn[here] = member if is_sample else self._draw(member, passes[here], [*key, number])
+        return drawn
 
 
 class ShardSampler(Sampler[int]):

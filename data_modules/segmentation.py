@@ -1,20 +1,19 @@
 """Images of one modality with their masks, split by patient."""
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import numpy as np
-import torch
 from lightning_utilities.core.rank_zero import rank_zero_info
 from monai.transforms import Transform
 from torch.utils.data import DataLoader, Dataset
 
 from data_modules.dataset import ImageSource, SegmentationDataset, WholeImageDataset
-from data_modules.manifest import SPLIT_NAMES, Record, Split, read_manifest
+from data_modules.manifest import Record
 from data_modules.patch_cache import PatchCache
+from data_modules.patient_data import Item, PatientDataModule, Use
 from data_modules.pixel_sizes import (
     SpacingChoice,
     checked_choice,
@@ -22,18 +21,13 @@ from data_modules.pixel_sizes import (
     said_of_sizes,
 )
 from data_modules.sample import Sample
-from data_modules.sampler import LateLoader, SeededSampler, ShardSampler
-from data_modules.splits import DEFAULT_FRACTIONS, Splits, resolve_splits, write_splits
-from data_modules.transfer import TransferDataModule
+from data_modules.sampler import SeededSampler
+from data_modules.splits import DEFAULT_FRACTIONS, Splits
 from lotus.transforms.intensity_range import PercentileRange
 from lotus.transforms.preprocessing import Preprocessing
 
-Item = TypeVar("Item")
-Use = Split | Literal["predict"]
-"""A split, or all images of the test patients, annotated or not."""
 
-
-class SegmentationDataModule(TransferDataModule):
+class SegmentationDataModule(PatientDataModule[ImageSource]):
     """Batches of one modality of a manifest.
 
     Training batches are random crops, the same for the same ``seed`` and epoch; validation,
@@ -87,27 +81,24 @@ class SegmentationDataModule(TransferDataModule):
         cache: Path | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.manifest = Path(manifest)
-        self.modality = modality
+        super().__init__(
+            manifest,
+            modality,
+            batch_size=batch_size,
+            samples_per_epoch=samples_per_epoch,
+            num_workers=num_workers,
+            splits=splits,
+            split_fractions=split_fractions,
+            seed=seed,
+        )
         self.class_names = list(class_names)
         self.in_channels = in_channels
         self.preprocessing = PercentileRange() if preprocessing is None else preprocessing
         self._spacing = checked_choice(spacing_um)
         self.augmentation = list(augmentation or [])
         self.patch_size = patch_size
-        self.batch_size = batch_size
-        self.samples_per_epoch = samples_per_epoch
         self.training_images = training_images
-        self.num_workers = num_workers
-        self.split_file = None if splits is None else Path(splits)
-        self.split_fractions = split_fractions
         self.cache = cache
-        self.seed = seed
-        self.groups: list[str] = []
-        self._splits: Splits | None = None
-        self._records: list[Record] = []
-        self._sources: dict[Use, ImageSource] = {}
         self._patches = PatchCache(self.preprocessing, cache)
 
     def setup(self, stage: str) -> None:
@@ -119,32 +110,11 @@ class SegmentationDataModule(TransferDataModule):
         Raises:
             ValueError: If manifest, split or a file cannot be used, or a needed split is empty.
         """
-        needed: dict[str, tuple[Use, ...]] = {
-            "fit": ("train", "val"),
-            "validate": ("val",),
-            "test": ("test",),
-            "predict": ("predict",),
-        }
-        for name in needed[stage]:
-            self._source(name)
+        super().setup(stage)
         if stage == "fit" and self.network_spacing_um is not None:
             said = said_of_sizes(self.select("train"), self.network_spacing_um)
             if said is not None:
                 rank_zero_info(f"{self.modality}: {said}")
-
-    @property
-    def records(self) -> list[Record]:
-        """All records of the manifest, of every modality."""
-        if not self._records:
-            records = read_manifest(self.manifest)
-            modalities = sorted({record.modality for record in records})
-            if self.modality not in modalities:
-                raise ValueError(
-                    f"{self.manifest}: no image of modality '{self.modality}'; "
-                    f"found {', '.join(modalities)}"
-                )
-            self._records = records
-        return self._records
 
     @property
     def spacing_um(self) -> tuple[float, float] | None:
@@ -180,50 +150,13 @@ class SegmentationDataModule(TransferDataModule):
     def _median_um(self) -> tuple[float, float] | None:
         return median_spacing([r for r in self.records if r.modality == self.modality])
 
-    @property
-    def splits(self) -> Splits:
-        """The split of the manifest: read from the split file, drawn, or handed over."""
-        if self._splits is None:
-            self.groups = sorted({record.group for record in self.records})
-            self._splits = resolve_splits(
-                self.records, self.split_file, self.split_fractions, seed=self.seed
-            )
-        return self._splits
+    def is_usable(self, record: Record, use: Use) -> bool:
+        """Whether an image is annotated, which predicting does not ask for."""
+        return record.mask is not None or use == "predict"
 
-    def use_split_file(self, path: Path) -> None:
-        """Let a split file decide, as if it had been given as ``splits``.
-
-        Args:
-            path: The file; made if it is missing.
-        """
-        self.split_file = path
-        self._splits = None
-        self._sources.clear()
-
-    def use_splits(self, splits: Splits, groups: Sequence[str]) -> None:
-        """Take a split that was made over more than this manifest.
-
-        Args:
-            splits: The split.
-            groups: All groups of the study, in the order of their ``label``.
-        """
-        self._splits = splits
-        self.groups = list(groups)
-        self._sources.clear()
-
-    def check_splits(self, splits: Splits) -> None:
-        """Make sure that a training could train, validate and test, without taking a split on.
-
-        No image is read.
-
-        Args:
-            splits: A split of the manifest.
-
-        Raises:
-            ValueError: If a part has no image, or too few.
-        """
-        for name in SPLIT_NAMES:
-            self.select(name, splits)
+    def usable_name(self) -> str:
+        """``annotated MODALITY image``."""
+        return f"annotated {self.modality} image"
 
     def select(self, split: Use, of: Splits | None = None) -> list[Record]:
         """The records of this modality that a split uses.
@@ -239,16 +172,7 @@ class SegmentationDataModule(TransferDataModule):
         Raises:
             ValueError: If there is none, or fewer than ``training_images``.
         """
-        splits = self.splits if of is None else of
-        members = splits.select(self.records, "test" if split == "predict" else split)
-        own = [record for record in members if record.modality == self.modality]
-        found = [record for record in own if record.mask is not None or split == "predict"]
-        if not found:
-            counts = ", ".join(f"{name} {len(getattr(splits, name))}" for name in SPLIT_NAMES)
-            raise ValueError(
-                f"{self.manifest}: split {split} has no annotated {self.modality} image "
-                f"(patients: {counts}); give more patients, a split column or split_fractions"
-            )
+        found = super().select(split, of)
         if split == "train" and self.training_images is not None:
             found = nested_choice(found, self.training_images, seed=self.seed)
         return found
@@ -273,7 +197,7 @@ class SegmentationDataModule(TransferDataModule):
 
     def training_dataset(self) -> SegmentationDataset:
         """Random crops of the training images."""
-        return SegmentationDataset(self._source("train"), self.patch_size, self.augmentation)
+        return SegmentationDataset(self.source("train"), self.patch_size, self.augmentation)
 
     def training_loader(self, dataset: Dataset[Item], n_records: int) -> DataLoader[Item]:
         """A loader whose batches are a function of seed and epoch.
@@ -286,16 +210,7 @@ class SegmentationDataModule(TransferDataModule):
             The loader.
         """
         samples = n_records if self.samples_per_epoch is None else self.samples_per_epoch
-        return LateLoader(
-            dataset,
-            batch_size=self.batch_size,
-            sampler=SeededSampler(n_records, samples, seed=self.seed),
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            # A generator of its own: iterating must not advance the global random state.
-            generator=torch.Generator().manual_seed(self.seed),
-        )
+        return self.seeded_loader(dataset, SeededSampler(n_records, samples, seed=self.seed))
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Random crops in batches."""
@@ -314,71 +229,34 @@ class SegmentationDataModule(TransferDataModule):
         """Whole images of the test patients, annotated or not, one by one."""
         return self._whole_images("predict")
 
-    def write_splits(self, path: Path) -> None:
-        """Write the split as JSON, for the run folder.
-
-        Args:
-            path: The file.
-        """
-        write_splits(path, self.splits)
-
     def summary(self) -> dict[str, Any]:
         """What is in the data, for the report.
 
         Returns:
-            Manifest and its hash, where the split comes from, the number of training images in
-            use, the pixel size and whether images of others are resampled to it, and per split:
-            images, annotated images and patients of this modality, and images per group and per
-            modality.
+            That of :class:`~data_modules.patient_data.PatientDataModule`, the classes, the pixel
+            size, and whether images of others are resampled to it.
         """
-        per_split = {}
-        for name in SPLIT_NAMES:
-            members = self.splits.select(self.records, name)
-            own = [record for record in members if record.modality == self.modality]
-            per_split[name] = {
-                "images": len(own),
-                "annotated": sum(record.mask is not None for record in own),
-                "patients": len({record.patient for record in own}),
-                "groups": dict(sorted(Counter(record.group for record in own).items())),
-                "modalities": dict(sorted(Counter(record.modality for record in members).items())),
-            }
         return {
-            "manifest": str(self.manifest.absolute()),
-            "manifest_hash": self.splits.manifest_hash,
-            "modality": self.modality,
+            **super().summary(),
             "class_names": self.class_names,
-            "split_source": self.splits.source,
-            "training_images": len(self.select("train")),
             "spacing_um": None if self.spacing_um is None else list(self.spacing_um),
             "resampled": self.resamples,
-            "splits": per_split,
         }
 
-    def _source(self, name: Use) -> ImageSource:
-        """Prepared images of a split; prepared on the first call."""
-        if name not in self._sources:
-            records = self.select(name)
-            self._sources[name] = ImageSource(
-                records,
-                self._patches,
-                groups=self.groups,
-                class_names=self.class_names,
-                in_channels=self.in_channels,
-                spacing_um=self.network_spacing_um if name == "train" else None,
-            )
-        return self._sources[name]
+    def make_source(self, use: Use) -> ImageSource:
+        """Prepared images of a split."""
+        return ImageSource(
+            self.select(use),
+            self._patches,
+            groups=self.groups,
+            class_names=self.class_names,
+            in_channels=self.in_channels,
+            spacing_um=self.network_spacing_um if use == "train" else None,
+        )
 
     def _whole_images(self, name: Use) -> DataLoader[Sample]:
-        images = WholeImageDataset(self._source(name), self.network_spacing_um)
-        return DataLoader(
-            images,
-            batch_size=1,
-            sampler=ShardSampler(len(images)),
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator().manual_seed(self.seed),
-        )
+        images = WholeImageDataset(self.source(name), self.network_spacing_um)
+        return self.ordered_loader(images, len(images), batch_size=1)
 
 
 def nested_choice(records: Sequence[Record], count: int, *, seed: int) -> list[Record]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,31 @@ from lotus.atomic import atomic_path
 
 DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
 UNANNOTATED = "unannotated "
+Traits = frozenset[tuple[str, str]]
+"""The (modality, group) pairs of a patient."""
+
+
+def is_annotated(record: Record) -> bool:
+    """Whether an image has a mask."""
+    return record.mask is not None
+
+
+@dataclass(frozen=True)
+class SplitNeeds:
+    """What the sets of a split are to have.
+
+    Attributes:
+        usable: Which images can train, validate and test; the others count for nothing.
+        every_group: Whether every set is to have patients of every group, not only the training
+            set, where there are enough.
+    """
+
+    usable: Callable[[Record], bool] = is_annotated
+    every_group: bool = False
+
+
+ANNOTATED = SplitNeeds()
+"""Annotated images of every modality."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +109,7 @@ def make_splits(
     fractions: tuple[float, float, float] = DEFAULT_FRACTIONS,
     *,
     seed: int = 0,
+    needs: SplitNeeds = ANNOTATED,
 ) -> Splits:
     """Split patients into train, val and test.
 
@@ -96,6 +122,7 @@ def make_splits(
         records: Records of all modalities together.
         fractions: Shares of train, val and test; they sum to 1.
         seed: Seed of the draw.
+        needs: What the sets are to have.
 
     Returns:
         The splits.
@@ -109,11 +136,11 @@ def make_splits(
         )
     records = one_name_per_person(records)
     prescribed = _prescribed(records)
-    traits = patient_traits(records)
+    traits = patient_traits(records, needs.usable)
     assigned = dict(prescribed)
     drawn = _draw(traits, prescribed, fractions, seed)
     assigned |= drawn
-    _fill_empty(assigned, traits, list(drawn), fractions)
+    _fill_empty(assigned, traits, list(drawn), fractions, needs)
     source = "drawn" if not prescribed else "manifest and drawn" if drawn else "manifest"
     train, val, test = (
         tuple(sorted(patient for patient, split in assigned.items() if split == name))
@@ -206,6 +233,7 @@ def resolve_splits(
     fractions: tuple[float, float, float] = DEFAULT_FRACTIONS,
     *,
     seed: int = 0,
+    needs: SplitNeeds = ANNOTATED,
 ) -> Splits:
     """The split file where there is one, else a new split, written there.
 
@@ -214,13 +242,14 @@ def resolve_splits(
         path: The split file; None draws without writing.
         fractions: See :func:`make_splits`.
         seed: See :func:`make_splits`.
+        needs: See :func:`make_splits`.
 
     Returns:
         The splits.
     """
     if path is not None and Path(path).is_file():
         return load_splits(path, records)
-    splits = make_splits(records, fractions, seed=seed)
+    splits = make_splits(records, fractions, seed=seed, needs=needs)
     if path is not None:
         write_splits(path, splits)
     return splits
@@ -246,6 +275,22 @@ def coverage(records: Sequence[Record]) -> str:
     return line
 
 
+def kinds(traits: Mapping[str, Traits], every_group: bool) -> list[Traits]:
+    """What each set is to have one of: every modality, and then every group of each.
+
+    Args:
+        traits: Of all patients.
+        every_group: Whether groups count.
+
+    Returns:
+        The pairs that stand for each of them, sorted.
+    """
+    pairs = sorted({pair for own in traits.values() for pair in own})
+    names = dict.fromkeys(modality for modality, _ in pairs)
+    found = [frozenset(pair for pair in pairs if pair[0] == name) for name in names]
+    return found + ([frozenset([pair]) for pair in pairs] if every_group else [])
+
+
 def _prescribed(records: Sequence[Record]) -> dict[str, Split]:
     prescribed: dict[str, Split] = {}
     for record in records:
@@ -259,17 +304,19 @@ def _prescribed(records: Sequence[Record]) -> dict[str, Split]:
     return prescribed
 
 
-def patient_traits(records: Sequence[Record]) -> dict[str, frozenset[tuple[str, str]]]:
+def patient_traits(
+    records: Sequence[Record], usable: Callable[[Record], bool] = is_annotated
+) -> dict[str, Traits]:
     """The (modality, group) pairs of every patient.
 
-    A modality without any mask is one of its own: who has only such images can neither train nor
-    validate nor test, and is not to be drawn in place of somebody who can.
+    A modality without any usable image is one of its own: who has only such images can neither
+    train nor validate nor test, and is not to be drawn in place of somebody who can.
     """
     annotated: dict[str, dict[tuple[str, str], bool]] = defaultdict(dict)
     for record in records:
         pair = (record.modality, record.group)
         known = annotated[record.patient].get(pair, False)
-        annotated[record.patient][pair] = known or record.mask is not None
+        annotated[record.patient][pair] = known or usable(record)
     return {
         patient: frozenset(
             (modality if annotated[patient][modality, group] else UNANNOTATED + modality, group)
@@ -280,7 +327,7 @@ def patient_traits(records: Sequence[Record]) -> dict[str, frozenset[tuple[str, 
 
 
 def _draw(
-    traits: dict[str, frozenset[tuple[str, str]]],
+    traits: dict[str, Traits],
     prescribed: dict[str, Split],
     fractions: tuple[float, float, float],
     seed: int,
@@ -313,19 +360,19 @@ def _draw(
 
 def _fill_empty(
     assigned: dict[str, Split],
-    traits: dict[str, frozenset[tuple[str, str]]],
+    traits: dict[str, Traits],
     movable: Sequence[str],
     fractions: tuple[float, float, float],
+    needs: SplitNeeds,
 ) -> None:
-    """Move a training patient into each split that has none of some modality.
+    """Move a training patient into each split that has none of some modality (and group).
 
     A patient moves only if every (modality, group) pair stays in the training set.
     """
-    modalities = sorted({modality for pairs in traits.values() for modality, _ in pairs})
-    for modality in modalities:
-        of_modality = [p for p, pairs in traits.items() if modality in {name for name, _ in pairs}]
+    for wanted in kinds(traits, needs.every_group):
+        able = [patient for patient, pairs in traits.items() if pairs & wanted]
         for split, fraction in zip(SPLIT_NAMES[1:], fractions[1:], strict=True):
-            if fraction == 0 or any(assigned[patient] == split for patient in of_modality):
+            if fraction == 0 or any(assigned[patient] == split for patient in able):
                 continue
             left = Counter(
                 pair for p, pairs in traits.items() if assigned[p] == "train" for pair in pairs
@@ -333,7 +380,7 @@ def _fill_empty(
             free = [
                 patient
                 for patient in movable
-                if patient in of_modality
+                if patient in able
                 and assigned[patient] == "train"
                 and all(left[pair] > 1 for pair in traits[patient])
             ]

@@ -35,7 +35,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
     try:
-        with _errors_naming(path, temporary):
+        with errors_naming(path, temporary):
             yield temporary
             temporary.replace(path)
     except BaseException:
@@ -57,13 +57,21 @@ def hidden_folder(folder: Path, prefix: str = ".") -> Iterator[Path]:
     """
     with TemporaryDirectory(dir=folder, prefix=prefix) as name:
         hidden = Path(name)
-        with _errors_naming(folder, hidden):
+        with errors_naming(folder, hidden):
             yield hidden
 
 
 @contextmanager
-def _errors_naming(path: Path, temporary: Path) -> Iterator[None]:
-    """Put the path that the user knows into the text of errors, in place of the temporary one."""
+def errors_naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Put the path that the user knows into the text of errors, in place of the temporary one.
+
+    Args:
+        path: What the user knows.
+        temporary: File or folder whose name stands in errors of the body.
+
+    Raises:
+        OSError: The body's, with the other name.
+    """
 
     def known(value: object) -> object:
         return value.replace(str(temporary), str(path)) if isinstance(value, str) else value

@@ -40,6 +40,31 @@ class Batch(TypedDict):
     group: list[str]
 
 
+class PatchBatch(TypedDict):
+    """Patches of slices that are given a class, with what is known of them.
+
+    Attributes:
+        image: float32 (B, C, Y, X) in [0, 1], resized to what a classifier takes.
+        guide: float32 (B, 1, Y', X') in [0, 1], where the task attached a guide: what is to be
+            looked at, in the pixels of the slice.
+        label: int64 (B,), index of the group.
+        spacing_um: float64 (B, 2), size (Y, X) in µm of the resized pixels; NaN where unknown.
+        name: Name of each patch, ``slice@y,x``.
+        slice: Name of the slice of each patch.
+        patient: Patient of each patch.
+        group: Group of each patch.
+    """
+
+    image: Tensor
+    guide: NotRequired[Tensor]
+    label: Tensor
+    spacing_um: Tensor
+    name: list[str]
+    slice: list[str]
+    patient: list[str]
+    group: list[str]
+
+
 Parts = Mapping[str, Batch]
 """Batches of several modalities at once, by the name of the part, such as ``student``."""
 
@@ -56,3 +81,13 @@ class Prediction(TypedDict):
     labels: NDArray[np.integer[Any]]
     probability: NDArray[np.float32]
     classes: NDArray[np.uint8]
+
+
+class Classification(TypedDict):
+    """What a network makes of a batch of patches.
+
+    Attributes:
+        probabilities: float32 (B, K) of the groups, in the order of the batch's ``label``.
+    """
+
+    probabilities: Tensor

@@ -23,6 +23,7 @@ COMMANDS = {
     "compare": "a table of runs as in the papers, with paired tests",
     "evaluate": "Dice, HD, HD95, AJI, PQ and detection scores of two folders of masks",
     "segment": "masks, probabilities, GeoJSON and an object table of images and slides",
+    "pseudo-label": "masks that a network draws on its training patients, with a review list",
     "enhance": "the SR-microCT enhancement of an image, a folder or a volume",
     "phantom": "synthetic images with ground truth and a manifest",
     "prepare": "the manifest of a data set in its own layout",
@@ -88,7 +89,7 @@ def _command(name: str) -> ModuleType:
     Modules stay until the end, so the garbage collector neither runs while they come in nor looks
     at them later; otherwise it would take a quarter of the start.
     """
-    path = f"lotus.commands.{name}"
+    path = f"lotus.commands.{name.replace('-', '_')}"
     if path not in sys.modules:
         gc.disable()
         try:
@@ -102,7 +103,7 @@ def _command(name: str) -> ModuleType:
 
 
 def _overview() -> argparse.ArgumentParser:
-    rows = "\n".join(f"  {name:<10} {text}" for name, text in {**TRAINING, **COMMANDS}.items())
+    rows = "\n".join(f"  {name:<12} {text}" for name, text in {**TRAINING, **COMMANDS}.items())
     parser = argparse.ArgumentParser(
         "lotus",
         description="From images of bone to measured microstructure.",

@@ -379,6 +379,7 @@ def test_what_is_no_checkpoint_is_refused(student_run, tmp_path, refusal):
     assert not output.exists()
 
 
+@pytest.mark.slow
 def test_a_run_is_not_overwritten(student_run, refusal):
     before = contents(student_run)
     line = refusal("fit", "--config", student_run / "config.yaml")
@@ -437,6 +438,7 @@ def test_a_mistake_in_the_configuration_is_named(mistake, tiny_manifest, tmp_pat
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_mistake_on_the_command_line_is_named(tiny_manifest, tmp_path, refusal):
     arguments = tiny_arguments("student", tiny_manifest, tmp_path / "runs")
     optimizer = "--model.init_args.optimizer"
@@ -588,6 +590,7 @@ def test_a_full_disk_leaves_the_older_checkpoint(plugins, tiny_manifest, tmp_pat
     assert torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 1
 
 
+@pytest.mark.slow
 def test_several_problems_of_a_manifest_are_listed_on_lines_of_their_own(dataset, tmp_path, capsys):
     change_rows(dataset, lambda table: table.assign(group="", mask_kind="outline"))
     for command in ("fit", "crossval"):

@@ -86,6 +86,7 @@ def test_overview_and_version_import_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_commands_answer_help_without_pytorch():
     script = (
         "import sys\n"

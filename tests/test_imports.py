@@ -41,7 +41,7 @@ ALLOWED = {
     "lotus.windows": (*GROUND, "lotus.schemes"),
     "lotus.tasks": (
         *(*GROUND, "lotus.networks", "lotus.losses", "lotus.metrics", "lotus.schemes"),
-        *("lotus.transforms", "lotus.windows", "lotus.runs", "lotus.callbacks"),
+        *("lotus.transforms", "lotus.windows", "lotus.runs", "lotus.callbacks", "lotus.imaging"),
     ),
     "data_modules": (*GROUND, "lotus.transforms", "lotus.imaging"),
     "lotus.callbacks": (
@@ -50,7 +50,7 @@ ALLOWED = {
     ),
     "lotus.inference": (
         *(*GROUND, "lotus.tasks", "lotus.windows", "lotus.schemes", "lotus.transforms"),
-        *("lotus.imaging", "lotus.morphometry", "lotus.runs"),
+        *("lotus.imaging", "lotus.morphometry", "lotus.runs", "data_modules"),
     ),
     "lotus.training": (
         *(*GROUND, "lotus.tasks", "lotus.callbacks", "data_modules", "lotus.runs"),
@@ -144,7 +144,13 @@ def test_a_part_imports_only_what_lies_below_it(part):
 @pytest.mark.parametrize(
     ("part", "users"),
     [
-        ("data_modules", ("data_modules", "lotus.training", "lotus.studies", "lotus.commands")),
+        (
+            "data_modules",
+            (
+                *("data_modules", "lotus.inference", "lotus.training", "lotus.studies"),
+                "lotus.commands",
+            ),
+        ),
         ("lotus.training", ("lotus.training", "lotus.studies", "lotus.commands")),
         ("lotus.studies", ("lotus.studies", "lotus.commands")),
         ("lotus.commands", ("lotus.commands",)),

@@ -2,6 +2,7 @@
 
 from lotus.callbacks.best_checkpoint import BestCheckpoint
 from lotus.callbacks.class_scores import ClassScores
+from lotus.callbacks.classification_writer import ClassificationWriter
 from lotus.callbacks.epoch_seed import EpochSeed
 from lotus.callbacks.overlay_images import OverlayImages
 from lotus.callbacks.prediction_writer import PredictionWriter
@@ -10,6 +11,7 @@ from lotus.callbacks.run_record import RunRecord
 __all__ = [
     "BestCheckpoint",
     "ClassScores",
+    "ClassificationWriter",
     "EpochSeed",
     "OverlayImages",
     "PredictionWriter",

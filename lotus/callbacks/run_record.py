@@ -27,14 +27,15 @@ PACKAGES = ("lotus-bone", "torch", "pytorch-lightning", "monai", "numpy")
 
 
 class RunRecord(pl.Callback):
-    """Write environment.json, data.json, splits.json and charts.json into the run folder.
+    """Write environment.json and what data and task say of themselves into the run folder.
 
     environment.json holds versions, device, git commit and, under `invocations`, one entry per
     command that worked in the folder (a fit, its resumption, a test), with start, duration and
     how it ended: `running`, `finished`, `interrupted` or `failed`; of a fit also from which epoch
     and phase its best checkpoint is. data.json and splits.json come
     from the data module's `summary()` and `write_splits(path)` where it has them; a test does not
-    replace those of the training it tests. charts.json comes from the task's `charts()`.
+    replace those of the training it tests. charts.json comes from the task's `charts()`, and
+    model.json, of a fit, from its `summary()`.
     """
 
     def __init__(self) -> None:
@@ -61,6 +62,13 @@ class RunRecord(pl.Callback):
         task: Any = pl_module
         if hasattr(task, "charts"):
             write_charts(RunFolder(Path(trainer.default_root_dir)).charts, task.charts())
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Record what the task, now set up, says of its network."""
+        task: Any = pl_module
+        summary = task.summary() if hasattr(task, "summary") else {}
+        if summary and trainer.is_global_zero:
+            _write_json(RunFolder(Path(trainer.default_root_dir)).model, summary)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Record that the stage came to its end."""

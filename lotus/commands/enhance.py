@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from lotus.transforms.enhance_files import Enhanced
+    from lotus.transforms.enhancement import SRMicroCTEnhancement
 
 _PADDING_WORDS: dict[str, Literal["auto", "none"]] = {"auto": "auto", "none": "none"}
 
@@ -12,12 +16,24 @@ _PADDING_WORDS: dict[str, Literal["auto", "none"]] = {"auto": "auto", "none": "n
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``lotus enhance``."""
     parser.add_argument(
-        "input", type=Path, metavar="INPUT", help="image, multi-page TIFF volume or folder of them"
+        "input",
+        type=Path,
+        metavar="INPUT",
+        help="image, volume (multi-page TIFF, OME-Zarr), folder of slices, or manifest.csv",
     )
     parser.add_argument(
-        "--output", type=Path, required=True, help="float32 TIFF in [0, 1], or a folder of them"
+        "--output",
+        type=Path,
+        required=True,
+        help="float32 in [0, 1]: a .tif or .ome.zarr for one volume, which a folder of slices "
+        "becomes too, or a folder with a TIFF for each image",
     )
-    parser.add_argument("--mask", type=Path, help="also write the bone masks here (0 and 255)")
+    parser.add_argument(
+        "--mask",
+        type=Path,
+        help="where the bone masks go, 0 and 255 (default: beside the output, as NAME_bone.tif, "
+        "labels/bone of an OME-Zarr, or the folder bone)",
+    )
     parser.add_argument(
         "--cluster",
         choices=("brightest", "smallest"),
@@ -62,16 +78,17 @@ def padding_value(text: str) -> float | Literal["auto", "none"]:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Enhance every slice, one in memory at a time.
+    """Enhance every slice, and say which look wrong.
 
     Args:
         arguments: Of :func:`add_arguments`.
 
     Raises:
-        FileNotFoundError: If the input is not there.
+        FileNotFoundError: If the input is not there, or a slice of a series is missing.
         ValueError: If it cannot be used, or the output would overwrite it.
     """
     from lotus.transforms.enhance_files import enhance_files
+    from lotus.transforms.enhance_plan import plan_files
     from lotus.transforms.enhancement import SRMicroCTEnhancement
 
     enhancement = SRMicroCTEnhancement(
@@ -80,8 +97,32 @@ def run(arguments: argparse.Namespace) -> None:
         closing_px=arguments.closing_px,
         padding_value=arguments.padding_value,
     )
-    enhanced = enhance_files(arguments.input, arguments.output, arguments.mask, enhancement)
-    print(f"{enhanced.slices} slices of {enhanced.files} files enhanced to {arguments.output}")
+    if arguments.input.suffix.lower() == ".csv":
+        enhanced = _enhance_manifest(arguments, enhancement)
+    else:
+        plan = plan_files(arguments.input, arguments.output, arguments.mask)
+        for remark in plan.remarks:
+            print(remark)
+        enhanced = enhance_files(plan, enhancement)
+    _say(enhanced, arguments.output)
+
+
+def _enhance_manifest(arguments: argparse.Namespace, enhancement: SRMicroCTEnhancement) -> Enhanced:
+    from data_modules.enhanced import plan_manifest, write_enhanced_manifest
+    from data_modules.manifest import read_manifest
+    from lotus.transforms.enhance_files import enhance_files
+
+    if arguments.mask is not None:
+        raise ValueError("--mask does not go with a manifest; its masks lie in OUTPUT/bone")
+    records = read_manifest(arguments.input)
+    plan = plan_manifest(arguments.input, records, arguments.output)
+    enhanced = enhance_files(plan, enhancement)
+    write_enhanced_manifest(records, arguments.output)
+    return enhanced
+
+
+def _say(enhanced: Enhanced, output: Path) -> None:
+    print(f"{len(enhanced.facts)} slices of {enhanced.files} files enhanced to {output}")
     for value, count in sorted(enhanced.padded.items()):
         print(
             f"{count} slices have a constant border of {value:g}: left out as padding around the "

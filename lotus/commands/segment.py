@@ -67,7 +67,8 @@ def run(arguments: argparse.Namespace) -> None:
         FileNotFoundError: The input or the checkpoint is not there.
         ValueError: An input, a checkpoint or an option that cannot be used.
     """
-    from lotus.inference.segment import SegmentOptions, segment_folder, segment_image
+    from lotus.inference.options import SegmentOptions
+    from lotus.inference.segment import segment_folder, segment_image
     from lotus.inference.segmenter import load_segmenter
     from lotus.schemes import ConnectedComponents
     from lotus.tasks.precision import computes_bfloat16

@@ -12,8 +12,9 @@ from lotus.imaging.raster import (
     write_label_map,
 )
 from lotus.imaging.slide import Slide
+from lotus.imaging.tiff_volumes import volume_writer
 from lotus.imaging.tiled_writer import TiledWriter, write_tiled
-from lotus.imaging.volume import Volume, open_volume, volume_writer
+from lotus.imaging.volume import Volume, open_volume
 
 __all__ = [
     "Raster",

@@ -11,15 +11,18 @@ IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp")
 """What ``read_image`` reads; ``.ome.tif`` ends in ``.tif``."""
 SLIDE_SUFFIXES = (*IMAGE_SUFFIXES, ".svs")
 """What ``Slide`` opens."""
+ZARR_SUFFIX = ".zarr"
+"""Of a folder in the format OME-Zarr, ``.ome.zarr``."""
 LABELS_ENDING = "_labels"
 PROBABILITY_ENDING = "_probability"
 """What `lotus segment` adds to the name of an image for its label map and its probabilities."""
 
 _OME = ".ome"
+_ZARR_METADATA = "zarr.json"
 
 
 def image_stem(path: Path) -> str:
-    """Name of an image file without its suffix, of ``.ome.tif`` and ``.ome.tiff`` without both.
+    """Name of an image file without its suffix, of ``.ome.tif`` and ``.ome.zarr`` without both.
 
     Args:
         path: The file; it need not exist.
@@ -28,9 +31,20 @@ def image_stem(path: Path) -> str:
         The name that all files of one image share: ``a`` for ``a.png``, ``a.OME.tif``, ``a.svs``.
         It is in Unicode's composed form, since macOS names files in the other one.
     """
-    is_ome = path.suffix.lower() in TIFF_SUFFIXES and path.stem.lower().endswith(_OME)
+    is_ome = path.suffix.lower() in (*TIFF_SUFFIXES, ZARR_SUFFIX) and path.stem.lower().endswith(
+        _OME
+    )
     stem = path.stem[: -len(_OME)] if is_ome else path.stem
     return unicodedata.normalize("NFC", stem)
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder holds Zarr metadata of version 3.
+
+    Args:
+        path: The folder; there may be none.
+    """
+    return (path / _ZARR_METADATA).is_file()
 
 
 def images_in(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:

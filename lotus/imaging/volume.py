@@ -1,9 +1,9 @@
-"""Grey volumes as TIFF files, read and written one slice at a time."""
+"""Grey volumes, read one slice at a time: TIFF files, OME-Zarr and folders of slices."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +11,16 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from lotus.atomic import atomic_path
-from lotus.imaging.file_names import TIFF_SUFFIXES
+from lotus.imaging.file_names import is_zarr
 from lotus.imaging.image_files import decoding, is_tiff, native
 from lotus.imaging.pixel_size import micrometres, ome_pixels, tiff_pixel_size
 from lotus.imaging.raster import read_image, read_size
+from lotus.imaging.slice_series import other_size, slice_files
 from lotus.imaging.stored_pixels import Encoding, as_image, upright
 from lotus.imaging.tiff_files import main_series, refuse_truncated, tiff_encoding
-
-Spacing = tuple[float | None, float | None, float | None]
-"""Size of a voxel (Z, Y, X) in µm, None along an axis where it is not known."""
-
-# Offsets of a classic TIFF have 32 bits; some room stays for the metadata.
-CLASSIC_TIFF_BYTES = 2**32 - 2**25
+from lotus.imaging.voxels import Spacing
 
 
 @dataclass(frozen=True)
@@ -35,36 +30,75 @@ class Volume:
     Attributes:
         shape: (Z, Y, X) in voxels; Z is 1 for a single image.
         spacing_um: Size of a voxel (Z, Y, X) in µm, None where the file does not state it.
-        planes: Yields every (Y, X) slice once, from the first to the last, in the dtype of the
-            file and the byte order of this machine.
+        read: Gives the (Y, X) slice of a number from 0, in the dtype of the file and the byte
+            order of this machine.
     """
 
     shape: tuple[int, int, int]
     spacing_um: Spacing
-    planes: Iterator[NDArray[Any]]
+    read: Callable[[int], NDArray[Any]]
+
+    @property
+    def planes(self) -> Iterator[NDArray[Any]]:
+        """Every slice once, from the first to the last."""
+        return map(self.read, range(self.shape[0]))
 
 
 @contextmanager
 def open_volume(path: Path) -> Iterator[Volume]:
-    """Open a multi-page TIFF, OME-TIFF or ImageJ stack; a single image is a volume of one slice.
+    """Open a volume: multi-page TIFF, OME-TIFF, ImageJ stack, OME-Zarr or a folder of slices.
 
-    Only the header is read until the planes are asked for, and then one slice at a time.
+    A single image is a volume of one slice. Only headers are read until a slice is asked for, of
+    a folder that of its first file; :func:`~lotus.imaging.slice_series.check_series` compares all.
 
     Args:
-        path: TIFF file; a single image may also be PNG, JPEG or BMP.
+        path: TIFF file, OME-Zarr or folder of images; a single image may also be PNG, JPEG or BMP.
 
     Yields:
-        The volume; its planes can be read as long as the body runs.
+        The volume; its slices can be read as long as the body runs.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: There is no such file, or a folder without images.
         ValueError: Not an image, truncated, several images, in colour or with channels; while
-            planes are read also a slice that cannot be decoded.
+            slices are read also one that cannot be decoded, or that has another size.
     """
     path = Path(path)
-    if not is_tiff(path):
-        yield Volume((1, *read_size(path)), (None, None, None), _single_plane(path))
-        return
+    if is_zarr(path):
+        yield _ome_zarr_volume(path)
+    elif path.is_dir():
+        yield _series_volume(slice_files(path))
+    elif is_tiff(path):
+        with _tiff_volume(path) as volume:
+            yield volume
+    else:
+        yield _single_image(path, (None, None, None))
+
+
+def _ome_zarr_volume(path: Path) -> Volume:
+    # Most commands open none, and zarr takes a quarter of a second.
+    from lotus.imaging.ome_zarr import OmeZarr
+
+    opened = OmeZarr.open(path)
+    return Volume(opened.shape, opened.spacing_um, opened.read)
+
+
+def _series_volume(files: Sequence[Path]) -> Volume:
+    with open_volume(files[0]) as first:
+        (depth, height, width), spacing = first.shape, first.spacing_um
+    if depth > 1:
+        raise ValueError(f"{files[0]} is a volume itself; a folder of single slices is expected")
+
+    def read(index: int) -> NDArray[Any]:
+        plane = _grey(files[index], read_image(files[index]).array)
+        if plane.shape != (height, width):
+            raise other_size(files[index], plane.shape, files[0], (height, width))
+        return plane
+
+    return Volume((len(files), height, width), spacing, read)
+
+
+@contextmanager
+def _tiff_volume(path: Path) -> Iterator[Volume]:
     with ExitStack() as stack:
         with decoding(path):
             tiff = stack.enter_context(tifffile.TiffFile(path))
@@ -73,74 +107,24 @@ def open_volume(path: Path) -> Iterator[Volume]:
             encoding = tiff_encoding(tiff, series.keyframe)
             spacing = _spacing_um(tiff, series, encoding)
         if not _is_stack(path, series):
-            yield Volume((1, *read_size(path)), spacing, _single_plane(path))
+            yield _single_image(path, spacing)
             return
         *leading, height, width = series.shape
         size = (width, height) if encoding.is_turned else (height, width)
-        planes = _planes(path, series, encoding)
-        yield Volume((math.prod(leading), *size), spacing, planes)
+        stored = _stored_reader(path, series)
+
+        def read(index: int) -> NDArray[Any]:
+            plane = upright(stored(index), encoding.orientation)
+            return _grey(path, as_image(path, plane, encoding))
+
+        yield Volume((math.prod(leading), *size), spacing, read)
 
 
-@contextmanager
-def volume_writer(
-    path: Path,
-    shape: tuple[int, int, int],
-    dtype: DTypeLike,
-    spacing_um: Spacing = (None, None, None),
-) -> Iterator[Callable[[NDArray[Any]], None]]:
-    """Write a deflate-compressed OME-TIFF one slice at a time; it appears whole or not at all.
+def _single_image(path: Path, spacing: Spacing) -> Volume:
+    def read(_: int) -> NDArray[Any]:
+        return _grey(path, read_image(path).array)
 
-    Args:
-        path: Name ending in .tif or .tiff (also .ome.tif).
-        shape: (Z, Y, X) in voxels.
-        dtype: Type of the voxels.
-        spacing_um: Size of a voxel (Z, Y, X) in µm, None where it is not known.
-
-    Yields:
-        A function that appends one slice (Y, X) of that type.
-
-    Raises:
-        ValueError: Another suffix, or shape and spacing are not those of a volume; while slices are
-            written one of another shape or type; on leaving, slices are missing.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in TIFF_SUFFIXES:
-        raise ValueError(f"{path}: a volume is written as a .tif or .ome.tif file")
-    if len(shape) != 3 or min(shape) < 1:
-        raise ValueError(f"{path}: the shape is {shape}; (Z, Y, X) of at least 1 is expected")
-    if len(spacing_um) != 3 or not all(s is None or 0 < s < math.inf for s in spacing_um):
-        raise ValueError(
-            f"{path}: the voxel size is {spacing_um} µm; (Z, Y, X) is expected, each positive or "
-            "None"
-        )
-    dtype = np.dtype(dtype)
-    description: bytes | None = _ome_xml(shape, dtype, spacing_um)
-    fields: dict[str, Any] = {"photometric": "minisblack", "compression": "zlib", "metadata": None}
-    if spacing_um[1] and spacing_um[2]:
-        fields["resolution"] = (1e4 / spacing_um[2], 1e4 / spacing_um[1])
-        fields["resolutionunit"] = "CENTIMETER"
-    is_big = math.prod(shape) * dtype.itemsize > CLASSIC_TIFF_BYTES
-    written = 0
-
-    with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, bigtiff=is_big) as tiff:
-
-        def write(plane: NDArray[Any]) -> None:
-            nonlocal description, written
-            if plane.shape != shape[1:] or plane.dtype != dtype or written == shape[0]:
-                raise ValueError(
-                    f"{path}: got slice {written + 1} of {plane.dtype} {plane.shape}; {shape[0]} "
-                    f"slices of {dtype} {shape[1:]} are expected"
-                )
-            tiff.write(plane, description=description, **fields)
-            description, written = None, written + 1
-
-        yield write
-        if written < shape[0]:
-            raise ValueError(f"{path}: got {written} slices of {shape[0]}")
-
-
-def _single_plane(path: Path) -> Iterator[NDArray[Any]]:
-    yield _grey(path, read_image(path).array)
+    return Volume((1, *read_size(path)), spacing, read)
 
 
 def _grey(path: Path, plane: NDArray[Any]) -> NDArray[Any]:
@@ -159,27 +143,21 @@ def _is_stack(path: Path, series: tifffile.TiffPageSeries) -> bool:
     return series.axes.endswith("YX") and math.prod(series.shape[:-2]) > 1
 
 
-def _planes(
-    path: Path, series: tifffile.TiffPageSeries, encoding: Encoding
-) -> Iterator[NDArray[Any]]:
-    for stored in _stored_planes(path, series):
-        yield _grey(path, as_image(path, upright(stored, encoding.orientation), encoding))
-
-
-def _stored_planes(path: Path, series: tifffile.TiffPageSeries) -> Iterator[NDArray[Any]]:
+def _stored_reader(path: Path, series: tifffile.TiffPageSeries) -> Callable[[int], NDArray[Any]]:
+    """Gives a slice as it is stored."""
     *leading, height, width = series.shape
     depth = math.prod(leading)
     if len(series.pages) == depth:
-        for index in range(depth):
+
+        def read(index: int) -> NDArray[Any]:
             with decoding(path):
-                plane = native(series.asarray(key=index))
-            yield plane
-        return
+                return native(series.asarray(key=index))
+
+        return read
     # ImageJ describes all slices of a large volume by one page; they lie uncompressed in a row.
     with decoding(path):
         volume = tifffile.memmap(path, mode="r").reshape(depth, height, width)
-    for stored in volume:
-        yield native(np.array(stored))
+    return lambda index: native(np.array(volume[index]))
 
 
 def _spacing_um(
@@ -200,18 +178,3 @@ def _spacing_um(
     if size is None:
         return depth, None, None
     return (depth, size.x, size.y) if encoding.is_turned else (depth, size.y, size.x)
-
-
-def _ome_xml(shape: tuple[int, int, int], dtype: np.dtype[Any], spacing_um: Spacing) -> bytes:
-    """The metadata that make one image (Z, Y, X) of the pages that follow."""
-    depth, height, width = shape
-    sizes = {
-        f"PhysicalSize{axis}": size
-        for axis, size in zip("ZYX", spacing_um, strict=True)
-        if size is not None
-    }
-    units = {f"{name}Unit": "µm" for name in sizes}
-    ome = tifffile.OmeXml()
-    stored = (depth, 1, 1, height, width, 1)
-    ome.addimage(dtype, shape, stored, axes="ZYX", **sizes, **units)
-    return ome.tostring(declaration=True).encode()

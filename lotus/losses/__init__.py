@@ -6,6 +6,7 @@ from lotus.losses.class_mean_distillation import ClassMeanDistillation
 from lotus.losses.dice_weighted_cross_entropy import DiceWeightedCrossEntropy
 from lotus.losses.flow import FlowLoss
 from lotus.losses.known_pixels import loss_of_known_pixels
+from lotus.losses.mask_guidance import MaskGuidanceLoss
 from lotus.losses.pixel_alignment import PixelAlignment
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ClassMeanDistillation",
     "DiceWeightedCrossEntropy",
     "FlowLoss",
+    "MaskGuidanceLoss",
     "PixelAlignment",
     "feature_variation_map",
     "log_scores",

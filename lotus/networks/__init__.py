@@ -6,6 +6,7 @@ Those that bring a library of their own are imported when first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lotus.networks.classifier import Classifier, GuidedClassifier, as_classifier
 from lotus.networks.denoiser import Denoiser
 from lotus.networks.distillable import (
     check_distillable,
@@ -13,6 +14,7 @@ from lotus.networks.distillable import (
     segmentation_head,
 )
 from lotus.networks.feature_diffusion import FeatureDiffusion
+from lotus.networks.mask_guided_attention import GuidedFeatures, MaskGuidedAttention
 from lotus.networks.modality_aware_fusion import ModalityAwareFusion
 from lotus.networks.modality_norm import with_own_norm_layers
 from lotus.networks.noise_adapter import NoiseAdapter
@@ -22,23 +24,32 @@ from lotus.networks.u2net import U2Net
 from lotus.networks.unet import UNet
 
 if TYPE_CHECKING:
+    from lotus.networks.alex_net import AlexNet
     from lotus.networks.dyn_unet import DynUNet
     from lotus.networks.swin_unet import SwinUNet
     from lotus.networks.swin_unetr import SwinUNETR
+    from lotus.networks.timm_classifier import TimmClassifier
     from lotus.networks.unet_plus_plus import UNetPlusPlus
 
 __all__ = [
+    "AlexNet",
+    "Classifier",
     "Denoiser",
     "DynUNet",
     "FeatureDiffusion",
+    "GuidedClassifier",
+    "GuidedFeatures",
+    "MaskGuidedAttention",
     "ModalityAwareFusion",
     "NoiseAdapter",
     "Projector",
     "SwinUNETR",
     "SwinUNet",
+    "TimmClassifier",
     "U2Net",
     "UNet",
     "UNetPlusPlus",
+    "as_classifier",
     "check_distillable",
     "features_and_logits",
     "segmentation_head",
@@ -48,9 +59,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AlexNet": "lotus.networks.alex_net",  # torchvision
     "DynUNet": "lotus.networks.dyn_unet",  # MONAI
     "SwinUNETR": "lotus.networks.swin_unetr",  # MONAI
     "SwinUNet": "lotus.networks.swin_unet",  # timm
+    "TimmClassifier": "lotus.networks.timm_classifier",  # timm
     "UNetPlusPlus": "lotus.networks.unet_plus_plus",  # MONAI
 }
 

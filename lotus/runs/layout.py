@@ -60,6 +60,11 @@ class RunFolder:
         return self.path / "data.json"
 
     @property
+    def model(self) -> Path:
+        """What the task says of its network: where its weights come from, what guided them."""
+        return self.path / "model.json"
+
+    @property
     def charts(self) -> Path:
         """Which curves belong into one picture, as the task says."""
         return self.path / "charts.json"

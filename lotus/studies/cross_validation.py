@@ -65,7 +65,7 @@ class CrossValidation:
                 configuration, or a fold could not train, validate or test.
         """
         data: Any = read_configuration(numbered(fit_arguments, "fold", 0)).data
-        folds = folds_in(folder, data.records, n_folds, fold_seed, like)
+        folds = folds_in(folder, data, n_folds, fold_seed, like)
         _check_folds(data, folds)
         jobs = []
         for number in range(n_folds):
@@ -126,14 +126,12 @@ def _check_folds(data: Any, folds: Folds) -> None:
         raise ValueError(problems[0] + more)
 
 
-def folds_in(
-    folder: Path, records: Any, n_folds: int, seed: int, like: Folds | None = None
-) -> Folds:
+def folds_in(folder: Path, data: Any, n_folds: int, seed: int, like: Folds | None = None) -> Folds:
     """The folds that were made in a folder before, or new ones.
 
     Args:
         folder: Of a cross-validation.
-        records: All records of its data.
+        data: Its data module.
         n_folds: Number of folds.
         seed: Seed of the folds.
         like: Folds of the same patients to take instead of new ones.
@@ -141,7 +139,7 @@ def folds_in(
     Raises:
         ValueError: There are folds of another number or seed, or of other records.
     """
-    path = RunFolder(folder).splits
+    path, records = RunFolder(folder).splits, data.records
     if path.is_file():
         folds = load_folds(path, records)
         if (len(folds.splits), folds.seed) != (n_folds, seed):
@@ -150,7 +148,10 @@ def folds_in(
                 "--fold-seed as they were, or another --run"
             )
         return folds
-    folds = make_folds(records, n_folds, seed=seed) if like is None else with_records(like, records)
+    if like is None:
+        folds = make_folds(records, n_folds, seed=seed, needs=data.needs)
+    else:
+        folds = with_records(like, records)
     write_folds(path, folds)
     return folds
 

@@ -108,7 +108,7 @@ class FoldRepeats:
         )
         if self._first is None:
             data: Any = read_configuration(numbered(fit_arguments, self.by, 0)).data
-            self._first = folds_in(folder, data.records, self.n_folds, self.fold_seed)
+            self._first = folds_in(folder, data, self.n_folds, self.fold_seed)
         return planned
 
     def split_file(self, folder: Path, number: int) -> Path:

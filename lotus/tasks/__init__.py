@@ -1,6 +1,8 @@
 """What is trained, one LightningModule per file, and in which precision."""
 
+from lotus.tasks.classification import ClassificationTask
 from lotus.tasks.distillation import DistillationTask
+from lotus.tasks.guided_classification import GuidedClassificationTask
 from lotus.tasks.mask_rcnn import MaskRCNNTask
 from lotus.tasks.mutual_learning import ModalityAwareMutualLearningTask
 from lotus.tasks.precision import NativePrecision
@@ -8,7 +10,9 @@ from lotus.tasks.segmentation import SegmentationTask
 from lotus.tasks.ummkd import UnpairedKnowledgeDistillationTask
 
 __all__ = [
+    "ClassificationTask",
     "DistillationTask",
+    "GuidedClassificationTask",
     "MaskRCNNTask",
     "ModalityAwareMutualLearningTask",
     "NativePrecision",

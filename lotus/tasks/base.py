@@ -22,8 +22,9 @@ class BaseTask(pl.LightningModule, ABC):
     score picks the best checkpoint (:attr:`monitor`), in which phase of the training
     (:attr:`phases`), what is measured (:meth:`configure_metrics`) and shown (:meth:`charts`), what
     happens around the training (:meth:`callbacks`) and after it (:meth:`after_fit`), what a
-    checkpoint needs to be used without the task (:meth:`inference_record`), and from which files
-    its weights or its guidance come (:meth:`origins`).
+    checkpoint needs to be used without the task (:meth:`inference_record`) and what it is then
+    (:attr:`inference_kind`), what the report says of the network (:meth:`summary`), and from which
+    files its weights or its guidance come (:meth:`origins`).
 
     Args:
         optimizer: From parameters to an optimizer.
@@ -32,11 +33,14 @@ class BaseTask(pl.LightningModule, ABC):
     Attributes:
         monitor: Name of the logged score that picks the best checkpoint.
         phases: How many phases the training has. The best checkpoint is one of the last of them.
+        inference_kind: What a checkpoint is used as, and the name of its record there:
+            ``segmenter`` or ``classifier``.
         patients: Whom the weights know, as plain data for the checkpoints; None if nobody said.
     """
 
     monitor: ClassVar[str] = "val_loss"
     phases: ClassVar[int] = 1
+    inference_kind: ClassVar[str] = "segmenter"
 
     def __init__(
         self, optimizer: OptimizerCallable, lr_scheduler: LRSchedulerCallable | None = None
@@ -67,8 +71,12 @@ class BaseTask(pl.LightningModule, ABC):
         return []
 
     def inference_record(self) -> dict[str, Any] | None:
-        """What segmenting needs besides weights, as plain data; None if it cannot be done."""
+        """What using the network needs besides weights, as plain data; None if that cannot be."""
         return None
+
+    def summary(self) -> dict[str, Any]:
+        """What the report says of the network, as plain data; of one that is set up."""
+        return {}
 
     def origins(self) -> list[Path]:
         """The checkpoints that the weights come from or that guide their training.
@@ -96,7 +104,7 @@ class BaseTask(pl.LightningModule, ABC):
         """Add what inference needs besides weights, and whom the weights know."""
         record = self.inference_record()
         if record is not None:
-            checkpoint["segmenter"] = record
+            checkpoint[self.inference_kind] = record
         if self.patients is not None:
             checkpoint["patients"] = self.patients
 

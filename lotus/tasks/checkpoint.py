@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from lotus.tasks.description import with_public_paths
+from lotus.tasks.description import describe, with_public_paths
 from lotus.windows import OVERLAP, WINDOW
 
 PRETRAINED = {
@@ -20,12 +20,41 @@ PRETRAINED = {
 }
 """Arguments by which common networks fetch pre-trained weights, and their value for none."""
 
+USES = {
+    "segmenter": "its objects are found with `lotus segment`",
+    "classifier": "it gives groups, no masks; use `lotus predict`, or `lotus explain` for maps",
+}
+"""What the checkpoints of each kind are for; the names are those of the records in them."""
+
 
 def without_pretraining(network: dict[str, Any]) -> dict[str, Any]:
-    """A network's description that fetches no weights: a checkpoint brings its own."""
-    arguments = network.get("init_args") or {}
+    """A network's description that fetches no weights: a checkpoint brings its own.
+
+    Nor do the networks fetch any that it is made of.
+    """
+    arguments = {
+        name: without_pretraining(value) if _is_object(value) else value
+        for name, value in (network.get("init_args") or {}).items()
+    }
     fetched = {name: PRETRAINED[name] for name in arguments if name in PRETRAINED}
     return {**network, "init_args": {**arguments, **fetched}}
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and "class_path" in value
+
+
+def network_description(task: pl.LightningModule) -> dict[str, Any]:
+    """The network of a task as plain data, which fetches no weights.
+
+    Args:
+        task: Its attribute ``network`` is described.
+
+    Raises:
+        ValueError: The network neither came from a configuration nor keeps its arguments.
+    """
+    given = task.hparams.get("network")
+    return without_pretraining(given if isinstance(given, dict) else describe(task.network))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -103,11 +132,28 @@ def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     Nor does it speak of resampling: there was none.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is none, as in the checkpoint of a classifier.
     """
-    record = checkpoint.get("segmenter")
-    if not isinstance(record, dict):
-        raise ValueError(f"{path} was not written by a lotus task: it has no segmenter record")
-    current: dict[str, Any] = with_public_paths(record)
+    record = _record_of(checkpoint, path, "segmenter")
     earlier = {"window": WINDOW, "overlap": OVERLAP, "precision": "32", "resample": False}
-    return earlier | current
+    return earlier | record
+
+
+def classifier_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The record that a classification task's ``inference_record`` left in a checkpoint.
+
+    Raises:
+        ValueError: There is none, as in the checkpoint of a segmenter.
+    """
+    return _record_of(checkpoint, path, "classifier")
+
+
+def _record_of(checkpoint: dict[str, Any], path: Path, kind: str) -> dict[str, Any]:
+    record = checkpoint.get(kind)
+    if isinstance(record, dict):
+        current: dict[str, Any] = with_public_paths(record)
+        return current
+    for other, use in USES.items():
+        if isinstance(checkpoint.get(other), dict):
+            raise ValueError(f"{path} is a {other}'s, not a {kind}'s: {use}")
+    raise ValueError(f"{path} was not written by a lotus task: it has no {kind} record")

@@ -12,7 +12,7 @@ from lotus.batch import Batch, Prediction
 from lotus.metrics.functional import without_ignored
 from lotus.metrics.segmentation import InstanceScores
 from lotus.tasks.base import BaseTask
-from lotus.tasks.checkpoint import without_pretraining
+from lotus.tasks.checkpoint import network_description
 from lotus.tasks.description import describe
 
 
@@ -67,11 +67,9 @@ class InstanceTask(BaseTask):
         Raises:
             ValueError: The network neither came from a configuration nor keeps its arguments.
         """
-        network = self.hparams.get("network")
-        network = network if isinstance(network, dict) else describe(self.network)
         data = getattr(self.trainer, "datamodule", None) if self._trainer is not None else None
         return {
-            "network": without_pretraining(network),
+            "network": network_description(self),
             "class_names": list(self.class_names),
             "in_channels": self.in_channels,
             "instances": describe(getattr(self, "instances", None)),

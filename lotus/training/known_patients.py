@@ -67,7 +67,7 @@ def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> 
     cohorts = {cohort: {*splits.train, *splits.val}}
     unrecorded: set[str] = set()
     for checkpoint in checkpoints:
-        record = _record_of(checkpoint, cohort)
+        record = record_of(checkpoint, cohort)
         known = _people(record, cohort)
         _refuse(checkpoint, {name for name in splits.test if identity(name) in known})
         for name, patients in record["cohorts"].items():
@@ -94,7 +94,7 @@ def _people(record: KnownPatients, cohort: str) -> set[str]:
     }
 
 
-def _record_of(checkpoint: Path, cohort: str) -> KnownPatients:
+def record_of(checkpoint: Path, cohort: str) -> KnownPatients:
     """Whom a checkpoint knows, by its own word or by the split of its run folder."""
     is_record = checkpoint.suffix == ".json"
     record = _read(checkpoint) if is_record else read_checkpoint(checkpoint).get("patients")

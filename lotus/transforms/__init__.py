@@ -11,7 +11,13 @@ from lotus.transforms.intensity_range import (
     PercentileRange,
     rescale,
 )
-from lotus.transforms.patches import bone_fractions, bone_patches, patch_grid, patches_per_axis
+from lotus.transforms.patches import (
+    bone_fractions,
+    bone_patches,
+    enough_bone,
+    patch_grid,
+    patches_per_axis,
+)
 from lotus.transforms.preprocessing import Preprocessing, finite_range
 
 __all__ = [
@@ -24,6 +30,7 @@ __all__ = [
     "bone_mask",
     "bone_patches",
     "enhance_slice",
+    "enough_bone",
     "finite_range",
     "patch_grid",
     "patches_per_axis",

@@ -1,20 +1,56 @@
-"""The enhancement applied to files: an image, a volume, or a folder of them."""
+"""The enhancement applied to files: slice by slice, in parallel, and on from where it stopped."""
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from lotus.imaging import open_volume, volume_writer
-from lotus.imaging.file_names import IMAGE_SUFFIXES, TIFF_SUFFIXES, images_in
+from lotus.atomic import errors_naming
+from lotus.imaging import Volume, open_volume
+from lotus.imaging.file_names import image_stem
+from lotus.imaging.slice_stores import slice_stores
+from lotus.imaging.voxels import SliceStore, Spacing
+from lotus.transforms.enhance_plan import EnhancementPlan, SliceFile
+from lotus.transforms.enhance_progress import Progress
 from lotus.transforms.enhancement import SRMicroCTEnhancement
 from lotus.transforms.padding import without_padding
+from lotus.transforms.slice_facts import (
+    SliceFacts,
+    bone_fraction,
+    problem_of,
+    refuse_unusable,
+    write_slice_table,
+)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+BLOCK = 4
+"""Slices that a process takes at a time: enough to open a long file for, few enough to repeat."""
+
+
+class Map(Protocol):
+    """Applies a function to items, in this process or in others; results in the items' order."""
+
+    def __call__(
+        self, function: Callable[[Item], Result], items: Sequence[Item], /
+    ) -> Iterable[Result]:
+        """Yield the result of each item."""
+
+
+def in_this_process(
+    function: Callable[[Item], Result], items: Sequence[Item], /
+) -> Iterable[Result]:
+    """Apply a function to items, one after the other."""
+    return map(function, items)
 
 
 @dataclass(frozen=True)
@@ -23,119 +59,188 @@ class Enhanced:
 
     Attributes:
         files: Images and volumes.
-        slices: Slices of all of them.
-        blank: Slices of volumes that are constant or without values, written as 0.
-        padded: How many slices have padding around the field of view, by its value.
+        facts: Of every slice, in the order of the files.
     """
 
     files: int
-    slices: int
-    blank: int
-    padded: Counter[float]
+    facts: list[SliceFacts]
+
+    @property
+    def blank(self) -> int:
+        """Slices of volumes that are constant or without values, written as 0."""
+        return sum(fact.is_blank for fact in self.facts)
+
+    @property
+    def padded(self) -> Counter[float]:
+        """How many slices have padding around the field of view, by its value."""
+        return Counter(fact.padding for fact in self.facts if fact.padding is not None)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Slices of one file that are enhanced one after the other.
+
+    Attributes:
+        file: The file.
+        number: Of the file.
+        shape: (Z, Y, X) of its volume.
+        spacing_um: Size of a voxel.
+        slices: Numbers from 0.
+        progress: Where to note what is finished.
+    """
+
+    file: SliceFile
+    number: int
+    shape: tuple[int, int, int]
+    spacing_um: Spacing
+    slices: tuple[int, ...]
+    progress: Progress
+
+    def stores(self) -> tuple[SliceStore, SliceStore]:
+        """Where the enhanced slices and the bone masks go."""
+        hidden = self.progress.of_file(self.number)
+        return slice_stores(self.file.image, self.file.bone, hidden, self.shape, self.spacing_um)
 
 
 def enhance_files(
-    source: Path, output: Path, mask: Path | None, enhancement: SRMicroCTEnhancement
+    plan: EnhancementPlan, enhancement: SRMicroCTEnhancement, run: Map = in_this_process
 ) -> Enhanced:
-    """Enhance every slice of a file or of the files in a folder, one slice in memory at a time.
+    """Enhance every slice of the planned files, one slice in a process's memory at a time.
+
+    What a run that was stopped had finished is kept, and the result is the same to the byte. It is
+    kept only for the same settings and inputs.
 
     Args:
-        source: Image, multi-page TIFF volume, or a folder of them.
-        output: TIFF of float32 in [0, 1] to write; of a folder, a folder with one per file.
-        mask: Likewise for the bone masks, uint8 with 0 and 255; None to leave them out.
+        plan: What is read and written.
         enhancement: What is done to a slice.
+        run: Where blocks of slices are worked on.
 
     Raises:
-        FileNotFoundError: The source is not there, or a folder without images.
-        ValueError: A file cannot be used, or something would be overwritten.
+        FileNotFoundError: A source is not there.
+        ValueError: A file cannot be used.
     """
-    sources = _sources(source)
-    targets = _targets(source, sources, output)
-    masks: Sequence[Path | None] = [None] * len(sources)
-    if mask is not None:
-        masks = _targets(source, sources, mask)
-    _refuse_overwriting(sources, [*targets, *filter(None, masks)])
     # Opening every file first finds a bad one before anything is written.
-    total = sum(_count_slices(path) for path in sources)
-    blank, padded = 0, Counter[float]()
-    with tqdm(total=total, desc="enhance", unit="slice", disable=None) as bar:
-        for files in zip(sources, targets, masks, strict=True):
-            blank += _enhance_file(*files, enhancement, padded, bar.update)
-    return Enhanced(len(sources), total, blank, padded)
+    volumes = [_header(file) for file in plan.files]
+    progress = Progress(plan.hidden)
+    with errors_naming(plan.output, plan.hidden):
+        try:
+            progress.begin(plan.record(enhancement))
+            facts = _run(plan, volumes, progress, enhancement, run)
+        except Exception:
+            progress.discard_if_empty()
+            raise
+    write_slice_table(plan.table, facts)
+    shutil.rmtree(plan.hidden)
+    return Enhanced(len(plan.files), facts)
 
 
-def _sources(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = images_in(path)
-    if not files:
-        raise FileNotFoundError(f"{path} holds no image; expected {', '.join(IMAGE_SUFFIXES)}")
-    return files
+def _header(file: SliceFile) -> tuple[tuple[int, int, int], Spacing]:
+    with open_volume(file.source) as volume:
+        depth, height, width = volume.spacing_um
+        given = file.pixel_size_um
+        return volume.shape, (depth or file.slice_spacing_um, height or given, width or given)
 
 
-def _targets(root: Path, sources: list[Path], output: Path) -> list[Path]:
-    """The file to write for each source: ``output`` itself, or one of its own name within it."""
-    if not root.is_dir():
-        if output.suffix.lower() not in TIFF_SUFFIXES:
-            raise ValueError(f"{output} is no TIFF name; expected one ending in .tif")
-        return [output]
-    targets: dict[Path, Path] = {}
-    for source in sources:
-        is_tiff_name = source.suffix.lower() in TIFF_SUFFIXES
-        target = output / (source.name if is_tiff_name else f"{source.stem}.tif")
-        if target in targets:
-            raise ValueError(
-                f"{targets[target].name} and {source.name} would both become {target.name}; "
-                "rename one of them"
-            )
-        targets[target] = source
-    return list(targets)
-
-
-def _refuse_overwriting(sources: list[Path], targets: list[Path]) -> None:
-    taken = {source.resolve() for source in sources}
-    for target in targets:
-        if target.resolve() in taken:
-            raise ValueError(
-                f"{target} is an input or is written twice; give --output and --mask other places"
-            )
-        taken.add(target.resolve())
-
-
-def _enhance_file(
-    source: Path,
-    target: Path,
-    mask: Path | None,
+def _run(
+    plan: EnhancementPlan,
+    volumes: Sequence[tuple[tuple[int, int, int], Spacing]],
+    progress: Progress,
     enhancement: SRMicroCTEnhancement,
-    padded: Counter[float],
-    advance: Callable[[], object],
-) -> int:
-    """Write the enhanced slices (and bone masks) of one file; counts paddings, returns blanks."""
-    blank = 0
-    with ExitStack() as stack:
-        volume = stack.enter_context(open_volume(source))
-        shape, spacing = volume.shape, volume.spacing_um
-        write = stack.enter_context(volume_writer(target, shape, np.float32, spacing))
-        write_mask = mask and stack.enter_context(volume_writer(mask, shape, np.uint8, spacing))
-        for stored in volume.planes:
-            plane, padding = without_padding(stored, enhancement.padding_value)
-            if padding is not None:
-                padded[padding] += 1
-            try:
-                enhanced, bone = enhancement.enhance(plane)
-            except ValueError as error:
-                # Volumes often begin and end with empty slices; a lone image has to hold something.
-                if shape[0] == 1:
-                    raise ValueError(f"{source}: {error}") from error
-                enhanced, bone = np.zeros(plane.shape, np.float32), np.zeros(plane.shape, np.bool_)
-                blank += 1
-            write(enhanced)
-            if write_mask:
-                write_mask(bone.astype(np.uint8) * np.uint8(255))
-            advance()
-    return blank
+    run: Map,
+) -> list[SliceFacts]:
+    wholes = [
+        Block(file, number, shape, spacing, tuple(range(shape[0])), progress)
+        for number, (file, (shape, spacing)) in enumerate(zip(plan.files, volumes, strict=True))
+    ]
+    left = {whole.number: _begin(whole) for whole in wholes}
+    blocks = [
+        replace(whole, slices=tuple(left[whole.number][start : start + BLOCK]))
+        for whole in wholes
+        for start in range(0, len(left[whole.number]), BLOCK)
+    ]
+    waiting = Counter(block.number for block in blocks)
+    total = sum(len(whole.slices) for whole in wholes)
+    done = total - sum(map(len, left.values()))
+    with tqdm(total=total, initial=done, desc="enhance", unit="slice", disable=None) as bar:
+        for block in run(partial(enhance_block, enhancement=enhancement), blocks):
+            bar.update(len(block.slices))
+            waiting[block.number] -= 1
+            if not waiting[block.number]:
+                _finish(wholes[block.number])
+    return [fact for whole in wholes for fact in progress.facts(whole.number, whole.slices)]
 
 
-def _count_slices(path: Path) -> int:
-    with open_volume(path) as volume:
-        return volume.shape[0]
+def _begin(whole: Block) -> list[int]:
+    """Make ready for the slices of a file that are left; returns their numbers."""
+    progress, targets = whole.progress, (whole.file.image, whole.file.bone)
+    if progress.is_finished(whole.number, targets):
+        return []
+    for store in whole.stores():
+        store.begin()
+    left = progress.unfinished(whole.number, whole.slices)
+    if not left:  # It was stopped just before.
+        _finish(whole)
+    return left
+
+
+def _finish(whole: Block) -> None:
+    for store in reversed(whole.stores()):
+        store.finish()
+    whole.progress.finish(whole.number)
+
+
+def enhance_block(block: Block, enhancement: SRMicroCTEnhancement) -> Block:
+    """Enhance the slices of a block, in any process, and note each that is written.
+
+    Args:
+        block: The slices.
+        enhancement: What is done to them.
+
+    Returns:
+        The block.
+
+    Raises:
+        ValueError: A slice cannot be read, or a lone image holds nothing to enhance.
+    """
+    image, bone = block.stores()
+    with open_volume(block.file.source) as volume:
+        for index in block.slices:
+            enhanced, mask, facts = _enhance(block, volume, index, enhancement)
+            image.write(index, enhanced)
+            bone.write(index, mask.astype(np.uint8) * np.uint8(255))
+            block.progress.note(block.number, facts)
+    return block
+
+
+def _enhance(
+    block: Block, volume: Volume, index: int, enhancement: SRMicroCTEnhancement
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], SliceFacts]:
+    file = block.file
+    plane, padding = without_padding(volume.read(index), enhancement.padding_value)
+    facts = SliceFacts(
+        name=image_stem(file.image),
+        slice=index,
+        source=str(file.source),
+        stack=file.stack,
+        padding=padding,
+    )
+    # Volumes often begin and end with empty slices; a lone image has to hold something.
+    is_alone = block.shape[0] == 1 and not file.is_part
+    try:
+        found = enhancement.enhance(plane)
+        if is_alone:
+            refuse_unusable(found, enhancement.opening_px)
+    except ValueError as error:
+        if is_alone:
+            raise ValueError(f"{file.source}: {error}") from error
+        blank = np.zeros(plane.shape, np.float32)
+        return blank, blank.astype(np.bool_), replace(facts, problem=str(error))
+    facts = replace(
+        facts,
+        route=found.route,
+        bone_fraction=bone_fraction(found.bone, plane),
+        grey_low=found.grey_low,
+        grey_high=found.grey_high,
+        problem=problem_of(found, plane),
+    )
+    return found.image, found.bone, facts

@@ -5,7 +5,7 @@ Poles et al., "On How to Unravel Bone Microscale Phenomena", BHI 2023.
 
 import logging
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,13 @@ from skimage.filters import threshold_multiotsu, threshold_otsu
 from skimage.morphology import footprint_rectangle, opening
 
 from lotus.masks import close_with_disk, fill_voids
-from lotus.transforms.intensity_range import PercentileRange
+from lotus.transforms.intensity_range import PercentileRange, rescale
 from lotus.transforms.padding import PaddingValue, without_padding
 from lotus.transforms.preprocessing import Preprocessing
 
 Cluster = Literal["brightest", "smallest"]
+Route = Literal["otsu", "kmeans"]
+"""How bone is found: by Otsu where most grey values are positive, by k-means where negative."""
 
 # The paper's settings; the lengths are in pixels of its 3300x3300 slices.
 SATURATED_PERCENT = 1.0
@@ -29,6 +31,24 @@ CLOSING_RADIUS = 25
 HISTOGRAM_BINS = 1024
 
 _log = logging.getLogger(__name__)
+
+
+class EnhancedSlice(NamedTuple):
+    """One slice, and how it was enhanced.
+
+    Attributes:
+        image: The enhanced slice, float32 ``(Y, X)`` in [0, 1].
+        bone: The bone mask, bool ``(Y, X)``.
+        route: How bone was found.
+        grey_low: The raw grey value that became 0, the 1st percentile.
+        grey_high: The raw grey value that became 1, the 99th percentile.
+    """
+
+    image: NDArray[np.float32]
+    bone: NDArray[np.bool_]
+    route: Route
+    grey_low: float
+    grey_high: float
 
 
 class SRMicroCTEnhancement(Preprocessing):
@@ -81,22 +101,19 @@ class SRMicroCTEnhancement(Preprocessing):
         slice_, padding = without_padding(image[0], self.padding_value)
         if padding is not None:
             _say_once(padding)
-        return self.enhance(slice_)[0][None]
+        return self.enhance(slice_).image[None]
 
-    def enhance(self, image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """:func:`enhance_slice` of a ``(Y, X)`` slice with these settings.
+    def enhance(self, image: NDArray[Any]) -> EnhancedSlice:
+        """Enhance a ``(Y, X)`` slice with these settings; see :func:`enhance_slice`.
 
         Args:
             image: Raw grey values, NaN where :func:`~lotus.transforms.padding.without_padding` has
                 found padding: it is not looked for again.
+
+        Raises:
+            ValueError: If the slice is constant or holds no finite value.
         """
-        return enhance_slice(
-            image,
-            self.cluster,
-            opening_px=self.opening_px,
-            closing_px=self.closing_px,
-            padding_value="none",
-        )
+        return _enhance(image, self.cluster, self.opening_px, self.closing_px)
 
 
 @cache
@@ -159,20 +176,27 @@ def enhance_slice(
         ValueError: If the slice is constant or holds no finite value.
     """
     image, _ = without_padding(image, padding_value)
+    found = _enhance(image, cluster, opening_px, closing_px)
+    return found.image, found.bone
+
+
+def _enhance(
+    image: NDArray[Any], cluster: Cluster, opening_px: int, closing_px: int
+) -> EnhancedSlice:
+    """:func:`enhance_slice` of a slice whose padding is NaN."""
     stretch = PercentileRange(SATURATED_PERCENT, 100.0 - SATURATED_PERCENT)
-    enhanced = stretch(image[None])[0]
+    grey_low, grey_high = stretch.limits(image[None])
+    enhanced = rescale(image[None], grey_low, grey_high)[0]
     valid = np.isfinite(image)
     smoothed = _smooth(enhanced, valid)
     grey = smoothed[valid]
-    if _is_mostly_negative(image[valid]):
-        low, high = _kmeans_interval(grey, cluster)
-    else:
-        low, high = _otsu(grey), np.inf
+    route: Route = "kmeans" if _is_mostly_negative(image[valid]) else "otsu"
+    low, high = _kmeans_interval(grey, cluster) if route == "kmeans" else (_otsu(grey), np.inf)
     bright = (smoothed > low) & (smoothed <= high) & valid
     square = footprint_rectangle((opening_px, opening_px), decomposition="separable")
     bone = fill_voids(close_with_disk(opening(bright, square), closing_px)) & valid
     enhanced[~bone] = 0.0
-    return enhanced, bone
+    return EnhancedSlice(enhanced, bone, route, grey_low.item(), grey_high.item())
 
 
 def _smooth(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -4,8 +4,9 @@ Poles et al., "On How to Unravel Bone Microscale Phenomena", BHI 2023: patches o
 side, of which those with at least 99 % bone are kept.
 """
 
+from typing import Any
+
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 PATCH_SIZE = 55
@@ -71,11 +72,29 @@ def bone_fractions(
     Raises:
         ValueError: If no patch fits.
     """
-    for length in bone.shape:
-        patches_per_axis(length, size=size, stride=stride)
-    windows = sliding_window_view(bone, (size,) * bone.ndim)[(np.s_[::stride],) * bone.ndim]
-    own_axes = tuple(range(bone.ndim, 2 * bone.ndim))
-    return np.asarray(windows.mean(axis=own_axes).ravel(), np.float64)
+    counts: NDArray[Any] = bone
+    # The last axis first: its running sum reads memory in order, and leaves little to the others.
+    for axis in reversed(range(bone.ndim)):
+        counts = np.moveaxis(_window_sums(np.moveaxis(counts, axis, -1), size, stride), -1, axis)
+    return np.asarray(counts.ravel() / size**bone.ndim, np.float64)
+
+
+def enough_bone(
+    fractions: NDArray[np.float64], minimum_fraction: float = BONE_FRACTION
+) -> NDArray[np.bool_]:
+    """Which patches lie in bone; the best one if none does.
+
+    Args:
+        fractions: Of :func:`bone_fractions`, (N,).
+        minimum_fraction: Least share of bone in a patch, in [0, 1].
+
+    Returns:
+        Bool (N,), at least one of them true.
+    """
+    keep = np.asarray(fractions >= minimum_fraction)
+    if not keep.any():
+        keep[fractions.argmax()] = True
+    return keep
 
 
 def bone_patches(
@@ -101,7 +120,14 @@ def bone_patches(
         ValueError: If no patch fits.
     """
     fractions = bone_fractions(bone, size=size, stride=stride)
-    keep = fractions >= minimum_fraction
-    if not keep.any():
-        keep[fractions.argmax()] = True
-    return patch_grid(bone.shape, size=size, stride=stride)[keep]
+    grid = patch_grid(bone.shape, size=size, stride=stride)
+    return grid[enough_bone(fractions, minimum_fraction)]
+
+
+def _window_sums(values: NDArray[Any], size: int, stride: int) -> NDArray[np.int32]:
+    """Sums over windows of the last axis, as differences of its running sum, which is exact."""
+    starts = stride * np.arange(patches_per_axis(values.shape[-1], size=size, stride=stride))
+    running = np.zeros((*values.shape[:-1], values.shape[-1] + 1), np.int32)
+    np.cumsum(values, axis=-1, out=running[..., 1:])
+    sums: NDArray[np.int32] = running[..., starts + size] - running[..., starts]
+    return sums

@@ -297,6 +297,7 @@ def test_a_full_disk_leaves_the_older_scores(copied, capsys):
     assert contents(folder).keys() == before
 
 
+@pytest.mark.slow
 def test_fewer_patients_than_folds(tiny_manifest, tmp_path, capsys):
     arguments = crossval_arguments("student", tiny_manifest, tmp_path)
     arguments[arguments.index("--folds") + 1] = "11"
@@ -319,6 +320,7 @@ def test_folds_of_another_configuration_are_not_taken_for_those_asked_for(copied
     assert contents(folder) == before
 
 
+@pytest.mark.slow
 def test_a_teacher_with_one_patient_of_a_group(tiny_manifest, tmp_path):
     """The fold that tests this patient has nobody to teach the group: said before any trains."""
     rare = {("sr_microct", "P1"), ("sr_microct", "P2"), ("histology", "P6")}

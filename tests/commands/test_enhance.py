@@ -1,11 +1,20 @@
 import argparse
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
 
+from data_modules.manifest import Record, read_manifest, write_manifest
 from lotus.commands import enhance
-from lotus.imaging import open_volume, read_image, volume_writer, write_image
+from lotus.imaging import (
+    open_volume,
+    read_image,
+    read_label_map,
+    volume_writer,
+    write_image,
+    write_label_map,
+)
 from lotus.transforms import enhance_slice
 
 
@@ -59,17 +68,45 @@ def test_folder_gives_one_tiff_per_image(tmp_path, volume):
     write_image(source / "b.png", np.uint8(255 * volume[1]))
     (source / "notes.txt").write_text("no image")
     run(source, "--output", tmp_path / "out")
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.ome.tif", "b.tif"]
+    names = ["a.ome.tif", "b.tif"]
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.tif")) == names
+    assert sorted(p.name for p in (tmp_path / "out/bone").iterdir()) == names
     expected, _ = enhance_slice(np.uint8(255 * volume[1]))
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "b.tif").array, expected)
 
 
 def test_settings_reach_the_enhancement(tmp_path, volume):
+    volume[0, :, :25] += 0.25  # a third, smallest phase
     write_image(tmp_path / "in.tif", volume[0] - 1)
     settings = ("--cluster", "smallest", "--opening-px", 5, "--closing-px", 3)
     run(tmp_path / "in.tif", "--output", tmp_path / "out.tif", *settings)
-    expected, _ = enhance_slice(volume[0] - 1, "smallest", opening_px=5, closing_px=3)
+    expected, bone = enhance_slice(volume[0] - 1, "smallest", opening_px=5, closing_px=3)
+    assert 0.05 < bone.mean() < 0.25
     np.testing.assert_array_equal(read_image(tmp_path / "out.tif").array, expected)
+
+
+def test_a_manifest_is_enhanced_to_one_with_bone_masks(tmp_path, volume):
+    write_label_map(tmp_path / "b_mask.tif", volume[1] < 0.5)
+    records = []
+    for name, plane in zip("cab", volume, strict=True):
+        write_image(tmp_path / f"{name}.png", np.uint8(255 * plane))
+        record = Record(
+            tmp_path / f"{name}.png", None, "binary", "sr_microct", name.upper(), "healthy", 0.9
+        )
+        records.append(record)
+    records[2] = replace(records[2], mask=tmp_path / "b_mask.tif", split="test")
+    write_manifest(tmp_path / "manifest.csv", records)
+    run(tmp_path / "manifest.csv", "--output", tmp_path / "out")
+    written = read_manifest(tmp_path / "out/manifest.csv")
+    for record, raw, plane in zip(written, records, volume, strict=True):
+        enhanced, bone = enhance_slice(np.uint8(255 * plane))
+        found = read_image(record.image)
+        np.testing.assert_array_equal(found.array, enhanced)
+        assert found.spacing_um == pytest.approx((0.9, 0.9))
+        np.testing.assert_array_equal(read_label_map(record.tissue), 255 * bone)
+        assert replace(record, image=raw.image, tissue=None) == raw
+    with pytest.raises(ValueError, match=r"manifest\.csv would be written over"):
+        run(tmp_path / "manifest.csv", "--output", tmp_path)
 
 
 def test_padding_is_left_out_and_reported(tmp_path, volume, capsys):

@@ -1,11 +1,8 @@
 """A sweep through the command line."""
 
-import os
 import shlex
 import signal
-import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,7 +13,7 @@ from lotus.cli import main
 from lotus.engines.job_commands import available_cores
 from lotus.runs.curves import read_curve
 from tests.conftest import tiny_arguments
-from tests.engines.clusters import start_cluster
+from tests.engines.clusters import one_machine, search_path
 from tests.engines.commands import PATIENCE_S
 from tests.engines.in_process import IN_PROCESS
 from tests.test_interruption import WaitForSignal, start, wait_for
@@ -72,6 +69,7 @@ def test_a_grid_is_searched_on_validation_images_and_goes_on(tiny_manifest, tmp_
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*.ckpt")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "content", "message"),
     [
@@ -116,11 +114,8 @@ class HoldBadTrial(pl.Callback):
 @pytest.fixture(scope="module")
 def address():
     """A cluster that stands for several sweeps; one of them starts its own."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("PYTHONPATH", os.pathsep.join([str(Path.cwd()), *sys.path]))
-        cluster, _ = start_cluster(1)
-        yield cluster.address
-        cluster.shutdown()
+    with one_machine() as found:
+        yield found
 
 
 def on_ray(address):
@@ -171,7 +166,7 @@ def test_a_metric_that_nothing_logs_ends_with_the_first_trial(
 
 @pytest.mark.slow
 def test_ctrl_c_on_ray_ends_as_elsewhere(tiny_manifest, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path.cwd()), *sys.path]))
+    monkeypatch.setenv("PYTHONPATH", search_path())
     options = ["--engine", "ray", "--cpus-per-job", str(available_cores())]
     arguments = sweep_arguments(tiny_manifest, tmp_path, GRID, *options)
     arguments += ["--trainer.max_epochs", "6"]

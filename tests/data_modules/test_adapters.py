@@ -193,6 +193,7 @@ class TestDsb2018:
         with pytest.raises(ValueError, match="expected another folder"):
             dsb2018.prepare(tmp_path, tmp_path)
 
+    @pytest.mark.slow
     def test_listed_real_images(self, shared_data, tmp_path):
         root = shared_data / "dsb2018"
         path = dsb2018.prepare(root, tmp_path)

@@ -122,6 +122,29 @@ def test_missing_file(folder):
     assert problem.endswith("gone.png', expected an existing file")
 
 
+def test_mask_of_the_tissue(folder):
+    write_label_map(folder / "bone.png", np.full((6, 8), 255, np.uint8))
+    header = f"{HEADER},tissue"
+    path = write(folder, f"{GOOD},bone.png", "b.png,,binary,m,p2,g,,,,", header=header)
+    first, second = records = read_manifest(path)
+    assert (first.tissue, second.tissue) == ((folder / "bone.png").resolve(), None)
+    target = folder / "deep/manifest.csv"
+    write_manifest(target, records)
+    assert read_manifest(target) == records
+    assert "../bone.png" in target.read_text()
+
+
+def test_mask_of_the_tissue_is_missing_or_of_another_size(folder):
+    write_label_map(folder / "wide.png", np.eye(6, 9, dtype=np.uint8))
+    header = f"{HEADER},tissue"
+    rows = ["a.png,,binary,m,p,g,,,,wide.png", "b.png,,binary,m,p,g,,,,gone.png"]
+    size, missing = problems(folder, *rows, header=header)
+    assert size.startswith("row 2, column tissue: found '6 x 9 in ")
+    assert size.endswith("expected 6 x 8 as its image")
+    assert missing.startswith("row 3, column tissue: found ")
+    assert missing.endswith("gone.png', expected an existing file")
+
+
 def test_mask_of_another_size(folder):
     write_label_map(folder / "wide.png", np.eye(6, 9, dtype=np.uint8))
     (problem,) = problems(folder, "a.png,wide.png,instances,m,p,g,,,")
@@ -199,7 +222,7 @@ def test_a_mask_comes_from_a_person_or_from_a_model(folder):
         folder.resolve() / "model.json",
     ]
     write_manifest(folder / "deep/manifest.csv", records)
-    assert (folder / "deep/manifest.csv").read_text().count(",../model.json\n") == 1
+    assert (folder / "deep/manifest.csv").read_text().count(",../model.json,\n") == 1
     assert read_manifest(folder / "deep/manifest.csv") == records
 
 

@@ -1,6 +1,11 @@
 """A real Ray cluster of several machines' worth of processes on this one."""
 
 import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
 
 
 def start_cluster(machines: int, **head):
@@ -15,3 +20,18 @@ def start_cluster(machines: int, **head):
     }
     cluster = Cluster(initialize_head=True, head_node_args={**options, **head})
     return cluster, [cluster.add_node(**options) for _ in range(machines - 1)]
+
+
+def search_path() -> str:
+    """`PYTHONPATH` of jobs that are to find what this process finds, the tests too."""
+    return os.pathsep.join([str(Path.cwd()), *sys.path])
+
+
+@contextmanager
+def one_machine():
+    """The address of a cluster of one machine with one core."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", search_path())
+        cluster, _ = start_cluster(1)
+        yield cluster.address
+        cluster.shutdown()

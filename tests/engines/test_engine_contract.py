@@ -1,15 +1,12 @@
 """What every engine keeps, asked of each."""
 
-import os
-import sys
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from lotus.engines import LocalEngine, RayEngine
 from tests.contracts.engines import EngineContract
-from tests.engines.clusters import start_cluster
+from tests.engines.clusters import one_machine
 from tests.engines.in_process import InProcessEngine
 
 
@@ -45,11 +42,8 @@ class TestInProcessEngine(EngineContract):
 @pytest.fixture(scope="session")
 def ray_address():
     """The head of a cluster of one machine with one core."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path.cwd()), *sys.path]))
-        cluster, _ = start_cluster(1)
-        yield cluster.address
-        cluster.shutdown()
+    with one_machine() as address:
+        yield address
 
 
 @pytest.mark.slow

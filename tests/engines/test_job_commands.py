@@ -16,6 +16,7 @@ from lotus.engines import JobFailed, LocalEngine
 from lotus.engines.job import refuse_failures
 from lotus.engines.job_commands import job_environment, run_job
 from lotus.engines.local import deal_devices
+from tests.engines.clusters import search_path
 from tests.engines.commands import PATIENCE_S, Command, wait_until
 
 
@@ -111,7 +112,7 @@ def test_a_full_disk_under_one_job_is_named_and_the_others_finish(tmp_path):
         [*command, sys.executable, script, right],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path])},
+        env={**os.environ, "PYTHONPATH": search_path()},
     )
     *lines, last = done.stdout.splitlines()
     assert any(line.startswith("right: finished") for line in lines), done.stderr
@@ -204,7 +205,7 @@ def test_ctrl_c_interrupts_running_jobs_and_starts_no_more(tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path])},
+            env={**os.environ, "PYTHONPATH": search_path()},
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         assert engine.stdout is not None

@@ -20,7 +20,7 @@ from lotus.commands.engine_arguments import add_engine_arguments, engine_of
 from lotus.engines import JobFailed, LocalEngine, RayEngine, TrainingJob
 from lotus.engines.cluster import Workplace
 from tests.conftest import tiny_arguments
-from tests.engines.clusters import start_cluster
+from tests.engines.clusters import search_path, start_cluster
 from tests.engines.commands import PATIENCE_S, Command, wait_until
 
 
@@ -69,7 +69,7 @@ def same_results(found: Path, wanted: Path) -> None:
 def test_a_job_that_loses_its_machine_ends_elsewhere_as_if_it_had_not(
     tiny_manifest, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path.cwd()), *sys.path]))
+    monkeypatch.setenv("PYTHONPATH", search_path())
     reference = training_job("reference", tiny_manifest, tmp_path / "local")
     (reference.folder.parent).mkdir(parents=True)
     (reference.folder.parent / "go").touch()
@@ -122,7 +122,7 @@ JOBS = """
 import sys
 from pathlib import Path
 from lotus.engines import RayEngine, cluster
-from tests.engines.clusters import start_cluster
+from tests.engines.clusters import search_path, start_cluster
 from tests.engines.commands import Command
 cluster.PATIENCE_S = 1
 try:
@@ -156,7 +156,7 @@ def start_driver(script: str, address: str, folder: Path) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path])},
+        env={**os.environ, "PYTHONPATH": search_path()},
     )
 
 

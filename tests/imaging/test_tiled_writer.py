@@ -34,6 +34,7 @@ def test_bands_of_any_height_give_the_image(tmp_path, size, height, tile, dtype)
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_memory_is_a_few_rows_of_tiles(tmp_path):
     height, width = 2048, 1024
     rows = np.arange(64 * width, dtype=np.uint32).reshape(64, width)

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from lotus.imaging import read_label_map, write_image
-from lotus.inference.segment import SegmentOptions, segment_image
+from lotus.inference.options import SegmentOptions
+from lotus.inference.segment import segment_image
 from lotus.metrics.functional import aggregated_jaccard_index, contingency_table
 from lotus.schemes import FlowField
 

@@ -20,7 +20,8 @@ from lotus.imaging import (
 )
 from lotus.inference.label_spool import LabelSpool
 from lotus.inference.native_bands import native_bands
-from lotus.inference.segment import SegmentOptions, segment_image
+from lotus.inference.options import SegmentOptions
+from lotus.inference.segment import segment_image
 from lotus.inference.segmenter import load_segmenter
 from lotus.masks import UnionFind
 from lotus.schemes import ConnectedComponents

@@ -15,7 +15,8 @@ from torch import nn
 
 from lotus.imaging import read_image, read_label_map, write_image
 from lotus.inference import outputs
-from lotus.inference.segment import SegmentOptions, segment_folder, segment_image
+from lotus.inference.options import SegmentOptions
+from lotus.inference.segment import segment_folder, segment_image
 from lotus.schemes import BoundaryWatershed
 from lotus.transforms import PercentileRange, Preprocessing
 
@@ -358,6 +359,7 @@ def test_impossible_options_are_refused(settings, wrong):
         SegmentOptions(**settings)
 
 
+@pytest.mark.slow
 def test_watershed_keeps_touching_objects_of_a_real_slide_apart(
     tmp_path, grey_threshold, shared_data
 ):

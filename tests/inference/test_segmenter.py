@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lotus.inference.segment import SegmentOptions
+from lotus.inference.options import SegmentOptions
 from lotus.inference.segmenter import load_segmenter
 from lotus.networks import UNet
 from lotus.schemes import ConnectedComponents

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from data_modules.manifest import Record, write_manifest
 from lotus.cli import main
 from lotus.imaging import read_image, read_label_map, write_image, write_label_map
-from lotus.inference.segment import SegmentOptions, segment_image
+from lotus.inference.options import SegmentOptions
+from lotus.inference.segment import segment_image
 from lotus.inference.segmenter import load_segmenter
 from lotus.networks import UNet
 from lotus.schemes import BoundaryWatershed, ConnectedComponents, FlowField, InstanceScheme

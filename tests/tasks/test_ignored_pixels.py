@@ -53,6 +53,7 @@ def test_segmentation_sends_no_gradient_to_ignored_pixels(scheme, classes, chann
         assert torch.equal(logits.grad.abs().amax(dim=1) > 0, ~ignored)
 
 
+@pytest.mark.slow
 def test_distillation_gives_ignored_pixels_no_class(tiny_teacher):
     task = DistillationTask(
         network=UNet(filters=(4, 8)), teacher=tiny_teacher, class_names=["a"], feature_stride=2

@@ -209,6 +209,7 @@ def test_a_checkpoint_alone_is_the_student_stream(trained, tiny_manifest, tmp_pa
     assert any((tmp_path / "out").rglob("*.tif"))
 
 
+@pytest.mark.slow
 def test_another_task_can_start_from_it(trained):
     checkpoint = trained / "checkpoints/last.ckpt"
     task = SegmentationTask(UNet(filters=(4, 8)), ["lacuna"], initial_weights=checkpoint)

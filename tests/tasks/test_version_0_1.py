@@ -156,6 +156,7 @@ def test_an_old_path_on_the_command_line_is_answered_with_the_new_one(tiny_manif
         read_configuration([f"--config={experiment}", given])
 
 
+@pytest.mark.slow
 def test_a_run_of_then_goes_on_with_the_same_configuration(tiny_manifest, tmp_path):
     """Its configuration names the class by the module it stood in; another class is refused."""
     experiment = Path(__file__).resolve().parents[2] / "experiments/lotus/student.yaml"

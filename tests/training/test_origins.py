@@ -80,6 +80,7 @@ def test_an_argument_that_only_the_task_knows(knowing, tested, tiny_manifest, tm
     refused(arguments, knowing[0], tested, tmp_path, capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["train", "val"])
 def test_masks_that_a_model_drew(kind, knowing, tested, tiny_manifest, tmp_path, capsys):
     """By its checkpoint, or by the record alone where the checkpoint is gone."""
@@ -93,6 +94,7 @@ def test_masks_that_a_model_drew(kind, knowing, tested, tiny_manifest, tmp_path,
         refused(arguments, origin, tested, tmp_path, capsys)
 
 
+@pytest.mark.slow
 def test_masks_of_the_test_may_be_drawn_by_whom_they_may_be_drawn(
     knowing, tiny_manifest, tmp_path, tested
 ):
@@ -104,6 +106,7 @@ def test_masks_of_the_test_may_be_drawn_by_whom_they_may_be_drawn(
     assert tested not in best["patients"]["cohorts"][COHORT]
 
 
+@pytest.mark.slow
 def test_the_record_of_an_origin_is_handed_down(knowing, tiny_manifest, tmp_path, tested):
     """The pseudo-labels of a network that knew somebody else are in the heir's record."""
     split = make_splits(read_manifest(tiny_manifest), (0.6, 0.2, 0.2))
@@ -116,6 +119,7 @@ def test_the_record_of_an_origin_is_handed_down(knowing, tiny_manifest, tmp_path
     assert best["patients"]["cohorts"]["elsewhere"] == [tested]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_is_gone_on_with(knowing, tested, tiny_manifest, tmp_path, capsys):
     folder = tmp_path / "runs/teacher/tiny/checkpoints"
     folder.mkdir(parents=True)

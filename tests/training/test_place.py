@@ -28,12 +28,14 @@ def run(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_the_place_of_a_run_is_that_of_its_folder(run, tmp_path):
     content = yaml.safe_load(run.config.read_text())
     place = {"runs": str(tmp_path / "here"), "experiment": "mine", "run": "renamed"}
     assert in_its_folder({**content, "monitor": "dice"}, run) == {**place, "monitor": "dice"}
 
 
+@pytest.mark.slow
 def test_only_what_lies_in_a_run_is_its_configuration(run, tmp_path):
     assert RunFolder.of_config(run.config) == run
     for other in (run.path / "other.yaml", tmp_path / "config.yaml"):
@@ -41,6 +43,7 @@ def test_only_what_lies_in_a_run_is_its_configuration(run, tmp_path):
         assert RunFolder.of_config(other) is None
 
 
+@pytest.mark.slow
 def test_a_split_file_that_is_gone_is_that_of_the_run(run, tmp_path):
     kept = tmp_path / "kept.json"
     kept.touch()
@@ -69,6 +72,7 @@ def renamed(tiny_manifest, tmp_path_factory):
     return home / "archive/best/of-march", old
 
 
+@pytest.mark.slow
 def test_a_renamed_run_is_tested_where_it_lies_from_anywhere(renamed, tmp_path, monkeypatch):
     folder, old = renamed
     before = contents(old)
@@ -85,6 +89,7 @@ def test_a_renamed_run_is_tested_where_it_lies_from_anywhere(renamed, tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_renamed_run_goes_on_where_it_lies(renamed, tmp_path, monkeypatch, capsys):
     folder, old = renamed
     before = contents(old)
@@ -100,6 +105,7 @@ def test_a_renamed_run_goes_on_where_it_lies(renamed, tmp_path, monkeypatch, cap
     assert contents(old) == before
 
 
+@pytest.mark.slow
 def test_paths_are_kept_absolute(renamed):
     folder, old = renamed
     kept = yaml.safe_load((folder / "config.yaml").read_text())
@@ -107,6 +113,7 @@ def test_paths_are_kept_absolute(renamed):
     assert Path(kept["splits"]).is_absolute()
 
 
+@pytest.mark.slow
 def test_the_same_data_elsewhere_are_the_same_configuration(tiny_manifest, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_manifest.parent, "data")
@@ -124,6 +131,7 @@ def test_the_same_data_elsewhere_are_the_same_configuration(tiny_manifest, tmp_p
         refuse_another_configuration(run.path, [*arguments, MANIFEST, "moved/fewer.csv"])
 
 
+@pytest.mark.slow
 def test_a_relative_name_that_an_earlier_version_kept_is_the_same_file(tiny_manifest, tmp_path):
     arguments = tiny_arguments("teacher", tiny_manifest, "runs")[1:]
     keys = read_configuration([*arguments, "--data.init_args.cache", "cache"]).keys

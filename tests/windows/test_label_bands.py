@@ -89,6 +89,7 @@ def test_a_spiral_through_all_bands_is_one_object(tmp_path):
     np.testing.assert_allclose(means[1], [1.0])
 
 
+@pytest.mark.slow
 def test_streamed_watershed_is_nearly_that_of_the_whole_image(tmp_path):
     random = np.random.default_rng(4)
     y, x = np.mgrid[:400, :300]

@@ -1,0 +1,107 @@
+"""What an enhancement has finished, kept in a hidden folder so that it goes on from there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lotus.atomic import atomic_path
+from lotus.transforms.slice_facts import SliceFacts
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A file for each finished slice, written last, by whichever process enhanced it.
+
+    Attributes:
+        folder: Hidden folder; it is gone at the end.
+    """
+
+    folder: Path
+
+    def begin(self, record: str) -> None:
+        """Keep what is there if it was begun with the same record, else start anew.
+
+        Args:
+            record: What decides about the result.
+        """
+        begun = self.folder / "begun.json"
+        if begun.is_file() and begun.read_text(encoding="utf-8") == record:
+            return
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        with atomic_path(begun) as temporary:
+            temporary.write_text(record, encoding="utf-8")
+
+    def of_file(self, number: int) -> Path:
+        """Folder of what is not finished of a file.
+
+        Args:
+            number: Of the file.
+        """
+        return self.folder / f"{number:06d}"
+
+    def note(self, number: int, facts: SliceFacts) -> None:
+        """Note that a slice is written.
+
+        Args:
+            number: Of the file.
+            facts: Of the slice.
+        """
+        with atomic_path(self._slice(number, facts.slice)) as temporary:
+            temporary.write_text(json.dumps(asdict(facts)), encoding="utf-8")
+
+    def unfinished(self, number: int, slices: Iterable[int]) -> list[int]:
+        """The slices of a file that are not written.
+
+        Args:
+            number: Of the file.
+            slices: All of them.
+        """
+        return [index for index in slices if not self._slice(number, index).is_file()]
+
+    def facts(self, number: int, slices: Iterable[int]) -> list[SliceFacts]:
+        """What was noted of the slices of a file.
+
+        Args:
+            number: Of the file.
+            slices: All of them.
+        """
+        texts = [self._slice(number, index).read_text(encoding="utf-8") for index in slices]
+        return [SliceFacts(**json.loads(text)) for text in texts]
+
+    def finish(self, number: int) -> None:
+        """Note that a file is in its place.
+
+        Args:
+            number: Of the file.
+        """
+        self._finished(number).touch()
+
+    def is_finished(self, number: int, targets: Sequence[Path]) -> bool:
+        """Whether a file is in its place; what was noted of one that is gone is forgotten.
+
+        Args:
+            number: Of the file.
+            targets: What was written of it.
+        """
+        if not self._finished(number).is_file():
+            return False
+        if all(target.exists() for target in targets):
+            return True
+        shutil.rmtree(self.of_file(number))
+        return False
+
+    def discard_if_empty(self) -> None:
+        """Leave nothing behind of a run that has not finished a single slice."""
+        if not any(self.folder.glob("*/[0-9]*.json")):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _slice(self, number: int, index: int) -> Path:
+        return self.of_file(number) / f"{index:06d}.json"
+
+    def _finished(self, number: int) -> Path:
+        return self.of_file(number) / "finished"
