@@ -84,7 +84,8 @@ class CrossValidation:
         modules = [first, *_other_data(first, fit_arguments, n_folds)]
         folds = folds_in(folder, first.records, n_folds, fold_seed, like, needs=needs)
         # What makes the data of every fold makes other records of the same patients.
-        own = [folds if data is first else with_records(folds, data.records) for data in modules]
+        whole = folds if like is None else like
+        own = [folds if data is first else with_records(whole, data.records) for data in modules]
         splits = [of.splits[number] for number, of in enumerate(own)]
         _check_folds(modules, splits)
         jobs = []
