@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
+
+from lotus.evaluation.choices import Level, VotingRule
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,17 +28,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unit",
         choices=("patient", "image"),
         default="patient",
-        help="what counts once in means and tests (%(default)s)",
+        help="what counts once in means and tests (%(default)s); of classifiers always patients",
     )
     parser.add_argument(
         "--scores",
         nargs="+",
-        help="columns (default: dice hd aji pq; of another task, what sums up its table)",
+        help="columns (default: dice hd aji pq; of classifiers accuracy precision recall f1; of "
+        "another task, what sums up its table)",
+    )
+    parser.add_argument(
+        "--level",
+        choices=get_args(Level),
+        help="of classifiers, what is scored (default: a table each)",
+    )
+    parser.add_argument(
+        "--rule",
+        choices=get_args(VotingRule),
+        default="majority",
+        help="how the patches of a slice or a patient decide together (%(default)s)",
     )
     parser.add_argument(
         "--published",
         metavar="PAPER",
-        help="a second block with the figures of a paper, on other data: lotus2024",
+        help="a second block with the figures of a paper, on other data: lotus2024, "
+        "mga2023-segmentation, mga2023-classification",
     )
     parser.add_argument(
         "--apart",
@@ -72,6 +88,8 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.reference or list(runs)[-1],
         arguments.scores,
         unit=arguments.unit,
+        level=arguments.level,
+        rule=arguments.rule,
         published=arguments.published,
         apart=apart,
         output=arguments.output,

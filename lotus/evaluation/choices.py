@@ -9,3 +9,9 @@ Kind = Literal["binary", "semantic", "instances"]
 
 ComparisonUnit = Literal["patient", "image", "seed"]
 """What counts once in means and tests."""
+
+Level = Literal["patch", "slice", "patient"]
+"""What a classification is of: a patch, or all patches of a slice or of a patient together."""
+
+VotingRule = Literal["majority", "mean"]
+"""How patches decide together: the group with most votes, or of the highest mean probability."""
