@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lotus.commands.engine_arguments import add_map_arguments, map_of
+
 if TYPE_CHECKING:
     from lotus.transforms.enhance_files import Enhanced
     from lotus.transforms.enhancement import SRMicroCTEnhancement
@@ -63,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what slices hold outside the field of view, e.g. -32768; auto: a constant border "
         "around one convex field (default)",
     )
+    add_map_arguments(parser)
 
 
 def padding_value(text: str) -> float | Literal["auto", "none"]:
@@ -103,7 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
         plan = plan_files(arguments.input, arguments.output, arguments.mask)
         for remark in plan.remarks:
             print(remark)
-        enhanced = enhance_files(plan, enhancement)
+        enhanced = enhance_files(plan, enhancement, map_of(arguments))
     _say(enhanced, arguments.output)
 
 
@@ -116,7 +119,7 @@ def _enhance_manifest(arguments: argparse.Namespace, enhancement: SRMicroCTEnhan
         raise ValueError("--mask does not go with a manifest; its masks lie in OUTPUT/bone")
     records = read_manifest(arguments.input)
     plan = plan_manifest(arguments.input, records, arguments.output)
-    enhanced = enhance_files(plan, enhancement)
+    enhanced = enhance_files(plan, enhancement, map_of(arguments))
     write_enhanced_manifest(records, arguments.output)
     return enhanced
 

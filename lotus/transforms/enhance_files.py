@@ -38,7 +38,7 @@ BLOCK = 4
 
 
 class Map(Protocol):
-    """Applies a function to items, in this process or in others; results in the items' order."""
+    """Applies a function to items, in this process or in others; results come in any order."""
 
     def __call__(
         self, function: Callable[[Item], Result], items: Sequence[Item], /

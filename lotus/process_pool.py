@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -11,23 +12,27 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-ITEMS_PER_PROCESS = 100
-"""A process takes about as long to start as to score this many images of 512 x 512 pixels."""
-CHUNK = 4
-
 
 def map_in_processes(
-    function: Callable[[Item], Result], items: Sequence[Item], processes: int
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    processes: int,
+    *,
+    items_per_process: int = 1,
+    chunk: int = 1,
 ) -> Iterator[Result]:
     """Apply a function to items; results come in the order of the items.
 
     Processes are started afresh rather than forked, which is safe beside threads and GPUs. Few
-    items are worked on in this process.
+    items are worked on in this process. Ctrl-C is left to this process: what is being worked on is
+    brought to its end.
 
     Args:
         function: Of a module, or a ``functools.partial`` of one.
         items: What it is applied to.
-        processes: At most this many, each for at least ``ITEMS_PER_PROCESS`` items.
+        processes: At most this many, each for at least ``items_per_process`` items.
+        items_per_process: As many as take about as long as a process takes to start.
+        chunk: Items that a process takes at a time.
 
     Yields:
         The result of each item.
@@ -37,19 +42,19 @@ def map_in_processes(
         ChildProcessError: A process was killed.
 
     Example:
-        >>> from lotus.evaluation.process_pool import map_in_processes
-        >>> list(map_in_processes(abs, [-1, 2], processes=4))
+        >>> from lotus.process_pool import map_in_processes
+        >>> list(map_in_processes(abs, [-1, 2], processes=4, items_per_process=2))
         [1, 2]
     """
     if processes < 1:
         raise ValueError(f"found {processes} processes; expected at least 1")
-    processes = min(processes, len(items) // ITEMS_PER_PROCESS)
+    processes = min(processes, len(items) // items_per_process)
     if processes < 2:
         yield from map(function, items)
         return
-    pool = ProcessPoolExecutor(processes, get_context("spawn"))
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _leave_interrupts)
     try:
-        yield from pool.map(function, items, chunksize=CHUNK)
+        yield from pool.map(function, items, chunksize=chunk)
     except BrokenProcessPool as error:
         raise ChildProcessError(
             "a process was killed, likely for lack of memory; give fewer processes"
@@ -57,3 +62,8 @@ def map_in_processes(
     finally:
         # After an error nobody waits for what is left.
         pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """A terminal sends Ctrl-C to all processes; one of them has to answer it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
