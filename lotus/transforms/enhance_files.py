@@ -27,6 +27,7 @@ from lotus.transforms.slice_facts import (
     bone_fraction,
     problem_of,
     refuse_unusable,
+    suspicions,
     write_slice_table,
 )
 
@@ -64,6 +65,11 @@ class Enhanced:
 
     files: int
     facts: list[SliceFacts]
+
+    @property
+    def suspects(self) -> list[str]:
+        """What looks wrong in each slice; empty where nothing does."""
+        return suspicions(self.facts)
 
     @property
     def blank(self) -> int:
@@ -221,6 +227,7 @@ def _enhance(
         name=image_stem(file.image),
         slice=index,
         source=str(file.source),
+        bone=str(file.bone),
         stack=file.stack,
         padding=padding,
     )
