@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -52,7 +55,7 @@ def map_in_processes(
     if processes < 2:
         yield from map(function, items)
         return
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _leave_interrupts)
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _prepare_worker)
     try:
         yield from pool.map(function, items, chunksize=chunk)
     except BrokenProcessPool as error:
@@ -64,6 +67,17 @@ def map_in_processes(
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts() -> None:
-    """A terminal sends Ctrl-C to all processes; one of them has to answer it."""
+def _prepare_worker() -> None:
+    """Leave Ctrl-C to the process that started this one, and end with it.
+
+    A terminal sends Ctrl-C to all processes; one of them has to answer it. Where that one is
+    killed, its workers would wait for ever.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if (parent := parent_process()) is not None:
+        wait([parent.sentinel])
+        os._exit(1)

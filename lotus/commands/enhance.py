@@ -144,7 +144,7 @@ def _report(plan: EnhancementPlan, enhanced: Enhanced) -> None:
         )
         for fact, suspect in zip(enhanced.facts, enhanced.suspects, strict=True)
     ]
-    write_enhancement_report(plan.report, reported)
+    write_enhancement_report(plan.report, plan.output.name, reported)
 
 
 def _say(plan: EnhancementPlan, enhanced: Enhanced) -> None:

@@ -48,11 +48,12 @@ class ReportedSlice:
     bone: Path
 
 
-def write_enhancement_report(path: Path, slices: Sequence[ReportedSlice]) -> None:
+def write_enhancement_report(path: Path, title: str, slices: Sequence[ReportedSlice]) -> None:
     """Write the report as one HTML file that refers to nothing outside itself.
 
     Args:
         path: The file.
+        title: What was enhanced.
         slices: All of them.
     """
     environment = Environment(
@@ -61,7 +62,7 @@ def write_enhancement_report(path: Path, slices: Sequence[ReportedSlice]) -> Non
     suspects = [each for each in slices if each.suspect]
     routes = Counter(ROUTES[each.route] for each in slices)
     text = environment.get_template("enhancement.html.j2").render(
-        title=path.resolve().parent.name,
+        title=title,
         facts=[("slices", len(slices)), *routes.items(), ("suspect", len(suspects))],
         shown=[_thumbnail(each) for each in suspects[:MOST_SHOWN]],
         table=_table(suspects),

@@ -3,11 +3,14 @@ import base64
 import io
 import os
 import re
+import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import tifffile
 from PIL import Image
@@ -310,3 +313,30 @@ def test_several_processes_write_the_same_to_the_byte(tmp_path, volume, places, 
     for name, content in found[0].items():
         assert found[1][name] == content.replace(b"/alone", b"/together"), name
     assert found[0].keys() == found[1].keys()
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_leaves_no_process(tmp_path, volume):
+    slices = np.concatenate([volume] * 12)
+    tifffile.imwrite(tmp_path / "in.tif", slices)
+    command = [sys.executable, "-m", "lotus.cli", "enhance", str(tmp_path / "in.tif"), "--output"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    output = tmp_path / "killed/out.ome.zarr"
+    process = subprocess.Popen([*command, output, "--processes", "2"], env=environment)
+    done = output.with_name(".out.ome.zarr.enhancing") / "000000"
+    while not any(done.glob("*.json")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert alive == []
+    assert not output.exists()
+    for folder in ("killed", "whole"):
+        run(tmp_path / "in.tif", "--output", tmp_path / folder / "out.ome.zarr")
+    for path in (tmp_path / "whole").rglob("*"):
+        if path.is_file():
+            other = tmp_path / "killed" / path.relative_to(tmp_path / "whole")
+            assert other.read_bytes() == path.read_bytes().replace(b"/whole/", b"/killed/")
+    assert [p.name for p in (tmp_path / "killed").glob(".*")] == []
