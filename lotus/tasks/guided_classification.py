@@ -86,7 +86,7 @@ class GuidedClassificationTask(ClassificationTask):
             self.guide, device, threshold=self.guide_threshold, resample=self.resample_guide
         )
         if data is not None:
-            guide.use_with(data.preprocessing, data.spacing_um)
+            guide.use_on(data.spacing_um)
             data.use_guide(guide.key, guide)
 
     def logits(self, batch: PatchBatch) -> Tensor:
