@@ -1,4 +1,4 @@
-"""The closed sets that an evaluation is asked for; light, as the command line offers them too."""
+"""What an evaluation may be asked for; light, as the command line offers it too."""
 
 from __future__ import annotations
 
@@ -15,3 +15,7 @@ Level = Literal["patch", "slice", "patient"]
 
 VotingRule = Literal["majority", "mean"]
 """How patches decide together: the group with most votes, or of the highest mean probability."""
+
+IMAGES_PER_PROCESS = 100
+"""A process takes about as long to start as to score this many images of 512 x 512 pixels."""
+IMAGES_AT_A_TIME = 4

@@ -217,10 +217,8 @@ def _check_same_patches(methods: Mapping[str, pd.DataFrame]) -> None:
         for place in sorted(set(own.index) ^ set(truth.index)):
             there, absent = (first, name) if place in truth.index else (name, first)
             patch, seed = place
-            of_seed = f" with seed {seed}" if "seed" in (expected, table)[there == name] else ""
-            raise ValueError(
-                f"patch {patch} was classified{of_seed} by {there} and not by {absent}"
-            )
+            which = f"patch {patch} (seed {seed})" if "seed" in methods[there] else f"patch {patch}"
+            raise ValueError(f"{which} was classified by {there} and not by {absent}")
         differs = (own.reindex(truth.index) != truth).any(axis=1)
         for patch, _ in truth.index[differs]:
             raise ValueError(

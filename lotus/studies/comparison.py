@@ -29,7 +29,7 @@ OF_CLASSIFICATIONS = ("accuracy", "precision", "recall", "f1")
 
 
 def compare_runs(
-    runs: Mapping[str, Path],
+    runs: Mapping[str, Sequence[Path]],
     reference: str,
     scores: Sequence[str] | None = None,
     *,
@@ -38,7 +38,7 @@ def compare_runs(
     rule: VotingRule = "majority",
     published: str | None = None,
     notes: Mapping[str, str] | None = None,
-    apart: Mapping[str, Path] | None = None,
+    apart: Mapping[str, Sequence[Path]] | None = None,
     output: Path | None = None,
 ) -> list[PaperTable]:
     """Print the table of runs, and write it and what belongs to it.
@@ -46,7 +46,8 @@ def compare_runs(
     Runs that classified patches get a table for each level.
 
     Args:
-        runs: Run folders, or those of cross-validations, by the name of their method.
+        runs: Run folders, or those of cross-validations, by the name of their method. Several of
+            a method are its seeds, scored on the same images.
         reference: The method that the others are tested against.
         scores: Columns; by default those of segmentations or of classifications, where there are
             none the headlines of the runs' tables.
@@ -91,14 +92,14 @@ def compare_runs(
 
 
 def _compare_classifications(
-    runs: Mapping[str, Path],
+    runs: Mapping[str, Sequence[Path]],
     reference: str,
     scores: Sequence[str] | None,
     levels: Sequence[Level],
     rule: VotingRule,
     published: PublishedTable | None,
     notes: Mapping[str, str],
-    apart: Mapping[str, Path],
+    apart: Mapping[str, Sequence[Path]],
     output: Path | None,
 ) -> list[PaperTable]:
     """A table per level, of which the first has the published figures beside it."""
@@ -126,25 +127,51 @@ def _compare_classifications(
     return tables
 
 
-def _are_classifications(runs: Mapping[str, Path]) -> bool:
+def _are_classifications(runs: Mapping[str, Sequence[Path]]) -> bool:
     """Whether the runs classified patches: all of them, or none."""
-    have = {name: RunFolder(folder).classified.is_file() for name, folder in runs.items()}
-    if any(have.values()) and not all(have.values()):
-        with_it = next(name for name in have if have[name])
-        without = next(name for name in have if not have[name])
+    places = [(name, RunFolder(folder).classified) for name in runs for folder in runs[name]]
+    without = [(name, place) for name, place in places if not place.is_file()]
+    with_it = [name for name, place in places if place.is_file()]
+    if with_it and without:
+        name, place = without[0]
         raise ValueError(
-            f"{with_it} classified patches and {without} did not (no "
-            f"{RunFolder(runs[without]).classified}): compare them in tables of their own"
+            f"{with_it[0]} classified patches and {name} did not (no {place}): compare them in "
+            "tables of their own"
         )
-    return all(have.values())
+    return not without
 
 
-def _scores_of(runs: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
-    return {name: read_scores(RunFolder(folder).scores) for name, folder in runs.items()}
+def _scores_of(runs: Mapping[str, Sequence[Path]]) -> dict[str, pd.DataFrame]:
+    """The scores by image, of a method with several runs by image and run."""
+    tables = {}
+    for name, folders in runs.items():
+        own = [read_scores(RunFolder(folder).scores).reset_index() for folder in folders]
+        pooled = _pooled(name, own)
+        if len(folders) > 1:
+            pooled["name"] += pooled["seed"].map(" (run {})".format)
+        tables[name] = pooled.set_index("name")
+    return tables
 
 
-def _classified(runs: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
-    return {name: read_classified(RunFolder(folder).classified) for name, folder in runs.items()}
+def _classified(runs: Mapping[str, Sequence[Path]]) -> dict[str, pd.DataFrame]:
+    return {
+        name: _pooled(name, [read_classified(RunFolder(folder).classified) for folder in folders])
+        for name, folders in runs.items()
+    }
+
+
+def _pooled(name: str, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The tables of the runs of a method, told apart by a column ``seed`` if there are several."""
+    if len(tables) == 1:
+        return tables[0]
+    for number, table in enumerate(tables):
+        if "seed" in table:
+            raise ValueError(f"a run of {name} has several seeds itself: give it alone")
+        for one in sorted(set(table["name"]) ^ set(tables[0]["name"])):
+            raise ValueError(
+                f"the runs 0 and {number} of {name} are of different images: {one} is in one alone"
+            )
+    return pd.concat([table.assign(seed=number) for number, table in enumerate(tables)])
 
 
 def _show(tables: Sequence[PaperTable], frame: pd.DataFrame, output: Path | None) -> None:

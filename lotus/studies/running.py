@@ -148,7 +148,7 @@ class StudyRun:
 
     def _section(self, table: StudyTable) -> StudySection:
         methods = {n: m for n, m in self.study.methods.items() if m.table == table.name}
-        places = {name: self.folder / method.folder for name, method in methods.items()}
+        places = {name: [self.folder / method.folder] for name, method in methods.items()}
         output = RunFolder(self.folder).table(table.name)
         if table.title:
             print(f"\n{table.title}\n")

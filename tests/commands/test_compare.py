@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from lotus.cli import main
-from lotus.runs.classified import write_classified
+from lotus.runs.classified import read_classified, write_classified
 from tests.evaluation.test_classification import GROUPS, patches
 
 COLOURS = ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73))
@@ -290,3 +290,22 @@ def test_classifiers_are_compared_with_their_like_and_over_patients(
     assert "compare them in tables of their own" in said
     assert main(["compare", *patch_classifiers, "--unit", "image"]) == 2
     assert "patches of a patient are not independent" in capsys.readouterr().err
+
+
+def test_several_runs_of_a_name_are_its_seeds(patch_classifiers, runs, tmp_path, capsys):
+    plain, joint, mga = patch_classifiers
+    other = joint.replace("joint=", "MGA=")
+    both = [plain, plain, mga, other]
+    assert main(["compare", *both, "--level", "patient", "--scores", "accuracy"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3].startswith("| MGA | **91.67 [75.0, 100.0]** |"), "of 6 and of 5 patients of 6"
+    assert "6 patients (ill 3, well 3), mean of 2 seeds, decided" in lines[-1]
+    # Segmentations: patients of both runs together. The student lies 0.1 below.
+    student, _, lotus = runs
+    mixed = [student.replace("student=", "both="), lotus.replace("lotus=", "both="), lotus, lotus]
+    assert main(["compare", *mixed, "--scores", "dice"]) == 0
+    assert "| both | 76.85 ±" in capsys.readouterr().out
+    path = tmp_path / "joint/classified.csv"
+    write_classified(read_classified(path).iloc[1:], path)
+    assert main(["compare", *both]) == 2
+    assert "runs 0 and 1 of MGA are of different images: P0s0@0,0" in capsys.readouterr().err
