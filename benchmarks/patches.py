@@ -64,8 +64,7 @@ def write_slices(folder: Path, side: int, patients: int) -> list[Record]:
 def index_of_a_slice(folder: Path) -> None:
     """Print the time of the index and of its shares of bone."""
     (record,) = write_slices(folder, SIDE, 1)
-    assert record.tissue is not None
-    bone = tifffile.imread(record.tissue) > 0
+    bone = tifffile.imread(folder / "t0.tif") > 0
     for stride in STRIDES:
         whole = best_seconds(lambda stride=stride: choose_patches(record, stride=stride))  # type: ignore[misc]
         ours = best_seconds(lambda stride=stride: bone_fractions(bone, size=SIZE, stride=stride))  # type: ignore[misc]
