@@ -73,8 +73,8 @@ def main() -> None:
     """Print a line for each way in which groups may differ."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--patients", type=int, default=12)
-    parser.add_argument("--slices", type=int, default=4)
-    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--slices", type=int, default=3)
+    parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--pixel-size-um", type=float, default=1.6)
     parser.add_argument("--cortical-share", type=float, default=0.7)
     parser.add_argument("--seeds", type=int, default=3)
