@@ -50,7 +50,7 @@ ALLOWED = {
     ),
     "lotus.inference": (
         *(*GROUND, "lotus.tasks", "lotus.windows", "lotus.schemes", "lotus.transforms"),
-        *("lotus.imaging", "lotus.morphometry", "lotus.runs", "data_modules"),
+        *("lotus.imaging", "lotus.metrics", "lotus.morphometry", "lotus.runs", "data_modules"),
     ),
     "lotus.training": (
         *(*GROUND, "lotus.tasks", "lotus.callbacks", "data_modules", "lotus.runs"),
