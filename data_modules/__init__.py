@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from data_modules.paired import PairedDataModule
     from data_modules.patch_classification import PatchClassificationDataModule
+    from data_modules.patch_segmentation import PatchSegmentationDataModule
     from data_modules.segmentation import SegmentationDataModule
     from data_modules.unpaired import UnpairedDataModule, UnpairedPartsDataModule
 
 __all__ = [
     "PairedDataModule",
     "PatchClassificationDataModule",
+    "PatchSegmentationDataModule",
     "SegmentationDataModule",
     "UnpairedDataModule",
     "UnpairedPartsDataModule",
@@ -24,6 +26,7 @@ __all__ = [
 _HOMES = {
     "PairedDataModule": "data_modules.paired",
     "PatchClassificationDataModule": "data_modules.patch_classification",
+    "PatchSegmentationDataModule": "data_modules.patch_segmentation",
     "SegmentationDataModule": "data_modules.segmentation",
     "UnpairedDataModule": "data_modules.unpaired",
     "UnpairedPartsDataModule": "data_modules.unpaired",

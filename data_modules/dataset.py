@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -159,7 +159,7 @@ class SegmentationDataset(Dataset[Sample]):
         prepared = self.source.prepared(record)
         rng = np.random.default_rng(seed)
         window = _random_window(prepared.image.shape[1:], self.patch_size, rng)
-        return _crop(prepared, window, self.patch_size)
+        return crop(prepared, window, self.patch_size)
 
     def finish(self, pixels: Pixels, record: int, seed: int) -> Sample:
         """Augment a crop and add the facts of its record.
@@ -196,7 +196,7 @@ class WholeImageDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         """The sample of one record; without ``mask`` and ``instances`` if not annotated."""
         prepared = self.source.prepared(index)
-        sample = self.source.sample(index, _crop(prepared, (slice(None), slice(None)), 0))
+        sample = self.source.sample(index, crop(prepared, (slice(None), slice(None)), 0))
         grids = self._grids[index]
         if grids is not None:
             sample["network_size"] = torch.tensor(grids.network)
@@ -248,26 +248,46 @@ def _random_window(size: tuple[int, ...], patch_size: int, rng: np.random.Genera
     return slice(rows, rows + patch_size), slice(columns, columns + patch_size)
 
 
-def _crop(prepared: PreparedImage, window: Window, smallest: int) -> Pixels:
-    """Cut a window out of all arrays; channel first, in memory, at least ``smallest`` wide."""
-    pixels = {"image": _padded(prepared.image[:, *window], smallest)}
+def crop(prepared: PreparedImage, window: Window, smallest: int) -> Pixels:
+    """Cut a window out of all arrays.
+
+    Args:
+        prepared: The whole image.
+        window: Pixels (Y, X).
+        smallest: Edge in pixels that the crop has at least, mirrored at its borders.
+
+    Returns:
+        What the image has of ``image``, ``mask`` and ``instances``, each ``(C, Y, X)``, in memory.
+    """
+    pixels = {"image": padded(prepared.image[:, *window], smallest)}
     if prepared.mask is not None and prepared.instances is not None:
-        mask = _padded(prepared.mask[None, *window], smallest)
-        instances = _padded(prepared.instances[None, *window], smallest)
+        mask = padded(prepared.mask[None, *window], smallest)
+        instances = padded(prepared.instances[None, *window], smallest)
         pixels["mask"] = mask.astype(np.int64)
         if prepared.ignored is not None:
-            pixels["mask"][_padded(prepared.ignored[None, *window], smallest)] = IGNORED
+            pixels["mask"][padded(prepared.ignored[None, *window], smallest)] = IGNORED
         pixels["instances"] = instances.astype(np.int32)
     return {key: torch.from_numpy(np.array(value)) for key, value in pixels.items()}
 
 
-def _padded(array: NDArray[Any], smallest: int) -> NDArray[Any]:
-    """Mirror an array ``(C, Y, X)`` at its borders up to a smallest edge."""
+def padded(
+    array: NDArray[Any], smallest: int, mode: Literal["reflect", "constant"] = "reflect"
+) -> NDArray[Any]:
+    """Widen an array up to a smallest edge.
+
+    Args:
+        array: ``(C, Y, X)``.
+        smallest: Edge in pixels that both axes have at least.
+        mode: Mirrored at its borders, or zeros.
+
+    Returns:
+        The array, in the middle of the new one where that is larger.
+    """
     missing = [max(smallest - edge, 0) for edge in array.shape[1:]]
     if not any(missing):
         return array
     margins = [(0, 0), *((edge // 2, edge - edge // 2) for edge in missing)]
-    return np.pad(array, margins, mode="reflect")
+    return np.pad(array, margins, mode=mode)
 
 
 @contextmanager

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from data_modules.manifest import Record
+from data_modules.patches import read_patches
 from data_modules.review import Place
 from lotus.imaging import read_label_map, read_size
 from lotus.transforms.patches import PATCH_SIZE, bone_fractions, patch_grid
+
+
+def table_places(path: Path, records: Sequence[Record]) -> dict[str, list[Place]]:
+    """The patches of a table of `lotus patches`.
+
+    Args:
+        path: The table.
+        records: All of one modality; the table may leave some of them out.
+
+    Returns:
+        The patches of each image that has some, by its name.
+
+    Raises:
+        FileNotFoundError: There is no such table.
+        ValueError: It does not fit the images.
+    """
+    return {
+        name: [Place(name, y, x, own.size) for y, x in own.corners.tolist()]
+        for name, own in read_patches(path, records).items()
+    }
 
 
 def grid_places(records: Iterable[Record], size: int = PATCH_SIZE) -> dict[str, list[Place]]:

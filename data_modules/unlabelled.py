@@ -13,7 +13,6 @@ from data_modules.splits import Splits
 def slices_to_label(
     records: Sequence[Record],
     splits: Splits,
-    modality: str,
     *,
     patients: Sequence[str] | None = None,
     count: int | None = None,
@@ -25,9 +24,8 @@ def slices_to_label(
     better one.
 
     Args:
-        records: All of a manifest.
+        records: Of one modality.
         splits: Of the training of the network that is to label.
-        modality: Whose images.
         patients: Only of these; None: of all that were trained on.
         count: Most images, of as many patients as possible; smaller choices are part of larger
             ones. None: all.
@@ -44,12 +42,12 @@ def slices_to_label(
         for patient in patients:
             _refuse_others(patient, splits)
         members = set(map(identity, patients))
-    own = [r for r in records if r.modality == modality and identity(r.patient) in members]
+    own = [record for record in records if identity(record.patient) in members]
     free = [record for record in own if record.mask is None or record.origin is not None]
     if not free:
         raise ValueError(
-            f"no {modality} image without a mask of the {len(members)} training patients, "
-            f"{len(own)} with one; expected some to label"
+            f"no image without a mask of the {len(members)} training patients, {len(own)} with "
+            "one; expected some to label"
         )
     if count is None:
         return free

@@ -25,6 +25,7 @@ COMMANDS = {
     "segment": "masks, probabilities, GeoJSON and an object table of images and slides",
     "pseudo-label": "masks that a network draws on its training patients, with a review list",
     "enhance": "the SR-microCT enhancement of an image, a folder or a volume",
+    "patches": "the patches of slices that lie in bone, as a table",
     "phantom": "synthetic images with ground truth and a manifest",
     "prepare": "the manifest of a data set in its own layout",
     "nnunet": "images and folds handed to nnU-Net, and its predictions taken back",

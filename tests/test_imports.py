@@ -49,7 +49,14 @@ ALLOWED = {
         "lotus.runs",
     ),
     "lotus.inference": (
-        *(*GROUND, "lotus.tasks", "lotus.windows", "lotus.schemes", "lotus.transforms"),
+        *(
+            *GROUND,
+            "lotus.tasks",
+            "lotus.networks",
+            "lotus.windows",
+            "lotus.schemes",
+            "lotus.transforms",
+        ),
         *("lotus.imaging", "lotus.metrics", "lotus.morphometry", "lotus.runs", "data_modules"),
     ),
     "lotus.training": (

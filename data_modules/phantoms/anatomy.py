@@ -11,6 +11,7 @@ lacunae in osteoporosis), so the groups are plausible choices, not findings.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -169,19 +170,22 @@ def vary(bone: BoneProperties, spread: float, rng: np.random.Generator) -> BoneP
     )
 
 
-def draw_patient(number: int, *, seed: int) -> Patient:
+def draw_patient(
+    number: int, *, seed: int, groups: Mapping[str, BoneProperties] = GROUPS
+) -> Patient:
     """Draw a patient; the groups take turns.
 
     Args:
         number: 0 for the first patient. A patient does not depend on how many others there are.
         seed: Seed of the whole data set, not negative.
+        groups: Bone of each group, in the order of the turns.
 
     Returns:
         The patient.
     """
-    group = list(GROUPS)[number % len(GROUPS)]
+    group = list(groups)[number % len(groups)]
     rng = np.random.default_rng([seed, number])
-    return Patient(f"P{number + 1:02d}", group, vary(GROUPS[group], PATIENT_SPREAD, rng))
+    return Patient(f"P{number + 1:02d}", group, vary(groups[group], PATIENT_SPREAD, rng))
 
 
 def cut_section(patient: Patient, config: SectionConfig, rng: np.random.Generator) -> Section:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import uuid
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data_modules.manifest import Record, read_manifest, write_manifest
-from data_modules.phantoms.anatomy import Patient, draw_patient
+from data_modules.phantoms.anatomy import GROUPS, BoneProperties, Patient, draw_patient
 from data_modules.phantoms.contact_sheet import write_contact_sheet
 from data_modules.phantoms.image import PhantomImage
 from lotus.atomic import atomic_path
@@ -34,11 +34,16 @@ class Cohort:
         patients: Number of patients, at least 1; groups take turns.
         slices: Images per patient, at least 1.
         seed: Seed of everything, not negative.
+        labelled_slices: Only the first so many images of a patient get their label map into the
+            manifest, at least 1; None: all. All label maps are written.
+        groups: Bone of each group.
     """
 
     patients: int = 12
     slices: int = 4
     seed: int = 0
+    labelled_slices: int | None = None
+    groups: Mapping[str, BoneProperties] = field(default_factory=lambda: GROUPS)
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -46,9 +51,10 @@ class Cohort:
         Raises:
             ValueError: With the value found and what would be right.
         """
-        for name, least in (("patients", 1), ("slices", 1), ("seed", 0)):
+        least_of = {"patients": 1, "slices": 1, "seed": 0, "labelled_slices": 1}
+        for name, least in least_of.items():
             value = getattr(self, name)
-            if value < least:
+            if value is not None and value < least:
                 raise ValueError(f"{name} {value}: take a whole number of at least {least}")
 
 
@@ -77,14 +83,19 @@ def write_phantoms(
     others = _forget(manifest, modality)
     records, truth = [], []
     code = zlib.crc32(modality.encode())
-    patients = [draw_patient(number, seed=cohort.seed) for number in range(cohort.patients)]
+    patients = [
+        draw_patient(number, seed=cohort.seed, groups=cohort.groups)
+        for number in range(cohort.patients)
+    ]
     jobs = [(number, part) for number in range(cohort.patients) for part in range(cohort.slices)]
     for number, part in tqdm(jobs, desc=modality, unit="image", disable=None):
         patient = patients[number]
         rng = np.random.default_rng([cohort.seed, number, part, code])
         phantom = simulate(patient, rng)
         name = f"{patient.name}_s{part}_{suffix}"
-        records.append(_write_files(folder, name, phantom, patient))
+        record = _write_files(folder, name, phantom, patient)
+        labelled = cohort.labelled_slices is None or part < cohort.labelled_slices
+        records.append(record if labelled else replace(record, mask=None))
         row = {"image": name, "patient": patient.name, "group": patient.group, "slice": part}
         truth.append(row | phantom.truth)
     with atomic_path(folder / "truth.csv") as temporary:
@@ -149,7 +160,9 @@ def _forget(manifest: Path, modality: str) -> list[Record]:
     folder = (manifest.parent / modality).resolve()
     for record in records:
         if record.modality == modality:
-            for file in (record.image, record.mask):
+            # Written for all images, though the manifest may name it for some alone.
+            labels = folder / "labels" / f"{record.name}.tif"
+            for file in (record.image, record.mask, labels):
                 if file is not None and file.is_relative_to(folder):
                     file.unlink(missing_ok=True)
     return others

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from data_modules.phantoms.write import Simulation
 
 NAMES = ("sr_microct", "histology")
+GROUP_NAMES = ("healthy", "osteoporotic", "covid19")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slices", type=int, default=4, help="images per patient (%(default)s)")
     parser.add_argument("--size", type=int, default=512, help="edge in pixels (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same files (%(default)s)")
+    parser.add_argument(
+        "--groups",
+        nargs="+",
+        choices=GROUP_NAMES,
+        default=GROUP_NAMES,
+        metavar="GROUP",
+        help=f"groups that patients take turns in ({', '.join(GROUP_NAMES)})",
+    )
+    parser.add_argument(
+        "--differ",
+        choices=("all", "lacunae", "nothing"),
+        default="all",
+        help="in what groups differ: all; lacunae: their density, size and shape alone; nothing: "
+        "a control (%(default)s)",
+    )
+    parser.add_argument(
+        "--effect",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="how far groups are from healthy bone, 2 is twice as far as reported (%(default)s)",
+    )
+    parser.add_argument(
+        "--labelled-slices",
+        type=int,
+        metavar="N",
+        help="only the first N images of a patient have a mask in the manifest (all)",
+    )
     parser.add_argument(
         "--pixel-size-um", type=float, help="edge of a pixel (sr_microct 1.6, histology 1.0)"
     )
@@ -53,10 +82,17 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ValueError: A value out of range, or one for a modality that is not made.
     """
+    from data_modules.phantoms.groups import study_groups
     from data_modules.phantoms.write import Cohort, write_phantoms
     from data_modules.splits import coverage
 
-    cohort = Cohort(arguments.patients, arguments.slices, arguments.seed)
+    cohort = Cohort(
+        arguments.patients,
+        arguments.slices,
+        arguments.seed,
+        arguments.labelled_slices,
+        study_groups(arguments.groups, arguments.differ, arguments.effect),
+    )
     simulations = _simulations(arguments)
     if arguments.output.exists() and not arguments.output.is_dir():
         raise ValueError(f"{arguments.output} is a file; --output is the folder to write into")

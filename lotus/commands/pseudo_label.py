@@ -29,10 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--modality", help="which images (default: those that the network was trained on)"
     )
     parser.add_argument(
+        "--patches",
+        type=Path,
+        help="table of `lotus patches`: its slices are labelled, and its patches judged (default: "
+        "all, and patches side by side where there is tissue)",
+    )
+    parser.add_argument(
         "--patch-size",
         type=int,
         default=55,
-        help="side in pixels of the patches that are judged (default: 55)",
+        help="side of these in pixels where there is no table (default: 55)",
     )
     parser.add_argument(
         "--least-confidence",
@@ -69,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
         ValueError: An input or an option that cannot be used.
     """
     from data_modules.manifest import read_manifest
-    from data_modules.review_places import grid_places
+    from data_modules.review_places import grid_places, table_places
     from data_modules.unlabelled import slices_to_label
     from lotus.inference.pseudo_labels import PseudoLabelOptions, pseudo_label
     from lotus.inference.segmenter import load_segmenter
@@ -79,10 +85,12 @@ def run(arguments: argparse.Namespace) -> None:
     checkpoint = checkpoint_of(arguments.checkpoint)
     splits, known = trained_on(checkpoint, arguments.splits, arguments.cohort)
     records = read_manifest(arguments.manifest)
+    modality = modality_of(checkpoint, records, arguments.modality)
+    own = [record for record in records if record.modality == modality]
+    table = None if arguments.patches is None else table_places(arguments.patches, own)
     chosen = slices_to_label(
-        records,
+        [record for record in own if table is None or record.name in table],
         splits,
-        arguments.modality or modality_of(checkpoint, records),
         patients=arguments.patients,
         count=arguments.slices,
         seed=arguments.seed,
@@ -95,7 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
         records,
         chosen,
         arguments.output,
-        places=grid_places(chosen, arguments.patch_size),
+        places=grid_places(chosen, arguments.patch_size) if table is None else table,
         known=known,
         options=options,
         review=arguments.review,

@@ -1,66 +1,87 @@
-"""A trained classifier of patches, from its checkpoint alone."""
+"""Trained classifiers with all they need to classify and explain, from checkpoints alone."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
+from lotus.inference.segmenter import device_named
+from lotus.networks import Classifier
 from lotus.runs import RunFolder
 from lotus.tasks.checkpoint import classifier_of, read_checkpoint, state_of
 from lotus.tasks.description import build
 from lotus.tasks.guide import MaskGuide
+from lotus.transforms import Preprocessing
 
 
 @dataclass
 class TrainedClassifier:
-    """A network in evaluation mode, and what it tells apart.
+    """A network in evaluation mode, and how its input and output are read.
 
     Attributes:
-        network: (B, C, Y, X) float32 in [0, 1] -> logits (B, K).
-        class_names: The K groups, in the order of the logits.
+        network: Images (B, C, Y, X) float32 in [0, 1] -> logits (B, K).
+        preprocessing: From the values of a whole slice's file to [0, 1].
+        class_names: The groups, in the order of the logits.
         in_channels: Channels C.
-        guide: Draws what the features are multiplied by, where the network needs that.
+        resize: Side in pixels that patches are resized to.
+        spacing_um: (Y, X) pixel size of the training slices, where it was known.
+        weights_source: Where the weights were taken from before the training, in words.
         device: Where the network is.
+        guide: Draws on slices what the features are multiplied by, where the network needs that.
     """
 
     network: nn.Module
+    preprocessing: Preprocessing
     class_names: list[str]
     in_channels: int
-    guide: MaskGuide | None
+    resize: int
+    spacing_um: tuple[float, float] | None
+    weights_source: str
     device: torch.device
+    guide: MaskGuide | None = None
+
+    @property
+    def parts(self) -> Classifier:
+        """The network in its parts, encoder and head."""
+        return cast("Classifier", self.network)
 
 
 def load_classifier(checkpoint: Path, device: str = "auto") -> TrainedClassifier:
-    """Build the classifier that a checkpoint describes.
+    """Build the classifier that a checkpoint of a classification task describes.
 
     Args:
-        checkpoint: A ``.ckpt`` file of a classification, or the folder of its run, whose best
-            checkpoint is taken.
+        checkpoint: A ``.ckpt`` file of a lotus run, or a run folder, whose best checkpoint is
+            taken.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
 
     Raises:
         FileNotFoundError: No such checkpoint, or that of its guide is gone.
-        ValueError: It is none of a classification, or a device that is not there.
+        ValueError: Not a checkpoint of a classification task, or a device that is not there.
     """
     path = RunFolder(checkpoint).best if checkpoint.is_dir() else checkpoint
     contents = read_checkpoint(path)
     record = classifier_of(contents, path)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if record["preprocessing"] is None:
+        raise ValueError(
+            f"{path} does not say how its slices were preprocessed: it was saved without a data "
+            "module; train it with `lotus fit`"
+        )
     network: nn.Module = build(record["network"])
     network.load_state_dict(state_of(contents, "network."))
-    try:
-        network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    except RuntimeError as error:
-        raise ValueError(f"device {device!r} cannot be used: {error}") from error
+    place = device_named(device)
+    spacing = record["spacing_um"]
     return TrainedClassifier(
-        network=network,
-        class_names=list(record["class_names"]),
+        network=network.to(place).eval(),
+        preprocessing=build(record["preprocessing"]),
+        class_names=record["class_names"],
         in_channels=record["in_channels"],
-        guide=_guide(record.get("guide"), torch.device(device)),
-        device=torch.device(device),
+        resize=record["resize"],
+        spacing_um=None if spacing is None else (float(spacing[0]), float(spacing[1])),
+        weights_source=record["weights_source"],
+        device=place,
+        guide=_guide(record.get("guide"), place),
     )
 
 

@@ -74,12 +74,8 @@ def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
         network = build(record["network"])
         network.load_state_dict(state_of(content, "network."))
         networks.append(network)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        networks = [network.to(device).eval() for network in networks]
-    except RuntimeError as error:
-        raise ValueError(f"device {device!r} cannot be used: {error}") from error
+    place = device_named(device)
+    networks = [network.to(place).eval() for network in networks]
     spacing = record["spacing_um"]
     if spacing is not None and len(spacing) != 2:
         raise ValueError(
@@ -93,12 +89,32 @@ def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
         class_names=record["class_names"],
         in_channels=record["in_channels"],
         spacing_um=None if spacing is None else (float(spacing[0]), float(spacing[1])),
-        device=torch.device(device),
+        device=place,
         window=record["window"],
         overlap=record["overlap"],
-        precision=_precision(record, torch.device(device)),
+        precision=_precision(record, place),
         resample=record["resample"],
     )
+
+
+def device_named(name: str) -> torch.device:
+    """A device that can be used.
+
+    Args:
+        name: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
+
+    Raises:
+        ValueError: It is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (AssertionError, RuntimeError) as error:  # PyTorch without CUDA asserts
+        detail = " ".join(str(error).split())
+        raise ValueError(f"device {name!r} cannot be used: {detail}") from error
+    return device
 
 
 def _precision(record: dict[str, Any], device: torch.device) -> Precision:

@@ -3,6 +3,7 @@
 from lotus.losses.alignment import Alignment, feature_variation_map, log_scores
 from lotus.losses.class_alignment import ClassAlignment
 from lotus.losses.class_mean_distillation import ClassMeanDistillation
+from lotus.losses.dice_focal_around_mask import DiceFocalAroundMask
 from lotus.losses.dice_weighted_cross_entropy import DiceWeightedCrossEntropy
 from lotus.losses.flow import FlowLoss
 from lotus.losses.known_pixels import loss_of_known_pixels
@@ -13,6 +14,7 @@ __all__ = [
     "Alignment",
     "ClassAlignment",
     "ClassMeanDistillation",
+    "DiceFocalAroundMask",
     "DiceWeightedCrossEntropy",
     "FlowLoss",
     "MaskGuidanceLoss",

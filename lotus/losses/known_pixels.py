@@ -1,7 +1,24 @@
 """Any segmentation loss over the pixels of which the truth is known."""
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import Tensor, nn
+
+
+@runtime_checkable
+class LooksAtNeighbours(Protocol):
+    """A loss in which a pixel's neighbours count, and which leaves out ignored pixels itself.
+
+    Example:
+        >>> from lotus.losses import DiceFocalAroundMask
+        >>> from lotus.losses.known_pixels import LooksAtNeighbours
+        >>> isinstance(DiceFocalAroundMask(), LooksAtNeighbours)
+        True
+    """
+
+    def of_known_pixels(self, logits: Tensor, target: Tensor, ignored: Tensor | None) -> Tensor:
+        """The loss of whole images, see :func:`loss_of_known_pixels`; ignored pixels count not."""
 
 
 def loss_of_known_pixels(
@@ -11,8 +28,9 @@ def loss_of_known_pixels(
 
     Where a batch has such pixels, the known ones of each image are handed to the loss as an image
     of one column, and the mean over images is taken. So the loss must look at pixels one by one or
-    at sums of them, as Dice, cross-entropy and flows do, and not at a pixel's neighbours. One that
-    takes sums over the whole batch takes them image by image then.
+    at sums of them, as Dice, cross-entropy and flows do, and not at a pixel's neighbours, unless it
+    is one of :class:`LooksAtNeighbours`, which gets the images as they are. One that takes sums
+    over the whole batch takes them image by image then.
 
     Args:
         loss: Of logits and target.
@@ -33,6 +51,8 @@ def loss_of_known_pixels(
         >>> loss_of_known_pixels(torch.nn.MSELoss(), logits, target, ignored)
         tensor(4.)
     """
+    if isinstance(loss, LooksAtNeighbours):
+        return loss.of_known_pixels(logits, target, ignored)
     if ignored is None or not ignored.any():
         value: Tensor = loss(logits, target)
         return value

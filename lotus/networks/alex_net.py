@@ -67,7 +67,7 @@ class AlexNet(nn.Module):
                 "torch.hub.get_dir()",
                 stacklevel=3,
             )
-            return "random, as those of torchvision could not be had"
+            return "random, as torchvision's could not be had"
         own = self.network.state_dict()
         fitting = {name: value for name, value in state.items() if value.shape == own[name].shape}
         self.network.load_state_dict(fitting, strict=False)

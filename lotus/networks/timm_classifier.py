@@ -23,8 +23,9 @@ class TimmClassifier(nn.Module):
         classes: Number K of classes.
         in_channels: Channels of the images; weights of three channels are adapted to others.
         pretrained: Start from the weights that timm has for the name, most of ImageNet. They are
-            downloaded unless the cache of the hub has them; if that fails, a warning says that the
-            weights are random. The last layer is random where the number of classes differs.
+            downloaded unless the cache of the hub has them; if that fails, which takes a while
+            unless ``HF_HUB_OFFLINE=1`` is set, a warning says that the weights are random. The last
+            layer is new.
         weights: A file of such weights (``.pth``, ``.safetensors``) to start from instead.
         negative_slope: With it, every ReLU becomes a LeakyReLU of this slope (0.01 in Poles et al.,
             BHI 2023).
@@ -97,30 +98,39 @@ class TimmClassifier(nn.Module):
         if self.weights is not None:
             if not Path(self.weights).is_file():
                 raise FileNotFoundError(f"{self.weights}: no file of weights here")
-            overlay = {"file": str(self.weights)}
-            return self._model(pretrained=True, pretrained_cfg_overlay=overlay), (
-                f"file {self.weights}"
-            )
+            return self._pretrained(file=str(self.weights)), f"file {self.weights}"
         if not self.pretrained:
-            return self._model(pretrained=False), "random"
+            return self._model(num_classes=self.classes), "random"
         try:
-            network = self._model(pretrained=True)
+            network = self._pretrained()
         except OSError as error:
             detail = " ".join(str(error).split())[:160]
             warnings.warn(
                 f"the weights of {self.name} are random: those of timm could not be had "
                 f"({detail}); where there is no network, give `weights: FILE`",
-                stacklevel=3,
+                stacklevel=4,
             )
-            return self._model(pretrained=False), "random, as those of timm could not be had"
+            return self._model(num_classes=self.classes), "random, as timm's could not be had"
         settings = network.pretrained_cfg
         return network, f"timm {settings['architecture']}.{settings.get('tag') or 'default'}"
 
+    def _pretrained(self, **source: str) -> Any:
+        """The network with weights of another task, and a new last layer.
+
+        Made with the classes of that task: with others, timm would take what fits of a file and
+        leave the rest random without a word.
+        """
+        network = self._model(pretrained=True, pretrained_cfg_overlay=source)
+        if network.num_classes != self.classes:
+            network.reset_classifier(self.classes)
+        return network
+
     def _model(self, **arguments: Any) -> Any:
-        sizes = {"num_classes": self.classes, "in_chans": self.in_channels}
         try:
-            return timm.create_model(self.name, **sizes, **self.options, **arguments)
-        except (RuntimeError, TypeError) as error:
+            return timm.create_model(
+                self.name, in_chans=self.in_channels, **self.options, **arguments
+            )
+        except (RuntimeError, TypeError, KeyError) as error:
             detail = " ".join(str(error).split())[:200]
             raise ValueError(f"{self.name} of timm cannot be made: {detail}") from error
 

@@ -10,13 +10,15 @@ from torch.nn import functional as F
 from lotus.networks.padding import pad_to_multiple
 
 
-def _double_convolution(in_channels: int, out_channels: int) -> nn.Sequential:
+def _double_convolution(
+    in_channels: int, out_channels: int, negative_slope: float
+) -> nn.Sequential:
     layers: list[nn.Module] = []
     for channels in (in_channels, out_channels):
         layers += [
             nn.Conv2d(channels, out_channels, kernel_size=3, padding=1, bias=False),
             nn.BatchNorm2d(out_channels),
-            nn.ReLU(inplace=True),
+            nn.LeakyReLU(negative_slope, inplace=True) if negative_slope else nn.ReLU(inplace=True),
         ]
     return nn.Sequential(*layers)
 
@@ -32,6 +34,7 @@ class UNet(nn.Module):
         in_channels: Channels of the image.
         out_channels: Channels K of the logits.
         filters: Feature channels of each level, finest first.
+        negative_slope: Of the LeakyReLU that takes the place of the ReLU; 0 for a ReLU.
 
     Raises:
         ValueError: Fewer than two levels, or a channel count below one.
@@ -43,6 +46,7 @@ class UNet(nn.Module):
         out_channels: int = 1,
         *,
         filters: Sequence[int] = (16, 32, 64, 128, 256),
+        negative_slope: float = 0.0,
     ) -> None:
         super().__init__()
         if len(filters) < 2 or min(in_channels, out_channels, *filters) < 1:
@@ -53,15 +57,18 @@ class UNet(nn.Module):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.filters = list(filters)
+        self.negative_slope = negative_slope
         self.encoder = nn.ModuleList(
-            _double_convolution(before, after)
+            _double_convolution(before, after, negative_slope)
             for before, after in zip([in_channels, *filters[:-1]], filters, strict=True)
         )
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(deep, fine, kernel_size=2, stride=2)
             for fine, deep in pairwise(filters)
         )
-        self.decoder = nn.ModuleList(_double_convolution(2 * fine, fine) for fine in filters[:-1])
+        self.decoder = nn.ModuleList(
+            _double_convolution(2 * fine, fine, negative_slope) for fine in filters[:-1]
+        )
         self.head = nn.Conv2d(filters[0], out_channels, kernel_size=1)
 
     def features(self, image: Tensor) -> Tensor:

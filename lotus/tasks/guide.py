@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from lotus.imaging.pixel_size import in_um
 from lotus.schemes import InstanceScheme
 from lotus.tasks.checkpoint import read_checkpoint, segmenter_of, state_of
-from lotus.tasks.description import build, describe
+from lotus.tasks.description import build
+from lotus.transforms import Preprocessing
 from lotus.transforms.resampling import Spacing, resampling
 from lotus.windows import blend_windows, network_input, read_bands, window_grid, windows_at_once
 
@@ -55,11 +56,17 @@ class MaskGuide:
                 f"{checkpoint} is a detector's, whose objects cannot be blended over windows: "
                 "guide by a checkpoint of a SegmentationTask"
             )
+        if record["preprocessing"] is None:
+            raise ValueError(
+                f"{checkpoint} does not say how its images were preprocessed: it was saved without "
+                "a data module; train it with `lotus fit`"
+            )
         self.checkpoint = checkpoint
         self.device = device
         self.threshold = threshold
         self.resample = resample
         self._record = record
+        self._preprocessing: Preprocessing = build(record["preprocessing"])
         self._instances: InstanceScheme = build(record["instances"])
         self._network: nn.Module = build(record["network"])
         self._network.load_state_dict(state_of(contents, "network."))
@@ -74,24 +81,16 @@ class MaskGuide:
         digest.update(json.dumps([self.threshold, self.resample]).encode())
         return digest.hexdigest()
 
-    def use_with(self, preprocessing: Any, spacing_um: Spacing | None) -> None:
-        """Make sure that slices are what the network was trained on.
+    def use_on(self, spacing_um: Spacing | None) -> None:
+        """Make sure that slices have the pixel size that the network was trained at.
 
         Args:
-            preprocessing: What was done to the slices.
-            spacing_um: Their pixel size (Y, X) in µm; None where it is unknown, and nothing is
-                resampled.
+            spacing_um: Pixel size (Y, X) in µm of the slices; None where it is unknown, and nothing
+                is resampled.
 
         Raises:
-            ValueError: They were preprocessed in another way, or have another pixel size and are
-                not to be resampled.
+            ValueError: They have another, and are not to be resampled.
         """
-        own, given = self._record["preprocessing"], describe(preprocessing)
-        if own is not None and own != given:
-            raise ValueError(
-                f"{self.checkpoint} was trained on images preprocessed by {_in_words(own)}, the "
-                f"slices are by {_in_words(given)}; give both data modules the same preprocessing"
-            )
         trained = self._trained_um
         if spacing_um is None or trained is None:
             return
@@ -104,17 +103,19 @@ class MaskGuide:
             )
         self._grids_um = spacing_um
 
-    def __call__(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """The foreground of a slice, 0 or 1.
 
         Args:
-            image: Float32 (C, Y, X) in [0, 1], preprocessed.
+            image: (C, Y, X) with the values of its file; what its network was trained on decides
+                how it is preprocessed.
 
         Returns:
             float32 (Y, X).
 
         Raises:
-            ValueError: The slice has another number of channels than the network and 1.
+            ValueError: The slice has another number of channels than the network and 1, or cannot
+                be preprocessed.
         """
         channels = self._record["in_channels"]
         if image.shape[0] not in (1, channels):
@@ -126,7 +127,8 @@ class MaskGuide:
         grids = None
         if self._grids_um is not None and trained is not None:
             grids = resampling(size, self._grids_um, trained)
-        seen = image if grids is None else grids.image(image)
+        prepared = self._preprocessing(image)
+        seen = prepared if grids is None else grids.image(prepared)
         grid = window_grid(
             (seen.shape[1], seen.shape[2]), self._record["window"], self._record["overlap"]
         )
@@ -148,11 +150,3 @@ class MaskGuide:
     def _probabilities(self, windows: NDArray[np.float32]) -> Tensor:
         output = self._network(network_input(windows, self._record["in_channels"], self.device))
         return self._instances.activate(output[0] if isinstance(output, list | tuple) else output)
-
-
-def _in_words(preprocessing: Any) -> str:
-    """A description of a preprocessing, as ``PercentileRange(lower=1.0)``."""
-    if not isinstance(preprocessing, dict):
-        return "nothing"
-    settings = (preprocessing.get("init_args") or {}).items()
-    return f"{preprocessing['class_path']}({', '.join(f'{n}={value}' for n, value in settings)})"

@@ -73,20 +73,25 @@ def trained_on(checkpoint: Path, given: Path | None, cohort: str) -> tuple[Split
     return splits, known_patients([checkpoint], splits, cohort)
 
 
-def modality_of(checkpoint: Path, records: Sequence[Record]) -> str:
+def modality_of(checkpoint: Path, records: Sequence[Record], given: str | None) -> str:
     """Which images of a manifest a network takes.
 
     Args:
         checkpoint: A ``.ckpt`` file.
         records: All of the manifest.
+        given: The modality, if somebody said it.
 
     Returns:
-        The only modality there is, or the one that is noted in the run folder.
+        That, the only modality there is, or the one that is noted in the run folder.
 
     Raises:
-        ValueError: There are several, and nothing says which.
+        ValueError: There is none of that name, or there are several, and nothing says which.
     """
     modalities = sorted({record.modality for record in records})
+    if given is not None:
+        if given not in modalities:
+            raise ValueError(f"no image of modality {given}; found {', '.join(modalities)}")
+        return given
     if len(modalities) == 1:
         return modalities[0]
     run = RunFolder.of_checkpoint(checkpoint)

@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from data_modules.folds import make_folds
 from data_modules.manifest import Record, read_manifest, write_manifest
+from data_modules.patches import SlicePatches, write_patches
 from data_modules.splits import Splits, read_splits, write_splits
 from lotus.cli import main
 from lotus.imaging import read_image, read_label_map, read_pixel_size, write_image, write_label_map
@@ -207,6 +208,24 @@ def test_a_review_is_honoured(tmp_path, manifest, checkpoint, values, whole):
     assert other
 
 
+def test_patches_of_a_table_are_judged_and_its_slices_labelled(tmp_path, manifest, checkpoint):
+    records = {record.name: record for record in read_manifest(manifest)}
+    table = tmp_path / "tables/patches.csv"
+    corners = {"A2": [(0, 3), (7, 9)], "B1": [(32, 24)], "V1": [(1, 1)], "A0": [(2, 2)]}
+    write_patches(
+        table,
+        [
+            (records[name], SlicePatches(np.array(own), 11, np.ones(len(own))))
+            for name, own in corners.items()
+        ],
+    )
+    out = tmp_path / "out"
+    assert pseudo_label(checkpoint, manifest, out, "--patches", table) == 0
+    assert set(labelled_by_a_model(out / "manifest.csv")) == {"A2", "B1"}
+    found = [tuple(int(r[k]) for k in ("y", "x", "size")) for r in rows_of(out / "review.csv")]
+    assert found == [(0, 3, 11), (7, 9, 11), (32, 24, 11)]
+
+
 def test_a_slice_that_is_rejected_altogether_stays_without_a_mask(
     tmp_path, manifest, checkpoint, capsys
 ):
@@ -310,8 +329,9 @@ def test_another_round_draws_anew_what_the_first_drew(tmp_path, manifest, checkp
         (("--threshold", "0"), "threshold is 0"),
         (("--patch-size", "41"), "give a smaller --patch-size"),
         (("--review", "nowhere.csv"), "nowhere.csv: no review list"),
-        (("--modality", "histology"), "no histology image without a mask"),
+        (("--modality", "histology"), "no image of modality histology"),
         (("--splits", "nowhere.json"), "nowhere.json"),
+        (("--patches", "nowhere.csv"), "nowhere.csv: no table of patches"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path, manifest, checkpoint, capsys, arguments, words):

@@ -12,6 +12,7 @@ from lotus.inference.explanation import (
     plausibility,
 )
 from lotus.metrics.explanation import blurred
+from lotus.transforms import DtypeRange
 from tests.tasks.patches import GROUPS, PatchData, TinyClassifier
 
 SETTINGS = ExplanationSettings(steps=4, percentages=(25,), batch_size=5)
@@ -123,7 +124,16 @@ def mask_of(name):
 
 @pytest.fixture
 def classifier():
-    return TrainedClassifier(TinyClassifier().eval(), GROUPS, 3, None, torch.device("cpu"))
+    return TrainedClassifier(
+        network=TinyClassifier().eval(),
+        preprocessing=DtypeRange(),
+        class_names=GROUPS,
+        in_channels=3,
+        resize=16,
+        spacing_um=None,
+        weights_source="random",
+        device=torch.device("cpu"),
+    )
 
 
 def rows_of(classifier, settings=SETTINGS, batches=None):

@@ -6,7 +6,12 @@ from monai.losses import DiceCELoss
 from torch import nn
 from torch.nn import functional as F
 
-from lotus.losses import DiceWeightedCrossEntropy, FlowLoss, loss_of_known_pixels
+from lotus.losses import (
+    DiceFocalAroundMask,
+    DiceWeightedCrossEntropy,
+    FlowLoss,
+    loss_of_known_pixels,
+)
 
 IGNORED = torch.zeros(3, 8, 8, dtype=torch.bool)
 IGNORED[0, :, 5:] = IGNORED[1, 2:4, 1] = True
@@ -16,6 +21,7 @@ CASES = {
     "softmax": (DiceCELoss(softmax=True, to_onehot_y=True, include_background=False), 3, 1),
     "weighted": (DiceWeightedCrossEntropy(), 3, 1),
     "flow": (FlowLoss(), 3, 3),
+    "neighbours": (DiceFocalAroundMask(1), 1, 1),
 }
 
 

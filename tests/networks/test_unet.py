@@ -32,6 +32,20 @@ def test_padding_does_not_move_the_image():
     )
 
 
+def test_a_slope_makes_every_activation_leaky():
+    """Below zero the features of the first convolution go on, by that slope."""
+    plain, leaky = UNet(filters=(4, 8)), UNet(filters=(4, 8), negative_slope=0.01)
+    leaky.load_state_dict(plain.state_dict())
+    slopes = [m.negative_slope for m in leaky.modules() if isinstance(m, torch.nn.LeakyReLU)]
+    assert slopes == [0.01] * 6
+    assert not any(isinstance(module, torch.nn.ReLU) for module in leaky.modules())
+    inside = torch.randn(1, 4, 8, 8)
+    torch.testing.assert_close(
+        leaky.encoder[0][2](inside.clone()), torch.where(inside > 0, inside, 0.01 * inside)
+    )
+    torch.testing.assert_close(plain.encoder[0][2](inside.clone()), inside.clamp(min=0))
+
+
 @pytest.mark.parametrize("arguments", [{"filters": (8,)}, {"in_channels": 0}, {"out_channels": 0}])
 def test_impossible_shapes_are_refused(arguments):
     with pytest.raises(ValueError, match="at least two levels and positive channel counts"):

@@ -9,10 +9,10 @@ from lotus.networks import GuidedClassifier
 from lotus.schemes import BoundaryWatershed
 from lotus.tasks import GuidedClassificationTask, SegmentationTask
 from lotus.tasks.guide import MaskGuide
-from lotus.transforms import DtypeRange, PercentileRange
 from tests.tasks.patches import PatchData, TinyClassifier, trainer_in
 
 CPU = torch.device("cpu")
+DTYPE_RANGE = {"class_path": "lotus.transforms.DtypeRange", "init_args": {}}
 TRAINED_UM = [0.65, 0.65]
 
 
@@ -32,15 +32,12 @@ class Threshold(nn.Module):
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    def write(network=None, spacing_um=TRAINED_UM, preprocessing=None, **arguments):
+    def write(network=None, spacing_um=TRAINED_UM, preprocessing=DTYPE_RANGE, **arguments):
         network = network or Threshold()
         task = SegmentationTask(network, ["lacuna"], in_channels=network.in_channels, **arguments)
         record = task.inference_record() | {
             "spacing_um": spacing_um,
-            "preprocessing": {
-                "class_path": "lotus.transforms.DtypeRange",
-                "init_args": preprocessing or {},
-            },
+            "preprocessing": preprocessing,
         }
         path = tmp_path / "segmenter.ckpt"
         torch.save({"state_dict": task.state_dict(), "segmenter": record}, path)
@@ -51,17 +48,17 @@ def checkpoint(tmp_path):
 
 def test_the_mask_of_a_slice_is_that_of_the_network_across_windows(checkpoint):
     guide = MaskGuide(checkpoint(window=32), CPU)
-    guide.use_with(DtypeRange(), (0.65, 0.65))
-    image = np.random.default_rng(0).random((1, 75, 110), np.float32)
+    guide.use_on((0.65, 0.65))
+    image = np.random.default_rng(0).integers(0, 256, (1, 75, 110), np.uint8)
     found = guide(image)
     assert found.dtype == np.float32
-    assert np.array_equal(found, image[0] > 0.5)
+    assert np.array_equal(found, image[0] >= 128)  # DtypeRange divides by 255
 
 
 def test_the_threshold_is_one_of_the_probability(checkpoint):
-    image = np.random.default_rng(0).random((3, 40, 40), np.float32)
+    image = np.random.default_rng(0).integers(0, 256, (3, 40, 40), np.uint8)
     found = MaskGuide(checkpoint(), CPU, threshold=0.9)(image)
-    logit = 100 * image.mean(axis=0) - 50
+    logit = 100 * image.mean(axis=0) / 255 - 50
     assert np.array_equal(found, logit > np.log(9))
     assert 0 < found.sum() < (logit > 0).sum()
 
@@ -69,10 +66,10 @@ def test_the_threshold_is_one_of_the_probability(checkpoint):
 def test_slices_of_another_pixel_size_are_refused_or_resampled(checkpoint):
     path = checkpoint()
     with pytest.raises(ValueError, match=r"trained at 0.65 µm per pixel, the slices have 1.3 µm"):
-        MaskGuide(path, CPU).use_with(DtypeRange(), (1.3, 1.3))
+        MaskGuide(path, CPU).use_on((1.3, 1.3))
     seen = []
     guide = MaskGuide(path, CPU, resample=True)
-    guide.use_with(DtypeRange(), (1.3, 1.3))
+    guide.use_on((1.3, 1.3))
     guide._network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-2:]))
     image = np.zeros((1, 32, 64), np.float32)
     image[:, 8:24, 16:40] = 1.0
@@ -86,12 +83,7 @@ def test_slices_of_another_pixel_size_are_refused_or_resampled(checkpoint):
 @pytest.mark.parametrize("sizes", [((0.65, 0.652), TRAINED_UM), (None, TRAINED_UM), ((1, 1), None)])
 def test_equal_and_unknown_pixel_sizes_are_taken_as_they_are(checkpoint, sizes):
     slices, trained = sizes
-    MaskGuide(checkpoint(spacing_um=trained), CPU).use_with(DtypeRange(), slices)
-
-
-def test_slices_of_another_preprocessing_are_refused(checkpoint):
-    with pytest.raises(ValueError, match=r"by lotus.transforms.DtypeRange\(\), the slices are by"):
-        MaskGuide(checkpoint(), CPU).use_with(PercentileRange(), (0.65, 0.65))
+    MaskGuide(checkpoint(spacing_um=trained), CPU).use_on(slices)
 
 
 def test_the_key_is_of_the_weights_and_of_the_settings(checkpoint, tmp_path):
@@ -114,12 +106,16 @@ def test_what_cannot_guide_is_refused(checkpoint, tmp_path):
         MaskGuide(tmp_path / "absent.ckpt", CPU)
     with pytest.raises(ValueError, match=r"takes images of 2 channel\(s\), a slice has 3"):
         MaskGuide(checkpoint(Threshold(2)), CPU)(np.zeros((3, 32, 32), np.float32))
+    with pytest.raises(ValueError, match="does not say how its images were preprocessed"):
+        MaskGuide(checkpoint(preprocessing=None), CPU)
 
 
 def test_several_output_channels_give_the_foreground_of_their_scheme(checkpoint):
     path = checkpoint(Threshold(3, 3), instances=BoundaryWatershed())
-    image = np.full((3, 32, 32), 0.8, np.float32)
-    assert MaskGuide(path, CPU)(image).shape == (32, 32)
+    image = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
+    # Equal logits of three classes, one of them the background: the foreground has two thirds.
+    assert MaskGuide(path, CPU, threshold=0.6)(image).all()
+    assert not MaskGuide(path, CPU, threshold=0.7)(image).any()
 
 
 def guided(path, **arguments):

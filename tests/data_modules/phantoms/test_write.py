@@ -43,6 +43,21 @@ def both(tmp_path_factory):
     return folder
 
 
+def test_few_slices_are_labelled_and_groups_are_chosen(tmp_path):
+    options = ("--groups", "healthy", "osteoporotic", "--labelled-slices", "1")
+    make(tmp_path, "sr_microct", *SMALL, *options, "--differ", "lacunae")
+    records = read_manifest(tmp_path / "manifest.csv")
+    assert [r.group for r in records[::2]] == ["healthy", "osteoporotic", "healthy"]
+    assert [r.mask is not None for r in records] == [True, False] * 3
+    labels = tmp_path / "sr_microct/labels"
+    assert len(list(labels.iterdir())) == 6
+    assert set(pd.read_csv(tmp_path / "sr_microct/truth.csv")["slice"]) == {0, 1}
+    make(tmp_path, "sr_microct", "--patients", "1", "--slices", "1", "--size", "64")
+    assert [file.name for file in labels.iterdir()] == ["P01_s0_ct.tif"]
+    with pytest.raises(ValueError, match="labelled_slices 0: take a whole number of at least 1"):
+        make(tmp_path, "sr_microct", *SMALL, "--labelled-slices", "0")
+
+
 def test_files_and_manifest(both):
     records = read_manifest(both / "manifest.csv")
     assert [r.modality for r in records] == ["histology"] * 6 + ["sr_microct"] * 6
