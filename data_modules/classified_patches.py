@@ -77,7 +77,7 @@ class SlicePatchSource:
 
     def record_of(self, index: int) -> Record:
         """The slice of a patch."""
-        return self.records[self._slice_of[index]]
+        return self.records[int(self._slice_of[index])]
 
     def name_of(self, index: int) -> str:
         """The name of a patch, ``slice@y,x``."""

@@ -9,6 +9,8 @@ from lotus.evaluation.statistics import holm, paired_test
 from lotus.runs.explained import CHANCE, SCORES
 
 AGAINST_CHANCE = ("pointing", "energy")
+COUNTS = ("with_lacunae", "without_lacunae", "not_annotated", "empty_map")
+"""Columns that say how many patches of a patient have and lack what scores need."""
 
 
 def explained_patients(table: pd.DataFrame) -> pd.DataFrame:
@@ -24,16 +26,16 @@ def explained_patients(table: pd.DataFrame) -> pd.DataFrame:
 
     Example:
         >>> import pandas as pd
-        >>> from lotus.evaluation.explanation import explained_patients
+        >>> from lotus.evaluation.explanation import COUNTS, explained_patients
         >>> nan = float("nan")
         >>> table = pd.DataFrame({"name": ["a", "b", "c"], "patient": "1", "group": "healthy",
         ...     "lacunae": [0.1, 0.0, nan], "pointing": [1.0, nan, nan], "energy": [0.4, nan, nan],
         ...     "deletion": [0.5, 0.3, nan], "insertion": 0.6, "road": 0.1})
-        >>> row = explained_patients(table).iloc[0]
-        >>> row[["patches", "with_lacunae", "without_lacunae", "not_annotated", "empty_map"]].tolist()
-        [3, 1, 1, 1, 1]
-        >>> row[["lacunae", "energy", "deletion"]].tolist()
-        [0.1, 0.4, 0.4]
+        >>> rows = explained_patients(table)
+        >>> rows[["patches", *COUNTS]].to_numpy().tolist()
+        [[3, 1, 1, 1, 1]]
+        >>> rows[["lacunae", "energy", "deletion"]].to_numpy().tolist()
+        [[0.1, 0.4, 0.4]]
     """
     share = table[CHANCE]
     marked = table.assign(
@@ -44,9 +46,12 @@ def explained_patients(table: pd.DataFrame) -> pd.DataFrame:
         empty_map=table["deletion"].isna().astype(int),
         **{CHANCE: share.where(share > 0)},
     )
-    counts = ["patches", "with_lacunae", "without_lacunae", "not_annotated", "empty_map"]
     groups = marked.groupby("patient", sort=True)
-    parts = (groups[["group"]].first(), groups[counts].sum(), groups[[CHANCE, *SCORES]].mean())
+    parts = (
+        groups[["group"]].first(),
+        groups[["patches", *COUNTS]].sum(),
+        groups[[CHANCE, *SCORES]].mean(),
+    )
     return pd.concat(parts, axis=1).reset_index()
 
 
@@ -72,7 +77,7 @@ def explained_summary(table: pd.DataFrame) -> pd.DataFrame:
         ...     "deletion": 0.5, "insertion": 0.6, "road": [0.1, 0.3, -0.2]})
         >>> rows = explained_summary(table).set_index("score")
         >>> rows.loc["energy", ["mean", "chance", "patients", "patches"]].round(3).tolist()
-        [0.4, 0.15, 2, 3]
+        [0.4, 0.15, 2.0, 3.0]
         >>> rows.loc["road", ["mean", "chance"]].tolist()
         [0.0, 0.0]
     """
@@ -106,7 +111,7 @@ def compare_explanations(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFra
         >>> other = table.assign(energy=[0.1, 0.2, 0.3])
         >>> rows = compare_explanations(table, other).set_index("score")
         >>> rows.loc["energy", ["patients", "mean", "other", "difference", "p_t"]].round(4).tolist()
-        [3, 0.4, 0.2, 0.2, 0.0742]
+        [3.0, 0.4, 0.2, 0.2, 0.0742]
     """
     ours, theirs = (rows.set_index("name") for rows in (table, other))
     alone = [*ours.index.symmetric_difference(theirs.index)]
