@@ -5,11 +5,7 @@ import sys
 
 BENCHMARKS = (
     *("startup", "metrics", "scoring", "training_step", "validation", "segment", "enhancement"),
-<<<<<<< HEAD
-    *("explain", "engines"),
-=======
-    *("patches", "engines"),
->>>>>>> main
+    *("patches", "explain", "engines"),
 )
 
 
