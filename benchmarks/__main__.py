@@ -5,7 +5,11 @@ import sys
 
 BENCHMARKS = (
     *("startup", "metrics", "scoring", "training_step", "validation", "segment", "enhancement"),
+<<<<<<< HEAD
+    *("explain", "engines"),
+=======
     *("patches", "engines"),
+>>>>>>> main
 )
 
 
