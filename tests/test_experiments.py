@@ -62,6 +62,10 @@ ELSEWHERE = {
     "lotus/deepliif/*.yaml": "test_recipes.py",
     "lotus/deepliif/semantic/*.yaml": "test_recipes.py",
     "lotus/pretraining/nuinsseg.yaml": "test_recipes.py",
+    "mga/segmentation.yaml": "test_lacunae_recipes.py",
+    "mga/quick/segmentation.yaml": "test_lacunae_recipes.py",
+    "mga/paper/segmentation.yaml": "test_lacunae_recipes.py",
+    "mga/baselines/vgg16.yaml": "test_lacunae_recipes.py",
     "studies/*.yaml": "studies/test_study.py",
     "sweeps/*.yaml": "sweeps/test_sweep_files.py",
 }
