@@ -1,12 +1,14 @@
-"""`--engine` and what belongs to it, for every command that runs many jobs."""
+"""`--engine` and what belongs to it, for every command that runs many jobs or parts."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lotus.engines import Engine
+    from lotus.engines.mapping import LocalMap, RayMap
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,23 +17,40 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: Parser of the command.
     """
-    group = parser.add_argument_group("where jobs run")
+    group = _add_places(parser, "job")
+    group.add_argument(
+        "--gpus-per-job", type=float, default=0, help="ray: GPUs of a job (%(default)s)"
+    )
+
+
+def add_map_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare where the parts of one command run.
+
+    Args:
+        parser: Parser of the command.
+    """
+    _add_places(parser, "block")
+
+
+def _add_places(parser: argparse.ArgumentParser, unit: str) -> argparse._ArgumentGroup:
+    group = parser.add_argument_group(f"where {unit}s run")
     group.add_argument("--engine", choices=ENGINES, default="local", help="where (%(default)s)")
     group.add_argument(
-        "--processes", type=int, default=1, help="local: jobs at a time (%(default)s)"
+        "--processes", type=int, default=1, help=f"local: {unit}s at a time (%(default)s)"
     )
     group.add_argument(
         "--address", help="ray: HOST:PORT of the head, or auto; this machine alone by default"
     )
     group.add_argument(
-        "--cpus-per-job", type=float, default=1, help="ray: cores of a job (%(default)s)"
+        f"--cpus-per-{unit}",
+        type=float,
+        default=1,
+        help=f"ray: cores of a {unit} (%(default)s)",
     )
     group.add_argument(
-        "--gpus-per-job", type=float, default=0, help="ray: GPUs of a job (%(default)s)"
+        "--retries", type=int, default=3, help=f"ray: workers a {unit} may lose (%(default)s)"
     )
-    group.add_argument(
-        "--retries", type=int, default=3, help="ray: workers a job may lose (%(default)s)"
-    )
+    return group
 
 
 def engine_of(arguments: argparse.Namespace) -> Engine:
@@ -45,6 +64,18 @@ def engine_of(arguments: argparse.Namespace) -> Engine:
             of the engine.
     """
     return ENGINES[arguments.engine](arguments)
+
+
+def map_of(arguments: argparse.Namespace) -> LocalMap | RayMap:
+    """What applies a function to the parts of a command, where it was asked for.
+
+    Args:
+        arguments: Of :func:`add_map_arguments`, and ``output``, which they write.
+
+    Raises:
+        ValueError: A number that cannot be, or no package of the engine.
+    """
+    return MAPS[arguments.engine](arguments)
 
 
 def _local(arguments: argparse.Namespace) -> Engine:
@@ -63,4 +94,22 @@ def _ray(arguments: argparse.Namespace) -> Engine:
     )
 
 
+def _local_map(arguments: argparse.Namespace) -> LocalMap:
+    from lotus.engines.mapping import LocalMap
+
+    return LocalMap(arguments.processes)
+
+
+def _ray_map(arguments: argparse.Namespace) -> RayMap:
+    from lotus.engines.mapping import RayMap
+    from lotus.engines.packages import need
+
+    need("ray", extra="cluster")
+    return RayMap(arguments.output, arguments.address, arguments.cpus_per_block, arguments.retries)
+
+
 ENGINES = {"local": _local, "ray": _ray}
+MAPS: dict[str, Callable[[argparse.Namespace], LocalMap | RayMap]] = {
+    "local": _local_map,
+    "ray": _ray_map,
+}

@@ -6,8 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lotus.commands.engine_arguments import add_map_arguments, map_of
+
 if TYPE_CHECKING:
     from lotus.transforms.enhance_files import Enhanced
+    from lotus.transforms.enhance_plan import EnhancementPlan
     from lotus.transforms.enhancement import SRMicroCTEnhancement
 
 _PADDING_WORDS: dict[str, Literal["auto", "none"]] = {"auto": "auto", "none": "none"}
@@ -63,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what slices hold outside the field of view, e.g. -32768; auto: a constant border "
         "around one convex field (default)",
     )
+    add_map_arguments(parser)
 
 
 def padding_value(text: str) -> float | Literal["auto", "none"]:
@@ -98,16 +102,17 @@ def run(arguments: argparse.Namespace) -> None:
         padding_value=arguments.padding_value,
     )
     if arguments.input.suffix.lower() == ".csv":
-        enhanced = _enhance_manifest(arguments, enhancement)
+        plan, enhanced = _enhance_manifest(arguments, enhancement)
     else:
         plan = plan_files(arguments.input, arguments.output, arguments.mask)
-        for remark in plan.remarks:
-            print(remark)
-        enhanced = enhance_files(plan, enhancement)
-    _say(enhanced, arguments.output)
+        enhanced = enhance_files(plan, enhancement, map_of(arguments))
+    _report(plan, enhanced)
+    _say(plan, enhanced)
 
 
-def _enhance_manifest(arguments: argparse.Namespace, enhancement: SRMicroCTEnhancement) -> Enhanced:
+def _enhance_manifest(
+    arguments: argparse.Namespace, enhancement: SRMicroCTEnhancement
+) -> tuple[EnhancementPlan, Enhanced]:
     from data_modules.enhanced import plan_manifest, write_enhanced_manifest
     from data_modules.manifest import read_manifest
     from lotus.transforms.enhance_files import enhance_files
@@ -116,13 +121,38 @@ def _enhance_manifest(arguments: argparse.Namespace, enhancement: SRMicroCTEnhan
         raise ValueError("--mask does not go with a manifest; its masks lie in OUTPUT/bone")
     records = read_manifest(arguments.input)
     plan = plan_manifest(arguments.input, records, arguments.output)
-    enhanced = enhance_files(plan, enhancement)
+    enhanced = enhance_files(plan, enhancement, map_of(arguments))
     write_enhanced_manifest(records, arguments.output)
-    return enhanced
+    return plan, enhanced
 
 
-def _say(enhanced: Enhanced, output: Path) -> None:
-    print(f"{len(enhanced.facts)} slices of {enhanced.files} files enhanced to {output}")
+def _report(plan: EnhancementPlan, enhanced: Enhanced) -> None:
+    from lotus.reports.enhancement import ReportedSlice, write_enhancement_report
+
+    reported = [
+        ReportedSlice(
+            name=fact.name,
+            number=fact.slice,
+            route=fact.route,
+            bone_fraction=fact.bone_fraction,
+            grey_range=None
+            if fact.grey_low is None or fact.grey_high is None
+            else (fact.grey_low, fact.grey_high),
+            suspect=suspect,
+            source=Path(fact.source),
+            bone=Path(fact.bone),
+        )
+        for fact, suspect in zip(enhanced.facts, enhanced.suspects, strict=True)
+    ]
+    write_enhancement_report(plan.report, plan.output.name, reported)
+
+
+def _say(plan: EnhancementPlan, enhanced: Enhanced) -> None:
+    for remark in plan.remarks:
+        print(remark)
+    print(f"{len(enhanced.facts)} slices of {enhanced.files} files enhanced to {plan.output}")
+    if suspects := sum(map(bool, enhanced.suspects)):
+        print(f"{suspects} slices look wrong: {plan.table} says why, {plan.report} shows them")
     for value, count in sorted(enhanced.padded.items()):
         print(
             f"{count} slices have a constant border of {value:g}: left out as padding around the "

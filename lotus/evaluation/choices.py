@@ -1,4 +1,4 @@
-"""The closed sets that an evaluation is asked for; light, as the command line offers them too."""
+"""What an evaluation may be asked for; light, as the command line offers it too."""
 
 from __future__ import annotations
 
@@ -9,3 +9,7 @@ Kind = Literal["binary", "semantic", "instances"]
 
 ComparisonUnit = Literal["patient", "image", "seed"]
 """What counts once in means and tests."""
+
+IMAGES_PER_PROCESS = 100
+"""A process takes about as long to start as to score this many images of 512 x 512 pixels."""
+IMAGES_AT_A_TIME = 4

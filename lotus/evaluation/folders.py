@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from lotus.evaluation.choices import Kind
+from lotus.evaluation.choices import IMAGES_AT_A_TIME, IMAGES_PER_PROCESS, Kind
 from lotus.evaluation.pairs import Pair, pair_files
-from lotus.evaluation.process_pool import map_in_processes
 from lotus.imaging.mask_files import read_mask
 from lotus.imaging.raster import read_pixel_size
 from lotus.masks import (
@@ -26,6 +25,7 @@ from lotus.masks import (
 )
 from lotus.metrics.functional import PanopticQuality, pool_panoptic_quality, without_ignored
 from lotus.metrics.image_scores import score_image
+from lotus.process_pool import map_in_processes
 from lotus.runs.scores import MEAN
 
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ def evaluate_folders(
         spacing_um=spacing_um,
         extra_scores=extra_scores,
     )
-    rows = map_in_processes(score, pairs, processes)
+    rows = map_in_processes(
+        score, pairs, processes, items_per_process=IMAGES_PER_PROCESS, chunk=IMAGES_AT_A_TIME
+    )
     frame = pd.DataFrame(tqdm(rows, "scoring", len(pairs), unit="image", disable=None))
     if kind == "semantic" and not frame[["n_true", "n_pred"]].to_numpy().any():
         masks = (read_mask(pair.target, target_values).values for pair in pairs)

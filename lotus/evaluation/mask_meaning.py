@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from lotus.evaluation.choices import Kind
+from lotus.evaluation.choices import IMAGES_AT_A_TIME, IMAGES_PER_PROCESS, Kind
 from lotus.evaluation.pairs import pair_files
-from lotus.evaluation.process_pool import map_in_processes
 from lotus.imaging.mask_files import look_at_mask
 from lotus.masks import USUAL_VALUES, MaskFacts, MaskValues, Meaning, conclude
+from lotus.process_pool import map_in_processes
 
 
 def look_at_folders(
@@ -64,5 +64,11 @@ def look_at_folders(
 
 
 def _look_at(files: list[Path], values: MaskValues, processes: int) -> dict[Path, MaskFacts]:
-    facts = map_in_processes(partial(look_at_mask, values=values), files, processes)
+    facts = map_in_processes(
+        partial(look_at_mask, values=values),
+        files,
+        processes,
+        items_per_process=IMAGES_PER_PROCESS,
+        chunk=IMAGES_AT_A_TIME,
+    )
     return dict(zip(files, facts, strict=True))

@@ -70,6 +70,11 @@ class ZarrSlices:
     dtype: np.dtype[Any]
     spacing_um: Spacing
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether it was begun and not finished."""
+        return is_zarr(self.hidden)
+
     def begin(self) -> None:
         """Make the empty volume, unless it is there; see :class:`SliceStore`."""
         if self.path.exists() and not is_zarr(self.path):
@@ -82,7 +87,8 @@ class ZarrSlices:
 
     def finish(self) -> None:
         """Put it in its place, where an older one goes; see :class:`SliceStore`."""
-        old = self.hidden.with_name(f"{self.hidden.name}-old")
+        old = self.path.with_name(f".{self.path.name}-old")
+        shutil.rmtree(old, ignore_errors=True)
         if self.path.exists():
             self.path.rename(old)
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +115,11 @@ class ZarrLabelSlices:
     def path(self) -> Path:
         """Where the label map appears: in the folder of its image."""
         return self.image.path / LABELS / self.name
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it was begun and not finished."""
+        return is_zarr(self._hidden)
 
     def begin(self) -> None:
         """Make the empty map beside its image, which is begun before; see :class:`SliceStore`."""

@@ -83,6 +83,11 @@ class TiffSlices:
     dtype: np.dtype[Any]
     spacing_um: Spacing
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether it was begun and not finished."""
+        return self.hidden.exists()
+
     def begin(self) -> None:
         """Make ready; what is there of an earlier run stays.
 
@@ -118,7 +123,9 @@ class TiffSlices:
         with _pages(self.path, self.shape, self.dtype, self.spacing_um, counts) as write_page:
             for part in parts:
                 _copy_page(part, write_page, self.shape[1:], self.dtype)
-        shutil.rmtree(self.hidden)
+        # At once, so that what is half removed is not taken for what was begun.
+        removed = self.hidden.rename(self.hidden.with_name(f"{self.hidden.name}-removed"))
+        shutil.rmtree(removed)
 
     def _part(self, index: int) -> Path:
         return self.hidden / f"{index:06d}.tif"

@@ -23,6 +23,10 @@ class SliceStore(Protocol):
     def path(self) -> Path:
         """Where the volume appears, whole, at the end."""
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether it was begun and not finished, in this run or an earlier one."""
+
     def begin(self) -> None:
         """Make ready, once and before any slice; what an earlier run wrote stays.
 

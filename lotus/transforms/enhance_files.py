@@ -27,6 +27,7 @@ from lotus.transforms.slice_facts import (
     bone_fraction,
     problem_of,
     refuse_unusable,
+    suspicions,
     write_slice_table,
 )
 
@@ -38,7 +39,7 @@ BLOCK = 4
 
 
 class Map(Protocol):
-    """Applies a function to items, in this process or in others; results in the items' order."""
+    """Applies a function to items, in this process or in others; results come in any order."""
 
     def __call__(
         self, function: Callable[[Item], Result], items: Sequence[Item], /
@@ -64,6 +65,11 @@ class Enhanced:
 
     files: int
     facts: list[SliceFacts]
+
+    @property
+    def suspects(self) -> list[str]:
+        """What looks wrong in each slice; empty where nothing does."""
+        return suspicions(self.facts)
 
     @property
     def blank(self) -> int:
@@ -172,21 +178,25 @@ def _run(
 
 def _begin(whole: Block) -> list[int]:
     """Make ready for the slices of a file that are left; returns their numbers."""
-    progress, targets = whole.progress, (whole.file.image, whole.file.bone)
-    if progress.is_finished(whole.number, targets):
-        return []
-    for store in whole.stores():
-        store.begin()
-    left = progress.unfinished(whole.number, whole.slices)
-    if not left:  # It was stopped just before.
+    stores = whole.stores()
+    left = whole.progress.unfinished(whole.number, whole.slices)
+    if not left and any(not store.is_begun and not store.path.exists() for store in stores):
+        # Somebody took it away when it was in its place.
+        whole.progress.forget(whole.number)
+        left = [*whole.slices]
+    if left:
+        for store in stores:
+            store.begin()
+    else:
         _finish(whole)
     return left
 
 
 def _finish(whole: Block) -> None:
-    for store in reversed(whole.stores()):
-        store.finish()
-    whole.progress.finish(whole.number)
+    """Put in its place what is not there yet; the run may have been stopped in between."""
+    for store in whole.stores():
+        if store.is_begun:
+            store.finish()
 
 
 def enhance_block(block: Block, enhancement: SRMicroCTEnhancement) -> Block:
@@ -221,6 +231,7 @@ def _enhance(
         name=image_stem(file.image),
         slice=index,
         source=str(file.source),
+        bone=str(file.bone),
         stack=file.stack,
         padding=padding,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -73,27 +73,13 @@ class Progress:
         texts = [self._slice(number, index).read_text(encoding="utf-8") for index in slices]
         return [SliceFacts(**json.loads(text)) for text in texts]
 
-    def finish(self, number: int) -> None:
-        """Note that a file is in its place.
+    def forget(self, number: int) -> None:
+        """Begin a file anew.
 
         Args:
             number: Of the file.
         """
-        self._finished(number).touch()
-
-    def is_finished(self, number: int, targets: Sequence[Path]) -> bool:
-        """Whether a file is in its place; what was noted of one that is gone is forgotten.
-
-        Args:
-            number: Of the file.
-            targets: What was written of it.
-        """
-        if not self._finished(number).is_file():
-            return False
-        if all(target.exists() for target in targets):
-            return True
         shutil.rmtree(self.of_file(number))
-        return False
 
     def discard_if_empty(self) -> None:
         """Leave nothing behind of a run that has not finished a single slice."""
@@ -102,6 +88,3 @@ class Progress:
 
     def _slice(self, number: int, index: int) -> Path:
         return self.of_file(number) / f"{index:06d}.json"
-
-    def _finished(self, number: int) -> Path:
-        return self.of_file(number) / "finished"

@@ -42,6 +42,7 @@ class SliceFacts:
         name: Of the enhanced file, without suffix.
         slice: Number within the volume, from 0.
         source: The file it was read from.
+        bone: The file of its bone mask.
         stack: What it shares with its neighbours: slices of one volume or series.
         route: ``otsu`` or ``kmeans``; empty where nothing could be done.
         bone_fraction: Bone in the field of view, 0 to 1.
@@ -54,6 +55,7 @@ class SliceFacts:
     name: str
     slice: int
     source: str
+    bone: str
     stack: str
     route: str = ""
     bone_fraction: float = 0.0

@@ -1,9 +1,19 @@
 import argparse
+import base64
+import io
+import os
+import re
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
+import psutil
 import pytest
 import tifffile
+from PIL import Image
 
 from data_modules.manifest import Record, read_manifest, write_manifest
 from lotus.commands import enhance
@@ -15,6 +25,7 @@ from lotus.imaging import (
     write_image,
     write_label_map,
 )
+from lotus.imaging.ome_zarr import OmeZarr
 from lotus.transforms import enhance_slice
 
 
@@ -195,3 +206,137 @@ def test_missing_inputs_and_wrong_names_are_refused(tmp_path, volume):
     write_image(tmp_path / "in.tif", volume[0])
     with pytest.raises(ValueError, match=r"out\.png"):
         run(tmp_path / "in.tif", "--output", tmp_path / "out.png")
+
+
+def write_series(folder, volume, names="12345678"):
+    folder.mkdir(exist_ok=True)
+    for name, plane in zip(names, volume, strict=False):
+        write_image(folder / f"s_{name}.tif", plane, spacing_um=(0.5, 0.25))
+
+
+@pytest.mark.parametrize("name", ["out.tif", "out.ome.zarr"])
+def test_a_folder_of_slices_becomes_one_volume_with_its_bone_beside(tmp_path, volume, name):
+    write_series(tmp_path / "in", volume, ["9", "10", "11"])
+    run(tmp_path / "in", "--output", tmp_path / name)
+    expected = [enhance_slice(plane) for plane in volume]
+    bone = {"out.tif": "out_bone.tif", "out.ome.zarr": "out.ome.zarr/labels/bone"}[name]
+    for path, voxels in (
+        (name, [image for image, _ in expected]),
+        (bone, [np.uint8(255) * mask for _, mask in expected]),
+    ):
+        with open_volume(tmp_path / path) as written:
+            np.testing.assert_array_equal(list(written.planes), voxels)
+            assert written.spacing_um == pytest.approx((None, 0.5, 0.25))
+
+
+def test_an_ome_zarr_is_enhanced_and_keeps_its_voxel_size(tmp_path, volume):
+    source = OmeZarr.create(tmp_path / "in.ome.zarr", volume.shape, np.float32, (0.8, 0.5, 0.25))
+    for index, plane in enumerate(volume):
+        source.write(index, plane)
+    run(tmp_path / "in.ome.zarr", "--output", tmp_path / "out")
+    with open_volume(tmp_path / "out/in.tif") as written:
+        assert written.spacing_um == (0.8, 0.5, 0.25)
+        np.testing.assert_array_equal(written.read(2), enhance_slice(volume[2])[0])
+
+
+def test_a_missing_slice_is_named(tmp_path, volume, capsys):
+    write_series(tmp_path / "in", [*volume, *volume], "124567")
+    with pytest.raises(FileNotFoundError, match=r"found no s_3\.tif between s_1\.tif and s_7\.tif"):
+        run(tmp_path / "in", "--output", tmp_path / "out.ome.zarr")
+    assert [p.name for p in tmp_path.iterdir()] == ["in"]
+    # Files of their own may be a selection.
+    run(tmp_path / "in", "--output", tmp_path / "out")
+    assert "found no s_3.tif" in capsys.readouterr().out
+    assert len(list((tmp_path / "out").glob("*.tif"))) == 6
+
+
+def test_slices_of_unequal_size_are_refused_before_anything_is_written(tmp_path, volume):
+    write_series(tmp_path / "in", [*volume[:2], volume[2, :, :100]])
+    with pytest.raises(ValueError, match=r"s_3\.tif has 120 x 100 pixels, and s_1\.tif 120 x 140"):
+        run(tmp_path / "in", "--output", tmp_path / "out.tif")
+    assert [p.name for p in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_lone_image_of_background_or_of_other_grey_values_is_refused(tmp_path, volume):
+    write_image(tmp_path / "air.tif", np.random.default_rng(0).random((120, 140), np.float32))
+    with pytest.raises(ValueError, match=r"air\.tif: found no bone.*smaller --opening-px"):
+        run(tmp_path / "air.tif", "--output", tmp_path / "out.tif")
+    write_image(tmp_path / "hounsfield.tif", 4000 * volume[0] - 2000)
+    with pytest.raises(
+        ValueError, match=r"hounsfield\.tif: grey values from -1.*\[0, 1\] \(Otsu\)"
+    ):
+        run(tmp_path / "hounsfield.tif", "--output", tmp_path / "out.tif")
+    # In a series they are listed, as its ends often hold nothing.
+    write_series(tmp_path / "in", [*volume, 4000 * volume[0] - 2000, 0 * volume[0]])
+    run(tmp_path / "in", "--output", tmp_path / "out")
+    suspects = pd.read_csv(tmp_path / "out/slices.csv").set_index("name")["suspect"]
+    assert suspects[["s_1", "s_2", "s_3"]].isna().all()
+    assert "lie on both sides of 0" in suspects["s_4"]
+    assert "constant" in suspects["s_5"]
+
+
+def test_the_report_shows_the_slices_that_look_wrong_and_no_others(tmp_path, volume, capsys):
+    slices = np.concatenate([volume, volume, volume])
+    slices[4] = slices[4] * 0.3 + 0.5
+    slices[7, 40:45, 60:70] = np.nan
+    tifffile.imwrite(tmp_path / "in.tif", slices)
+    run(tmp_path / "in.tif", "--output", tmp_path / "out.tif")
+    assert "2 slices look wrong" in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "out_slices.csv")
+    assert table["slice"].tolist() == list(range(9))
+    assert table["suspect"].notna().to_numpy().nonzero()[0].tolist() == [4, 7]
+    text = (tmp_path / "out_report.html").read_text()
+    assert re.findall(r'alt="(.*?)"', text) == ["out, slice 4", "out, slice 7"]
+    pictures = re.findall(r'src="data:image/png;base64,(.*?)"', text)
+    shown = np.array(Image.open(io.BytesIO(base64.b64decode(pictures[0]))))
+    assert shown.shape == (120, 140, 3)
+    # The outline follows the bone, which has another colour than grey.
+    outline = (shown.max(axis=2) != shown.min(axis=2)).nonzero()
+    bone = tifffile.imread(tmp_path / "out_bone.tif")[4].nonzero()
+    for found, expected in zip(outline, bone, strict=True):
+        assert abs(int(found.min()) - int(expected.min())) <= 1
+        assert abs(int(found.max()) - int(expected.max())) <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("places", [("--processes", 2), ("--engine", "ray")])
+def test_several_processes_write_the_same_to_the_byte(tmp_path, volume, places, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    slices = np.concatenate([volume, np.flip(volume, 2), 0 * volume, volume])
+    tifffile.imwrite(tmp_path / "in.tif", slices)
+    found = []
+    for folder, more in (("alone", ()), ("together", places)):
+        output, mask = tmp_path / folder / "out.ome.zarr", tmp_path / folder / "bone.tif"
+        run(tmp_path / "in.tif", "--output", output, "--mask", mask, *more)
+        files = sorted(p for p in (tmp_path / folder).rglob("*") if p.is_file())
+        found.append({str(p.relative_to(tmp_path / folder)): p.read_bytes() for p in files})
+    for name, content in found[0].items():
+        assert found[1][name] == content.replace(b"/alone", b"/together"), name
+    assert found[0].keys() == found[1].keys()
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_leaves_no_process(tmp_path, volume):
+    slices = np.concatenate([volume] * 12)
+    tifffile.imwrite(tmp_path / "in.tif", slices)
+    command = [sys.executable, "-m", "lotus.cli", "enhance", str(tmp_path / "in.tif"), "--output"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    output = tmp_path / "killed/out.ome.zarr"
+    process = subprocess.Popen([*command, output, "--processes", "2"], env=environment)
+    done = output.with_name(".out.ome.zarr.enhancing") / "000000"
+    while not any(done.glob("*.json")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert alive == []
+    assert not output.exists()
+    for folder in ("killed", "whole"):
+        run(tmp_path / "in.tif", "--output", tmp_path / folder / "out.ome.zarr")
+    for path in (tmp_path / "whole").rglob("*"):
+        if path.is_file():
+            other = tmp_path / "killed" / path.relative_to(tmp_path / "whole")
+            assert other.read_bytes() == path.read_bytes().replace(b"/whole/", b"/killed/")
+    assert [p.name for p in (tmp_path / "killed").glob(".*")] == []

@@ -219,7 +219,7 @@ def test_folders_without_files_and_stems_twice_are_refused(folders, tmp_path):
 
 @pytest.mark.slow
 def test_processes_give_the_same_table_in_the_same_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("lotus.evaluation.process_pool.ITEMS_PER_PROCESS", 2)
+    monkeypatch.setattr("lotus.evaluation.folders.IMAGES_PER_PROCESS", 2)
     for number in range(5):
         for folder, seed in (("predictions", number), ("targets", number + 1)):
             (tmp_path / folder).mkdir(exist_ok=True)

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from lotus.evaluation.process_pool import map_in_processes
+from lotus.process_pool import map_in_processes
 
 
 def process_and_square(number):
@@ -15,7 +15,9 @@ def killed(number):
 
 
 def test_few_items_stay_in_this_process():
-    found = list(map_in_processes(process_and_square, range(120), processes=4))
+    found = list(
+        map_in_processes(process_and_square, range(120), processes=4, items_per_process=100)
+    )
     assert found == [(os.getpid(), number * number) for number in range(120)]
 
 
@@ -26,12 +28,12 @@ def test_no_process():
 
 @pytest.mark.slow
 def test_many_items_go_to_others_and_keep_their_order():
-    found = list(map_in_processes(process_and_square, range(200), processes=2))
-    assert [square for _, square in found] == [number * number for number in range(200)]
+    found = list(map_in_processes(process_and_square, range(20), processes=2, chunk=4))
+    assert [square for _, square in found] == [number * number for number in range(20)]
     assert os.getpid() not in {process for process, _ in found}
 
 
 @pytest.mark.slow
 def test_a_killed_process_is_said():
     with pytest.raises(ChildProcessError, match="a process was killed, likely for lack of memory"):
-        list(map_in_processes(killed, range(200), processes=2))
+        list(map_in_processes(killed, range(20), processes=2, chunk=4))
