@@ -237,3 +237,12 @@ class RunFolder:
     def compared_images(self) -> Path:
         """The scores of all compared methods in every image."""
         return self.path / "per_image.csv"
+
+    @property
+    def tables(self) -> Path:
+        """Folder of the tables of a study that has several."""
+        return self.path / "tables"
+
+    def table(self, name: str) -> RunFolder:
+        """The comparison of one of several tables; the folder itself where the name is empty."""
+        return RunFolder(self.tables / name) if name else self
