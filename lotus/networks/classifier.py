@@ -1,6 +1,6 @@
 """Networks that give an image a class, and one whose attention a mask guides."""
 
-from typing import Protocol, cast, runtime_checkable
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -33,6 +33,36 @@ class Classifier(Protocol):
         """Logits (B, K) of images (B, C, Y, X) in [0, 1]."""
 
 
+class JointOutput(NamedTuple):
+    """What a joint network says of a batch.
+
+    Attributes:
+        logits: float (B, K) of the classes.
+        segmentation: float (B, 1, Y, X), logit of the foreground in every pixel.
+        guided: What the attention made of the last feature map.
+    """
+
+    logits: Tensor
+    segmentation: Tensor
+    guided: GuidedFeatures
+
+
+@runtime_checkable
+class SegmentingClassifier(Classifier, Protocol):
+    """A classifier that segments as well, such as :class:`lotus.networks.JointClassifier`."""
+
+    def joint(
+        self, image: Tensor, mask: Tensor | None = None, ignored: Tensor | None = None
+    ) -> JointOutput:
+        """Classes, masks and attention of a batch.
+
+        Args:
+            image: (B, C, Y, X) in [0, 1].
+            mask: (B, Y, X), true foreground where it is not 0, which guides the attention.
+            ignored: Bool (B, Y, X), where the truth is not known.
+        """
+
+
 class GuidedClassifier(nn.Module):
     """A classifier with mask-guided attention between its encoder and its head.
 
@@ -49,6 +79,8 @@ class GuidedClassifier(nn.Module):
         self.backbone = backbone
         self.multiplier = multiplier
         self.attention = MaskGuidedAttention(multiplier)
+        # The map that the head reads as the output of a layer, for what looks at layers.
+        self.attended = nn.Identity()
         as_classifier(backbone)
 
     @property
@@ -77,7 +109,7 @@ class GuidedClassifier(nn.Module):
             guide: (B, 1, Y', X') in [0, 1], a mask of the same field in any resolution.
         """
         found = self.attention(self.features(image), guide)
-        return self.head(found.features), found
+        return self.head(self.attended(found.features)), found
 
     def forward(self, image: Tensor, guide: Tensor | None = None) -> Tensor:
         """Logits (B, K) of images (B, C, Y, X); arguments as :meth:`guided` has them."""

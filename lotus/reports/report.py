@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lotus.atomic import atomic_path
 from lotus.metrics.catalogue import headline_distance, headlines, score_of
 from lotus.reports import classification, figures, overlays, pictures, tables
+from lotus.reports.explanation import explanation_content
 from lotus.reports.remarks import warnings_of
 from lotus.runs import RunFolder
 from lotus.runs.charts import TRAINING, Chart
@@ -72,6 +73,7 @@ def _content(run: RunContents) -> dict[str, object]:
             for sheet in contact_sheets(run)
         ],
         "training": _training_figures(run),
+        "explanation": explanation_content(run.folder),
         "task_sections": _sections_of_the_task(run),
         "model": tables.model_rows(run.model or {}),
         "classification": _classification(run),
