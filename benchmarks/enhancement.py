@@ -1,4 +1,4 @@
-"""Time of the SR-microCT enhancement on a 3300x3300 slice, of its steps' alternatives, and in parallel.
+"""Time of the SR-microCT enhancement: of a 3300x3300 slice, of its steps, and in parallel.
 
 Run with ``python -m benchmarks.enhancement``. The peers are scikit-image's opening with the same
 square, decomposed, and its closing with the same disk, undecomposed as it is exact only then, on a
@@ -77,7 +77,7 @@ def write_volume(path: Path, image: NDArray[np.float32], depth: int) -> None:
 
 def enhance_volume(source: Path, output: Path, processes: int) -> Cost:
     """`lotus enhance` in a process of its own."""
-    command = [sys.executable, "-m", "lotus.cli", "enhance", source, "--output", output]
+    command = [sys.executable, "-m", "lotus.cli", "enhance", str(source), "--output", str(output)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     subprocess.run([*command, "--processes", str(processes)], check=True, stdout=subprocess.DEVNULL)
@@ -125,7 +125,7 @@ def compare_steps(image: NDArray[np.float32]) -> None:
         close_with_disk(crop, CLOSING_RADIUS), closing(crop, disk(CLOSING_RADIUS))
     )
     print(
-        f"closing, disk of {CLOSING_RADIUS} px, {CROP}x{CROP}: distances {ours.cpu_s * 1e3:.1f} ms, "
+        f"closing, disk of {CLOSING_RADIUS} px, {CROP}x{CROP}: {ours.cpu_s * 1e3:.1f} ms, "
         f"scikit-image {peer.cpu_s * 1e3:.1f} ms, ratio {peer.cpu_s / ours.cpu_s:.0f}x, "
         f"same result: {is_same}"
     )
