@@ -28,7 +28,7 @@ from lotus.transforms.enhancement import CLOSING_RADIUS, OPENING_SIDE, enhance_s
 SIDE = 3300
 CROP = 400
 REPEATS = 3
-SLICES_PER_PROCESS = (4, 12)
+SLICES_PER_PROCESS = (2, 6)
 OUTPUTS = ("out.tif", "out.ome.zarr")
 
 
