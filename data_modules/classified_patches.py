@@ -75,6 +75,16 @@ class SlicePatchSource:
         """Number of patches."""
         return len(self._slice_of)
 
+    def record_of(self, index: int) -> Record:
+        """The slice of a patch."""
+        return self.records[int(self._slice_of[index])]
+
+    def name_of(self, index: int) -> str:
+        """The name of a patch, ``slice@y,x``."""
+        owner = int(self._slice_of[index])
+        y, x = self.patches[owner].corners[self._number[index]].tolist()
+        return f"{self.records[owner].name}@{y},{x}"
+
     def by_group_and_patient(self) -> list[list[list[int]]]:
         """Indices of the patches of every patient of every group."""
         members: dict[str, dict[str, list[int]]] = {}
@@ -114,14 +124,13 @@ class SlicePatchSource:
         """
         owner = int(self._slice_of[index])
         record, own = self.records[owner], self.patches[owner]
-        y, x = own.corners[self._number[index]].tolist()
         image = torch.as_tensor(pixels["image"], dtype=torch.float32)
         resized = interpolate(image[None], (self.resize, self.resize), mode="bilinear")[0]
         sample: PatchSample = {
             "image": resized.expand(self.in_channels, -1, -1).contiguous(),
             "label": torch.tensor(self._labels[record.group]),
             "spacing_um": self._spacing_um(owner) * (own.size / self.resize),
-            "name": f"{record.name}@{y},{x}",
+            "name": self.name_of(index),
             "slice": record.name,
             "patient": record.patient,
             "group": record.group,

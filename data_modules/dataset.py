@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -259,35 +259,24 @@ def crop(prepared: PreparedImage, window: Window, smallest: int) -> Pixels:
     Returns:
         What the image has of ``image``, ``mask`` and ``instances``, each ``(C, Y, X)``, in memory.
     """
-    pixels = {"image": padded(prepared.image[:, *window], smallest)}
+    pixels = {"image": _padded(prepared.image[:, *window], smallest)}
     if prepared.mask is not None and prepared.instances is not None:
-        mask = padded(prepared.mask[None, *window], smallest)
-        instances = padded(prepared.instances[None, *window], smallest)
+        mask = _padded(prepared.mask[None, *window], smallest)
+        instances = _padded(prepared.instances[None, *window], smallest)
         pixels["mask"] = mask.astype(np.int64)
         if prepared.ignored is not None:
-            pixels["mask"][padded(prepared.ignored[None, *window], smallest)] = IGNORED
+            pixels["mask"][_padded(prepared.ignored[None, *window], smallest)] = IGNORED
         pixels["instances"] = instances.astype(np.int32)
     return {key: torch.from_numpy(np.array(value)) for key, value in pixels.items()}
 
 
-def padded(
-    array: NDArray[Any], smallest: int, mode: Literal["reflect", "constant"] = "reflect"
-) -> NDArray[Any]:
-    """Widen an array up to a smallest edge.
-
-    Args:
-        array: ``(C, Y, X)``.
-        smallest: Edge in pixels that both axes have at least.
-        mode: Mirrored at its borders, or zeros.
-
-    Returns:
-        The array, in the middle of the new one where that is larger.
-    """
+def _padded(array: NDArray[Any], smallest: int) -> NDArray[Any]:
+    """Mirror an array ``(C, Y, X)`` at its borders up to a smallest edge."""
     missing = [max(smallest - edge, 0) for edge in array.shape[1:]]
     if not any(missing):
         return array
     margins = [(0, 0), *((edge // 2, edge - edge // 2) for edge in missing)]
-    return np.pad(array, margins, mode=mode)
+    return np.pad(array, margins, mode="reflect")
 
 
 @contextmanager

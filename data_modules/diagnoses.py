@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,16 +38,19 @@ def group_of_patients(records: Sequence[Record]) -> dict[str, str]:
 
 
 def shuffled(records: Sequence[Record], seed: int) -> list[Record]:
-    """The same records, in which the groups are dealt out anew to the patients.
+    """The same records, in which the groups of the patients are permuted at random.
 
     A negative control: whoever classifies these better than by chance has seen test patients in
-    training. All images of a patient keep one group, groups keep their sizes, and the patients of
-    each true group come as evenly as their number allows into all groups, so that what truly
-    distinguishes them says nothing of the new ones. Patients of group ``unknown`` stay there.
+    training. All images of a patient keep one group, and groups keep their sizes. Every permutation
+    is equally likely, so two test patients might as well have each other's groups: over many seeds
+    the accuracy of any classifier is exactly chance where each fold tests as many patients of each
+    group. A single seed may lean to the true groups or away from them. Dealing them out evenly
+    instead would be no remedy: of a test patient's true group, those that train would then mostly
+    be of the other new one. Patients of group ``unknown`` stay there.
 
     Args:
         records: Of one manifest.
-        seed: Of the draw, not negative.
+        seed: Of the permutation, not negative.
 
     Returns:
         The records in their order.
@@ -56,23 +58,10 @@ def shuffled(records: Sequence[Record], seed: int) -> list[Record]:
     Raises:
         ValueError: A patient is in two groups.
     """
-    true = {p: g for p, g in group_of_patients(records).items() if g != UNKNOWN}
-    generator = np.random.default_rng(seed)
-    of_group: dict[str, list[str]] = {}
-    for patient in sorted(true):
-        of_group.setdefault(true[patient], []).append(patient)
-    order = [p for group in sorted(of_group) for p in generator.permutation(of_group[group])]
-    dealt = dict(zip(order, _interleaved(Counter(true.values()), generator), strict=True))
+    true = {p: g for p, g in sorted(group_of_patients(records).items()) if g != UNKNOWN}
+    permuted = np.random.default_rng(seed).permutation([*true.values()]).tolist()
+    dealt = dict(zip(true, permuted, strict=True))
     return [
         replace(record, group=dealt.get(identity(record.patient), record.group))
         for record in records
     ]
-
-
-def _interleaved(counts: Mapping[str, int], generator: np.random.Generator) -> list[str]:
-    """Every group as often as it is counted, evenly spread over the whole sequence."""
-    places = []
-    for group in sorted(counts):
-        start = generator.random()
-        places += [((number + start) / counts[group], group) for number in range(counts[group])]
-    return [group for _, group in sorted(places)]

@@ -101,6 +101,29 @@ def make_folds(
     return Folds(seed, manifest_hash, tuple(splits))
 
 
+def pairs_of(records: Sequence[Record], needs: SplitNeeds = ANNOTATED) -> int:
+    """How many folds leave one patient of every group out at a time.
+
+    Args:
+        records: Records of all modalities together.
+        needs: Which images count.
+
+    Returns:
+        The number of patients of the smallest group; larger groups have more of them in a fold.
+
+    Raises:
+        ValueError: There are fewer than two groups, or two patients of one.
+    """
+    traits = patient_traits(one_name_per_person(records), needs.usable)
+    groups = Counter(group for pairs in traits.values() for group in {group for _, group in pairs})
+    if len(groups) < 2 or min(groups.values()) < 2:
+        found = ", ".join(f"{group} {count}" for group, count in sorted(groups.items()))
+        raise ValueError(
+            f"folds of pairs need two patients of each of several groups; found {found or 'none'}"
+        )
+    return min(groups.values())
+
+
 def with_records(folds: Folds, records: Sequence[Record]) -> Folds:
     """The same folds over other records of the same patients.
 

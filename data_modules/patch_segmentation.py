@@ -4,17 +4,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-import torch
 from monai.transforms import Compose, Transform
 from torch.utils.data import DataLoader, Dataset
 
-from data_modules.dataset import IGNORED, ImageSource, augmented, crop, padded
+from data_modules.dataset import ImageSource, augmented, crop
 from data_modules.diagnoses import shuffled
 from data_modules.manifest import Record
 from data_modules.patches import SlicePatches, read_patches, with_patches
 from data_modules.patient_data import Use
-from data_modules.sample import Pixels, Sample
+from data_modules.sample import Sample
 from data_modules.sampler import SampleIndex
 from data_modules.segmentation import SegmentationDataModule
 from data_modules.splits import DEFAULT_FRACTIONS, SplitNeeds, Splits
@@ -24,8 +22,9 @@ from lotus.transforms.preprocessing import Preprocessing
 class PatchSegmentationDataset(Dataset[Sample]):
     """Patches at their places; an index is (patch, seed), and the seed decides the augmentation.
 
-    Patches smaller than ``patch_size`` are mirrored at their borders up to it, and the margin is
-    ``ignored``: what the network says there counts for nothing. Patches of which nothing is known,
+    Patches smaller than ``patch_size`` are mirrored at their borders up to it, with their masks.
+    The margin counts in the loss: a network that never learns what lies at the border of its input
+    says anything there, and whole slices have a border too. Patches of which nothing is known,
     such as those that a person rejected, are left out.
 
     Args:
@@ -71,24 +70,10 @@ class PatchSegmentationDataset(Dataset[Sample]):
         """The sample of a patch and a seed."""
         patch, seed = index
         record, window = self._windows[patch]
-        pixels = self._framed(crop(self.source.prepared(record), window, 0))
+        pixels = crop(self.source.prepared(record), window, self.patch_size)
         if self._augment is not None:
             pixels = augmented(self._augment, pixels, seed)
-        sample = self.source.sample(record, pixels)
-        sample["ignored"] = torch.as_tensor(pixels["mask"][0]) < 0
-        return sample
-
-    def _framed(self, pixels: Pixels) -> Pixels:
-        """Pixels with a mirrored margin, of which nothing is known."""
-        image = pixels["image"].numpy()
-        inside = padded(np.ones(image.shape[1:], bool)[None], self.patch_size, mode="constant")
-        framed = {
-            key: torch.from_numpy(padded(value.numpy(), self.patch_size))
-            for key, value in pixels.items()
-        }
-        framed["mask"][~torch.from_numpy(inside)] = IGNORED
-        framed["instances"][~torch.from_numpy(inside)] = 0
-        return framed
+        return self.source.sample(record, pixels)
 
 
 class PatchSegmentationDataModule(SegmentationDataModule):
@@ -105,8 +90,7 @@ class PatchSegmentationDataModule(SegmentationDataModule):
         in_channels: Channels of the network; one-channel images are repeated.
         preprocessing: From pixels to [0, 1]; None: ``PercentileRange()``.
         augmentation: MONAI dictionary transforms for training patches.
-        patch_size: Edge of what the network sees, in pixels; smaller patches get a mirrored margin
-            that is ignored.
+        patch_size: Edge of what the network sees, in pixels; smaller patches get a mirrored margin.
         batch_size: Training patches per batch and process.
         samples_per_epoch: Training patches per epoch; None: each once.
         training_images: Use only this many annotated training slices, from as many patients as

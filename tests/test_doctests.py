@@ -24,6 +24,8 @@ MODULES = [
 ]
 # They work on whole run folders, which an example of a few lines does not make.
 ON_RUN_FOLDERS = {
+    "lotus.evaluation.classified_runs.gather_classified_folds",
+    "lotus.evaluation.classified_runs.gather_classified_seeds",
     "lotus.evaluation.crossval.gather_folds",
     "lotus.evaluation.crossval.score_folds",
     "lotus.evaluation.nnunet.import_predictions",

@@ -58,7 +58,7 @@ ALLOWED = {
             "lotus.schemes",
             "lotus.transforms",
         ),
-        *("lotus.imaging", "lotus.morphometry", "lotus.runs", "data_modules"),
+        *("lotus.imaging", "lotus.metrics", "lotus.morphometry", "lotus.runs", "data_modules"),
     ),
     "lotus.training": (
         *(*GROUND, "lotus.tasks", "lotus.callbacks", "data_modules", "lotus.runs"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lotus.commands.engine_arguments import add_engine_arguments, engine_of
 from lotus.runs import RunFolder
+from lotus.studies.numbered import FoldCount
 
 USAGE = """`{fold}` in an argument stands for the number of the fold, for example
 --model.init_args.teacher 'runs/teacher/cv/fold{fold}/checkpoints/best.ckpt'. Further arguments are
@@ -32,7 +33,14 @@ def add_fold_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: Of a command that cross-validates.
     """
-    parser.add_argument("--folds", type=int, default=5, help="number of folds (%(default)s)")
+    parser.add_argument(
+        "--folds",
+        type=_fold_count,
+        default=5,
+        metavar="N|pairs",
+        help="number of folds (%(default)s); `pairs`: as many as leave one patient of every group "
+        "out at a time",
+    )
     parser.add_argument("--fold-seed", type=int, default=0, help="seed of the folds (%(default)s)")
     add_engine_arguments(parser)
 
@@ -56,3 +64,7 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
     engine.run(folds.jobs)
     images = folds.score()
     print(f"{images} images in {len(folds.jobs)} folds: {RunFolder(folder).scores}")
+
+
+def _fold_count(text: str) -> FoldCount:
+    return "pairs" if text == "pairs" else int(text)

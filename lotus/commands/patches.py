@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from data_modules.manifest import read_manifest
     from data_modules.patches import FILE, choose_patches, spread_slices, write_patches
-    from lotus.evaluation.process_pool import map_in_processes
+    from lotus.process_pool import map_in_processes
 
     if not 0.0 <= arguments.bone <= 1.0:
         raise ValueError(f"--bone {arguments.bone:g}: take a share from 0 to 1")

@@ -51,7 +51,6 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
         ValueError: The study, a configuration or a fold cannot be used, or a fold failed. Nothing
             has been trained if a configuration or a fold cannot be used.
     """
-    from lotus.reports.published import published_table
     from lotus.studies.repeats import FoldRepeats, Repeats, SeedRepeats
     from lotus.studies.running import StudyRun
     from lotus.studies.study import read_study
@@ -60,8 +59,6 @@ def run(arguments: argparse.Namespace, fit_arguments: list[str]) -> None:
     if arguments.seeds:
         repeats = SeedRepeats(arguments.seeds)
     study = read_study(arguments.study, dict(map(_variable, arguments.set)), repeats.by)
-    if study.published:
-        published_table(study.published)
     folder = arguments.runs / study.name / arguments.run
     StudyRun(study, folder, fit_arguments, repeats).run(engine_of(arguments))
 

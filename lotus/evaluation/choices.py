@@ -10,6 +10,12 @@ Kind = Literal["binary", "semantic", "instances"]
 ComparisonUnit = Literal["patient", "image", "seed"]
 """What counts once in means and tests."""
 
+Level = Literal["patch", "slice", "patient"]
+"""What a classification is of: a patch, or all patches of a slice or of a patient together."""
+
+VotingRule = Literal["majority", "mean"]
+"""How patches decide together: the group with most votes, or of the highest mean probability."""
+
 IMAGES_PER_PROCESS = 100
 """A process takes about as long to start as to score this many images of 512 x 512 pixels."""
 IMAGES_AT_A_TIME = 4

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -12,6 +12,7 @@ from lotus.networks import Classifier
 from lotus.runs import RunFolder
 from lotus.tasks.checkpoint import classifier_of, read_checkpoint, state_of
 from lotus.tasks.description import build
+from lotus.tasks.guide import MaskGuide
 from lotus.transforms import Preprocessing
 
 
@@ -28,6 +29,7 @@ class TrainedClassifier:
         spacing_um: (Y, X) pixel size of the training slices, where it was known.
         weights_source: Where the weights were taken from before the training, in words.
         device: Where the network is.
+        guide: Draws on slices what the features are multiplied by, where the network needs that.
     """
 
     network: nn.Module
@@ -38,6 +40,7 @@ class TrainedClassifier:
     spacing_um: tuple[float, float] | None
     weights_source: str
     device: torch.device
+    guide: MaskGuide | None = None
 
     @property
     def parts(self) -> Classifier:
@@ -54,7 +57,7 @@ def load_classifier(checkpoint: Path, device: str = "auto") -> TrainedClassifier
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
 
     Raises:
-        FileNotFoundError: No such checkpoint.
+        FileNotFoundError: No such checkpoint, or that of its guide is gone.
         ValueError: Not a checkpoint of a classification task, or a device that is not there.
     """
     path = RunFolder(checkpoint).best if checkpoint.is_dir() else checkpoint
@@ -78,4 +81,12 @@ def load_classifier(checkpoint: Path, device: str = "auto") -> TrainedClassifier
         spacing_um=None if spacing is None else (float(spacing[0]), float(spacing[1])),
         weights_source=record["weights_source"],
         device=place,
+        guide=_guide(record.get("guide"), place),
     )
+
+
+def _guide(described: dict[str, Any] | None, device: torch.device) -> MaskGuide | None:
+    if described is None:
+        return None
+    settings = {**described, "checkpoint": Path(described["checkpoint"])}
+    return MaskGuide(device=device, **settings)

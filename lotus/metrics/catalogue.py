@@ -112,6 +112,21 @@ _ALL = (
     _share("balanced_accuracy", "balanced accuracy", "mean over the classes of their accuracy"),
     _share("auroc", "AUROC", "area under the ROC curve, 1 is best and 0.5 is chance"),
     _share("ece", "ECE", "expected calibration error, 0 is best", lower_is_better=True),
+    _share("pointing", "pointing game", "share of maps whose peak lies on a lacuna"),
+    _share("energy", "energy in lacunae", "share of the map that lies on lacunae"),
+    _share(
+        "deletion",
+        "deletion",
+        "area under the probability while the pixels of the map are removed",
+        lower_is_better=True,
+    ),
+    _share("insertion", "insertion", "the same while they are put into a blurred patch"),
+    Score(
+        name="road",
+        label="ROAD",
+        decimals=3,
+        meaning="probability without the lowest pixels minus without the highest, 0 is chance",
+    ),
 )
 SCORES = {score.name: score for score in _ALL}
 """Every score that is known, by its name, in the order of tables."""

@@ -49,6 +49,8 @@ class GuidedClassifier(nn.Module):
         self.backbone = backbone
         self.multiplier = multiplier
         self.attention = MaskGuidedAttention(multiplier)
+        # The map that the head reads as the output of a layer, for what looks at layers.
+        self.attended = nn.Identity()
         as_classifier(backbone)
 
     @property
@@ -77,7 +79,7 @@ class GuidedClassifier(nn.Module):
             guide: (B, 1, Y', X') in [0, 1], a mask of the same field in any resolution.
         """
         found = self.attention(self.features(image), guide)
-        return self.head(found.features), found
+        return self.head(self.attended(found.features)), found
 
     def forward(self, image: Tensor, guide: Tensor | None = None) -> Tensor:
         """Logits (B, K) of images (B, C, Y, X); arguments as :meth:`guided` has them."""

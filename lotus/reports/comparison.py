@@ -1,65 +1,47 @@
-"""A comparison as the table of a paper: Markdown, LaTeX and CSV."""
+"""A comparison of segmentations as the table of a paper, and as numbers."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import pandas as pd
 
 from lotus.evaluation.comparison import Cell, Comparison
 from lotus.metrics.catalogue import score_of
-
-STARS = ((0.001, "**"), (0.05, "*"))
-_LATEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "±": r"$\pm$",
-        "µ": r"$\mu$",
-        "<": r"$<$",
-        "λ": r"$\lambda$",
-    }
-    | {character: f"\\{character}" for character in "&%$#_{}"}
+from lotus.reports.paper_table import (
+    OF_STARS,
+    PaperCell,
+    PaperTable,
+    PublishedTable,
+    marks,
+    numbers,
+    published_rows,
 )
 
 
-@dataclass(frozen=True)
-class PublishedRow:
-    """Figures of a paper, on other data.
+def paper_table(comparison: Comparison, published: PublishedTable | None = None) -> PaperTable:
+    """The comparison in the layout of a paper's table.
 
-    Attributes:
-        method: As the paper calls it.
-        values: (mean, SD or NaN) by score, in the units of the table.
+    Args:
+        comparison: What to show.
+        published: A paper's table for a second block, marked as figures on other data.
     """
-
-    method: str
-    values: dict[str, tuple[float, float]]
-
-
-@dataclass(frozen=True)
-class PublishedTable:
-    """What a paper's table says, for a second block.
-
-    Attributes:
-        rows: Its methods.
-        note: Where its scores are not what the columns are called.
-    """
-
-    rows: tuple[PublishedRow, ...]
-    note: str
-
-
-def stars(p: float) -> str:
-    """``**`` below 0.001, ``*`` below 0.05, nothing otherwise or without a p-value."""
-    return next((mark for limit, mark in STARS if p < limit), "")
+    scores = list(next(iter(comparison.cells.values())))
+    return PaperTable(
+        tuple(score_of(score).paper_heading for score in scores),
+        {
+            method: [_cell(score, cells[score]) for score in scores]
+            for method, cells in {**comparison.apart, **comparison.cells}.items()
+        },
+        published_rows(published, scores),
+        caption(comparison, published),
+    )
 
 
 def caption(comparison: Comparison, published: PublishedTable | None = None) -> str:
     """What the numbers are, on how many units, and what the marks mean; then what is undefined."""
     text = (
-        f"Mean ± SD over {comparison.n} {comparison.unit}s. Best in bold. * p < 0.05, ** p < 0.001 "
+        f"Mean ± SD over {comparison.n} {comparison.unit}s. Best in bold. {OF_STARS} "
         f"in a paired t-test against {comparison.reference}; in brackets the marks that remain "
         "after Holm's correction over the methods of a score."
     )
@@ -81,61 +63,6 @@ def caption(comparison: Comparison, published: PublishedTable | None = None) -> 
         text += f" {method}: other images, n = {n} {comparison.unit}s, not tested."
     notes = [f"{method}: {note}." for method, note in comparison.notes.items()]
     return " ".join([text, *notes, *([f"Published: {published.note}."] if published else [])])
-
-
-def to_markdown(comparison: Comparison, published: PublishedTable | None = None) -> str:
-    """The table in Markdown with its caption below.
-
-    Args:
-        comparison: What to show.
-        published: A paper's table for a second block, marked as figures on other data.
-    """
-    scores = list(next(iter(comparison.cells.values())))
-    lines = [["method", *(score_of(score).paper_heading for score in scores)]]
-    lines.append(["---"] * len(lines[0]))
-    for method, cells in {**comparison.apart, **comparison.cells}.items():
-        name = method.replace("|", r"\|")
-        lines.append([name, *(_markdown_cell(score, cells[score]) for score in scores)])
-    for row in published.rows if published else ():
-        values = [row.values.get(score, (math.nan, math.nan)) for score in scores]
-        lines.append([f"{row.method} (published, other data)", *(_numbers(*v) for v in values)])
-    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{body}\n\n{caption(comparison, published)}\n"
-
-
-def to_latex(comparison: Comparison, published: PublishedTable | None = None) -> str:
-    """The table as a LaTeX ``table`` with ``booktabs`` rules; arguments as for Markdown."""
-    scores = list(next(iter(comparison.cells.values())))
-    head = " & ".join(["Method", *(_latex_text(score_of(score).paper_heading) for score in scores)])
-    rows = [
-        " & ".join([_latex_text(method), *(_latex_cell(score, cells[score]) for score in scores)])
-        for method, cells in {**comparison.apart, **comparison.cells}.items()
-    ]
-    second = [
-        " & ".join(
-            [
-                _latex_text(row.method),
-                *(_numbers(*row.values.get(s, (math.nan, math.nan)), r" $\pm$ ") for s in scores),
-            ]
-        )
-        for row in (published.rows if published else ())
-    ]
-    block = [r"\midrule", rf"\multicolumn{{{len(scores) + 1}}}{{l}}{{Published, on other data}} \\"]
-    lines = [
-        r"\begin{table}",
-        rf"\caption{{{_latex_text(caption(comparison, published))}}}",
-        rf"\begin{{tabular}}{{l{'c' * len(scores)}}}",
-        r"\toprule",
-        rf"{head} \\",
-        r"\midrule",
-        *(rf"{row} \\" for row in rows),
-        *(block if second else []),
-        *(rf"{row} \\" for row in second),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def to_frame(comparison: Comparison) -> pd.DataFrame:
@@ -166,38 +93,15 @@ def to_frame(comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _images(count: int) -> str:
-    return f"{count} image" + ("s" if count > 1 else "")
-
-
-def _numbers(mean: float, sd: float, between: str = " ± ") -> str:
-    if not math.isfinite(mean):
-        return "n/a"
-    return f"{mean:.2f}{between}{sd:.2f}" if math.isfinite(sd) else f"{mean:.2f}"
-
-
 def marks_of(cell: Cell) -> str:
     """Stars of the t-test, and in brackets those that remain after Holm's correction."""
-    raw, corrected = stars(cell.test.p_t if cell.test else math.nan), stars(cell.p_holm)
-    return f"{raw} ({corrected})" if corrected else raw
+    return marks(cell.test.p_t if cell.test else math.nan, cell.p_holm)
 
 
-def _markdown_cell(score: str, cell: Cell) -> str:
+def _cell(score: str, cell: Cell) -> PaperCell:
     scale = score_of(score).paper_scale
-    text = _numbers(cell.mean * scale, cell.sd * scale)
-    text = f"**{text}**" if cell.is_best else text
-    marks = marks_of(cell).replace("*", r"\*")
-    return f"{text} {marks}" if marks else text
+    return PaperCell(numbers(cell.mean * scale, cell.sd * scale), cell.is_best, marks_of(cell))
 
 
-def _latex_cell(score: str, cell: Cell) -> str:
-    scale = score_of(score).paper_scale
-    text = _numbers(cell.mean * scale, cell.sd * scale, r" $\pm$ ")
-    text = rf"\textbf{{{text}}}" if cell.is_best else text
-    marks = marks_of(cell).replace(" ", "")
-    return rf"{text}$^{{{marks}}}$" if marks else text
-
-
-def _latex_text(text: str) -> str:
-    """Method names are free text: what LaTeX would read as a command is escaped."""
-    return text.translate(_LATEX)
+def _images(count: int) -> str:
+    return f"{count} image" + ("s" if count > 1 else "")

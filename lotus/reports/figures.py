@@ -42,7 +42,7 @@ def line_chart(
             factor of 30.
     """
     with matplotlib.rc_context(fname=STYLE):
-        figure, axes = _canvas("epoch", y_label)
+        figure, axes = canvas("epoch", y_label)
         for column, label in columns.items():
             values = frame[column].dropna()
             (line,) = axes.plot(
@@ -57,7 +57,7 @@ def line_chart(
         if phase is not None:
             _shade_phases(axes, phase)
         _legend_above(axes)
-        return _to_svg(figure)
+        return to_svg(figure)
 
 
 def band_chart(
@@ -73,7 +73,7 @@ def band_chart(
         phase: Phase number per epoch; each phase gets a background shade.
     """
     with matplotlib.rc_context(fname=STYLE):
-        figure, axes = _canvas("epoch", y_label)
+        figure, axes = canvas("epoch", y_label)
         values = frame[mean].dropna()
         axes.plot(values.index, values, lw=1.6, label="mean", marker="o" if len(values) < 2 else "")
         if deviation in frame:
@@ -89,7 +89,7 @@ def band_chart(
         if phase is not None:
             _shade_phases(axes, phase)
         _legend_above(axes)
-        return _to_svg(figure)
+        return to_svg(figure)
 
 
 def box_plot(samples: Mapping[str, Sequence[float]], y_label: str, unit_range: bool) -> str:
@@ -103,13 +103,13 @@ def box_plot(samples: Mapping[str, Sequence[float]], y_label: str, unit_range: b
         unit_range: Fix the axis to [0, 1].
     """
     with matplotlib.rc_context(fname=STYLE):
-        figure, axes = _canvas("", y_label)
+        figure, axes = canvas("", y_label)
         draw_boxes(axes, samples)
         if unit_range:
             axes.set_ylim(-0.03, 1.03)
         else:
             axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])
-        return _to_svg(figure)
+        return to_svg(figure)
 
 
 def draw_boxes(axes: Axes, samples: Mapping[str, Sequence[float]]) -> None:
@@ -141,7 +141,8 @@ def _by_epoch(column: pd.Series) -> dict[int, float]:
     return dict(zip(known.index.astype(int).tolist(), known.tolist(), strict=True))
 
 
-def _canvas(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+def canvas(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    """An empty figure in the style that is set, with the names of its axes."""
     figure = Figure()
     axes = figure.add_subplot()
     axes.set_xlabel(x_label)
@@ -184,7 +185,7 @@ def _shade_phases(axes: Axes, phase: pd.Series) -> None:
     axes.margins(x=0.02, y=0.12)  # room above the curves for the phase's name
 
 
-def _to_svg(figure: Figure) -> str:
+def to_svg(figure: Figure) -> str:
     """SVG text; without the date, so that the same run gives the same figure."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)

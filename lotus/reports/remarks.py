@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lotus.runs.contents import RunContents
+from lotus.runs.contents import RunContents, values_of
 
 
 def warnings_of(run: RunContents) -> list[str]:
@@ -18,13 +18,19 @@ def warnings_of(run: RunContents) -> list[str]:
 
     Returns:
         One sentence each: how the training ended, from which phase its checkpoint is, whether the
-        scores are of it, what was not found, and what the code was.
+        scores are of it, what was not found, whether groups are the true ones, and what the code
+        was.
     """
     environment = run.environment or {}
     entries = environment.get("invocations", [])
     found = [*_of_the_training(entries), *_of_the_order(entries)]
     if run.scores is not None:
         found += _of_the_scores(run.scores)
+    for seed in values_of("shuffled_groups", run.data):
+        found.append(
+            f"The groups of the patients were shuffled (seed {seed}): a negative control, whose "
+            "scores are to be those of chance."
+        )
     if environment.get("git_uncommitted_changes"):
         found.append("The checkout had uncommitted changes: its commit is not all that was run.")
     return found

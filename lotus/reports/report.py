@@ -14,7 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lotus.atomic import atomic_path
 from lotus.metrics.catalogue import headline_distance, headlines, score_of
-from lotus.reports import figures, overlays, pictures, tables
+from lotus.reports import classification, figures, overlays, pictures, tables
+from lotus.reports.explanation import explanation_content
 from lotus.reports.remarks import warnings_of
 from lotus.runs import RunFolder
 from lotus.runs.charts import TRAINING, Chart
@@ -72,8 +73,11 @@ def _content(run: RunContents) -> dict[str, object]:
             for sheet in contact_sheets(run)
         ],
         "training": _training_figures(run),
+        "explanation": explanation_content(run.folder),
         "task_sections": _sections_of_the_task(run),
-        "version": _version(),
+        "model": tables.model_rows(run.model or {}),
+        "classification": _classification(run),
+        "version": lotus_version(),
         "written": datetime.now().strftime("%Y-%m-%d %H:%M"),
     }
     return content | _score_content(run) | _reproduction(run)
@@ -91,7 +95,9 @@ def _facts(run: RunContents) -> list[tuple[str, str]]:
         facts += _best_checkpoint(fits[-1].get("best"))
     if run.curves is not None and "train_loss" in run.curves:
         facts.append(("epochs", str(int(run.curves["train_loss"].notna().sum()))))
-    if run.scores is not None:
+    if run.classified is not None:
+        facts += classification.classification_facts(run.classified)
+    elif run.scores is not None:
         facts.append(("scored images", str(len(run.scores))))
         for name in headlines(run.scores):
             if _has(run.scores, name):
@@ -214,7 +220,7 @@ def _score_content(run: RunContents) -> dict[str, object]:
         "both, within one pixel": overlays.AGREEMENT_COLOUR,
     }
     empty: dict[str, object] = {"score_rows": [], "boxes": [], "examples": [], "legend": []}
-    if run.scores is None:
+    if run.scores is None or run.classified is not None:
         return empty
     ranked_by = pictures.ranking_score(run.scores)
     return {
@@ -225,6 +231,19 @@ def _score_content(run: RunContents) -> dict[str, object]:
         "ranked_by": score_of(ranked_by).label if ranked_by else "",
         "examples": pictures.show_examples(run.folder, run.scores),
         "legend": [(name, "rgb({}, {}, {})".format(*rgb)) for name, rgb in colours.items()],
+    }
+
+
+def _classification(run: RunContents) -> dict[str, object] | None:
+    """Scores of classified patches; None where the run is of no classifier."""
+    if run.classified is None:
+        return None
+    svg = classification.calibration_figure(run.classified)
+    return {
+        "levels": classification.level_table(run.classified),
+        "confusion": classification.confusion_tables(run.classified),
+        "patients": classification.patient_table(run.classified),
+        "figures": [_figure("Calibration", svg, "Of the patches, in 15 bins of the probability.")],
     }
 
 
@@ -275,7 +294,8 @@ def _has(frame: pd.DataFrame, column: str) -> bool:
     return column in frame and bool(frame[column].notna().any())
 
 
-def _version() -> str:
+def lotus_version() -> str:
+    """Version of the installed package, as reports say it."""
     try:
         return version("lotus-bone")
     except PackageNotFoundError:

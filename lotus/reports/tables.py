@@ -167,6 +167,15 @@ def _part_tables(summary: Mapping[str, Any]) -> list[Table]:
     return [*tables, Table(["", *used], rows)] if rows else tables
 
 
+def model_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a task says of its network, such as where its weights come from; unset is left out."""
+    return [
+        (name.replace("_", " "), f"{value:,}" if type(value) is int else _text(value))
+        for name, value in summary.items()
+        if value is not None
+    ]
+
+
 def configuration_groups(config: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """The settings that define a run, grouped: task, data, trainer; unset ones are left out."""
     trainer = {key: config.get("trainer", {}).get(key) for key in TRAINER_KEYS}

@@ -108,14 +108,13 @@ def check_classified(table: pd.DataFrame, where: str) -> None:
         )
     twice = table.duplicated(["name", *(name for name in ("seed",) if name in table)])
     if twice.any():
-        raise ValueError(f"{where}: patch {table['name'][twice].iloc[0]} is there twice")
+        raise ValueError(f"{where}: patch {table.loc[twice, 'name'].iloc[0]} is there twice")
     _check_groups(table, groups, where)
-    values = table[probability_columns(table)].to_numpy()
+    values = table[probability_columns(table)]
     wrong = ~((values >= 0) & (values <= 1)).all(axis=1)
     if wrong.any():
-        raise ValueError(
-            f"{where}: patch {table['name'][wrong].iloc[0]} has a probability that is not in [0, 1]"
-        )
+        name = table.loc[wrong, "name"].iloc[0]
+        raise ValueError(f"{where}: patch {name} has a probability that is not in [0, 1]")
 
 
 def _check_groups(table: pd.DataFrame, groups: Sequence[str], where: str) -> None:

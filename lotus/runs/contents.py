@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lotus.runs.charts import Chart, read_charts
+from lotus.runs.classified import read_classified
 from lotus.runs.curves import read_epochs
 from lotus.runs.layout import RunFolder
 from lotus.runs.scores import read_scores
@@ -30,9 +31,11 @@ class RunContents:
         environment: Versions, device, commit and invocations.
         splits: The patients of every split.
         data: The data module's summary.
+        model: The task's summary of its network; None of tasks that say nothing.
         curves: One row per epoch.
         charts: Which curves belong into one picture; none of a run of version 0.1.
-        scores: One row per image.
+        scores: One row per image, or patch.
+        classified: The probabilities of every patch; None where the run is of no classifier.
         missing: Name of an attribute to the reason why it is None.
     """
 
@@ -42,9 +45,11 @@ class RunContents:
     environment: Mapping[str, Any] | None
     splits: Mapping[str, Any] | None
     data: Mapping[str, Any] | None
+    model: Mapping[str, Any] | None
     curves: pd.DataFrame | None
     charts: list[Chart] | None
     scores: pd.DataFrame | None
+    classified: pd.DataFrame | None
     missing: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -85,9 +90,16 @@ def read_run(path: Path) -> RunContents:
         environment=read("environment", run.environment, _read_json),
         splits=read("splits", run.splits, _read_json),
         data=read("data", run.data, _read_json),
+        # Only some tasks leave these.
+        model=read("model", run.model, _read_json) if run.model.is_file() else None,
         curves=read("curves", run.curves, read_epochs),
         charts=read("charts", run.charts, read_charts),
         scores=read("scores", run.scores, lambda file: read_scores(file).reset_index()),
+        classified=(
+            read("classified", run.classified, read_classified)
+            if run.classified.is_file()
+            else None
+        ),
         missing=missing,
     )
 

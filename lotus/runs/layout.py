@@ -164,6 +164,52 @@ class RunFolder:
         """Where a prediction writes, apart from the images that were scored."""
         return RunFolder(self.path / "predict")
 
+    # Of an explanation, which has a folder of its own.
+
+    @property
+    def explanation(self) -> RunFolder:
+        """Where the explanation of a classifier lies, unless it is told another folder."""
+        return RunFolder(self.path / "explained")
+
+    @property
+    def explained(self) -> Path:
+        """What a classifier was explained for in every patch, and how good the maps are."""
+        return self.path / "explained.csv"
+
+    @property
+    def explained_patients(self) -> Path:
+        """The same, summed up by patient."""
+        return self.path / "patients.csv"
+
+    @property
+    def explained_summary(self) -> Path:
+        """The scores of an explanation over patients, beside chance."""
+        return self.path / "summary.csv"
+
+    @property
+    def explained_against(self) -> Path:
+        """Tests of an explanation against that of another network."""
+        return self.path / "against.csv"
+
+    @property
+    def explained_other(self) -> RunFolder:
+        """The explanation of the other network."""
+        return RunFolder(self.path / "other")
+
+    @property
+    def explained_sheet(self) -> Path:
+        """The maps of some patches of every patient in one picture."""
+        return self.path / "overlays.png"
+
+    @property
+    def explained_settings(self) -> Path:
+        """Layer, class and settings of an explanation."""
+        return self.path / "explained.json"
+
+    def overlay_of(self, name: str) -> Path:
+        """The picture of a patch and of the map over it."""
+        return self.path / "overlays" / f"{name}.png"
+
     @property
     def report(self) -> Path:
         """The report for a browser."""
@@ -237,3 +283,12 @@ class RunFolder:
     def compared_images(self) -> Path:
         """The scores of all compared methods in every image."""
         return self.path / "per_image.csv"
+
+    @property
+    def tables(self) -> Path:
+        """Folder of the tables of a study that has several."""
+        return self.path / "tables"
+
+    def table(self, name: str) -> RunFolder:
+        """The comparison of one of several tables; the folder itself where the name is empty."""
+        return RunFolder(self.tables / name) if name else self

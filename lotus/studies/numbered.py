@@ -8,6 +8,9 @@ from typing import Literal
 RepeatedBy = Literal["fold", "seed"]
 """What tells repetitions apart, and the placeholder of its number."""
 
+FoldCount = int | Literal["pairs"]
+"""A number of folds, or as many as leave one patient of every group out at a time."""
+
 
 def numbered(texts: Sequence[str], by: RepeatedBy, number: int) -> list[str]:
     """Texts with a number in place of ``{fold}`` or ``{seed}``.

@@ -10,10 +10,9 @@ from typing import Any, Protocol
 from data_modules.folds import Folds
 from lotus.engines import Job
 from lotus.evaluation.choices import ComparisonUnit
-from lotus.studies.cross_validation import CrossValidation, folds_in, write_split_file
-from lotus.studies.numbered import RepeatedBy, numbered
+from lotus.studies.cross_validation import CrossValidation, write_split_file
+from lotus.studies.numbered import FoldCount, RepeatedBy
 from lotus.studies.seed_runs import SeedRuns
-from lotus.training.configuration import read_configuration
 
 
 class Planned(Protocol):
@@ -34,8 +33,23 @@ class Repeats(Protocol):
     unit: ComparisonUnit
 
     @property
+    def first(self) -> int:
+        """Number of the first repetition."""
+
+    @property
     def numbers(self) -> Sequence[int]:
-        """Of the repetitions."""
+        """Of the repetitions.
+
+        Raises:
+            ValueError: They are not known before a training is planned.
+        """
+
+    def heed(self, data: Any) -> None:
+        """Take note of what a training needs of the splits; before any stage is planned.
+
+        Args:
+            data: Its data module.
+        """
 
     def plan(
         self,
@@ -72,20 +86,33 @@ class FoldRepeats:
     """Every patient is tested in one fold, and trained on or chosen by in the others.
 
     Attributes:
-        n_folds: Number of folds.
+        n_folds: Number of folds, or ``pairs``.
         fold_seed: Seed of the folds.
     """
 
-    n_folds: int
+    n_folds: FoldCount
     fold_seed: int
     by: RepeatedBy = field(default="fold", init=False)
     unit: ComparisonUnit = field(default="patient", init=False)
+    first: int = field(default=0, init=False)
     _first: Folds | None = field(default=None, init=False)
+    _every_group: bool = field(default=False, init=False)
 
     @property
     def numbers(self) -> Sequence[int]:
         """From 0."""
+        if self.n_folds == "pairs":
+            if self._first is None:
+                raise ValueError(
+                    "how many pairs of patients there are is not known before a training; give "
+                    "--folds a number"
+                )
+            return range(len(self._first.splits))
         return range(self.n_folds)
+
+    def heed(self, data: Any) -> None:
+        """All trainings share the folds, so that what one needs all of them get."""
+        self._every_group |= data.needs.every_group
 
     def plan(
         self,
@@ -100,15 +127,15 @@ class FoldRepeats:
         planned = CrossValidation.plan(
             folder,
             fit_arguments,
-            self.n_folds,
+            self.n_folds if self._first is None else len(self._first.splits),
             self.fold_seed,
             like=self._first if made_data else None,
+            every_group=self._every_group,
             inputs=inputs,
             tested=tested,
         )
         if self._first is None:
-            data: Any = read_configuration(numbered(fit_arguments, self.by, 0)).data
-            self._first = folds_in(folder, data, self.n_folds, self.fold_seed)
+            self._first = planned.folds
         return planned
 
     def split_file(self, folder: Path, number: int) -> Path:
@@ -131,9 +158,17 @@ class SeedRepeats:
     unit: ComparisonUnit = field(default="seed", init=False)
 
     @property
+    def first(self) -> int:
+        """The first seed."""
+        return self.seeds[0]
+
+    @property
     def numbers(self) -> Sequence[int]:
         """The seeds."""
         return self.seeds
+
+    def heed(self, data: Any) -> None:
+        """The split is that of the data themselves."""
 
     def plan(
         self,

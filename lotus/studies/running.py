@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lotus.engines import CommandJob, Engine, Job, TrainingJob
+from lotus.reports.study import StudySection, write_study_report
 from lotus.runs import RunFolder
 from lotus.studies.comparison import compare_runs
 from lotus.studies.numbered import numbered
 from lotus.studies.repeats import Planned, Repeats
 from lotus.studies.stages import Command, Training
 from lotus.studies.study import SPLITS, Study
+from lotus.studies.tables import StudyTable
 from lotus.training.configuration import read_configuration
 from lotus.training.same_configuration import refuse_another_configuration
 
@@ -58,21 +60,35 @@ class StudyRun:
         stages = [stage for level in levels for stage in level]
         # All configurations are read before anything is run; where data are still to be made, no
         # more than that.
-        ready = [stage for stage in stages if not self.study.needs_made_data(stage)]
-        planned = {
-            stage.name: self._plan(stage)
-            for stage in sorted(ready, key=lambda stage: isinstance(stage, Command))
-        }
         for stage in stages:
-            if isinstance(stage, Training) and stage not in ready:
-                first = self.repeats.numbers[0]
-                read_configuration(numbered(self._command_line(stage), self.repeats.by, first))
+            if isinstance(stage, Training) and stage.per == "fold":
+                arguments = numbered(self._command_line(stage), self.repeats.by, self.repeats.first)
+                self.repeats.heed(read_configuration(arguments).data)
+            elif isinstance(stage, Training):
+                read_configuration(self._command_line(stage))
+        planned = {stage.name: self._plan(stage) for stage in self._ready(stages)}
         for level in levels:
             planned |= {s.name: self._plan(s) for s in level if s.name not in planned}
             engine.run([job for stage in level for job in planned[stage.name].jobs])
             for stage in level:
                 planned[stage.name].score()
         self._compare()
+
+    def _ready(self, stages: Sequence[Training | Command]) -> list[Training | Command]:
+        """What can be planned before anything is run, the trainings first.
+
+        How often a command is run per fold may be known only when what it refers to is planned.
+        """
+        ready = {s.name: s for s in stages if not self.study.needs_made_data(s)}
+        waiting = [
+            name
+            for name, stage in ready.items()
+            if isinstance(stage, Command)
+            and any(needed.name not in ready for needed, _ in self.study.references(stage))
+        ]
+        for name in waiting:
+            del ready[name]
+        return sorted(ready.values(), key=lambda stage: isinstance(stage, Command))
 
     def _plan(self, stage: Training | Command) -> Planned:
         if isinstance(stage, Command):
@@ -124,16 +140,33 @@ class StudyRun:
         return [*self.study.command_line(stage, self.folder), *self.fit_arguments]
 
     def _compare(self) -> None:
-        methods, reference = self.study.methods, self.study.reference
-        if reference is None:
-            return
-        places = {name: self.folder / method.folder for name, method in methods.items()}
-        compare_runs(
+        """Write every table, and all of them into one report."""
+        sections = [self._section(table) for table in self.study.tables.values()]
+        if sections:
+            runs = {s.name: self._first_run(s) for s in self.study.methods.values()}
+            print(write_study_report(self.folder, self.study.name, sections, runs))
+
+    def _section(self, table: StudyTable) -> StudySection:
+        methods = {n: m for n, m in self.study.methods.items() if m.table == table.name}
+        places = {name: [self.folder / method.folder] for name, method in methods.items()}
+        output = RunFolder(self.folder).table(table.name)
+        if table.title:
+            print(f"\n{table.title}\n")
+        tables = compare_runs(
             {name: places[name] for name, method in methods.items() if method.row == "compared"},
-            reference,
+            table.reference,
+            table.scores or None,
             unit=self.repeats.unit,
-            published=self.study.published,
+            level=table.level,
+            rule=table.rule,
+            published=table.published,
             notes={name: method.note for name, method in methods.items() if method.note},
             apart={name: places[name] for name, method in methods.items() if method.row == "apart"},
-            output=RunFolder(self.folder).path,
+            output=output.path,
         )
+        return StudySection(table.title or "Comparison", tables, output.comparison(".png"))
+
+    def _first_run(self, stage: Training) -> Path:
+        """The run of a method's first repetition."""
+        place = str(stage.place(self.folder, self.repeats.by))
+        return Path(numbered([place], self.repeats.by, self.repeats.first)[0])

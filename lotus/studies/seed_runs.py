@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lotus.engines import TrainingJob
+from lotus.evaluation.classified_runs import gather_classified_seeds
 from lotus.evaluation.seeds import score_seeds
 from lotus.runs import RunFolder
 from lotus.studies.numbered import numbered
@@ -69,11 +70,14 @@ class SeedRuns:
         """Bring the scores of all seeds together.
 
         Returns:
-            Number of scored images, over all seeds; 0 where none are tested.
+            Number of scored images or patches, over all seeds; 0 where none are tested.
 
         Raises:
             ValueError: A seed has no scores, or other images than the first.
         """
         if not self.tested:
             return 0
-        return score_seeds({s: RunFolder(self.folder).seed(s) for s in self.seeds}, self.folder)
+        runs = {seed: RunFolder(self.folder).seed(seed) for seed in self.seeds}
+        if any(run.classified.is_file() for run in runs.values()):
+            return gather_classified_seeds(runs, self.folder)
+        return score_seeds(runs, self.folder)

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lotus.runs import RunFolder
 from lotus.studies.numbered import RepeatedBy
@@ -60,7 +60,8 @@ class Training(Stage):
         configs: Configuration files, each laid over the one before.
         arguments: Further keys and their values.
         tested: Whether the test images are scored after it.
-        row: How it stands in the table; None where it does not.
+        row: How it stands in its table; None where it does not.
+        table: Name of the table; empty where the study has but one.
         note: What a reader of its row has to know.
     """
 
@@ -68,6 +69,7 @@ class Training(Stage):
     arguments: Mapping[str, Any] = field(default_factory=dict)
     tested: bool = True
     row: Row | None = None
+    table: str = ""
     note: str = ""
 
     @property
@@ -125,3 +127,62 @@ class Command(Stage):
             fill: From a placeholder to its value.
         """
         return [self.command, *(str(filled(argument, fill)) for argument in self.arguments)]
+
+
+def read_method(name: str, entry: Mapping[str, Any]) -> Training:
+    """A training that is a row of a table, as a study's file says it.
+
+    Args:
+        name: Its name.
+        entry: ``configs``, and perhaps ``arguments``, ``compared``, ``table``, ``note`` and
+            ``per``.
+
+    Raises:
+        KeyError, TypeError, ValueError: It cannot be used.
+    """
+    row: Row = "compared" if entry.get("compared", True) else "apart"
+    rest = {key: value for key, value in entry.items() if key != "compared"}
+    return Training(name, **_checked(rest), row=row)
+
+
+def read_stage(name: str, entry: Mapping[str, Any]) -> Training | Command:
+    """A training without a row, or another command, as a study's file says it.
+
+    Args:
+        name: Its name.
+        entry: That of a method and ``tested``, or ``command``, and perhaps ``arguments``,
+            ``leaves`` and ``per``.
+
+    Raises:
+        KeyError, TypeError, ValueError: It cannot be used.
+    """
+    if "command" not in entry:
+        return Training(name, **{"tested": False, **_checked(entry)})
+    arguments, leaves = entry.get("arguments", []), entry.get("leaves", {})
+    if not isinstance(arguments, list):
+        raise TypeError(f"arguments of a command is {arguments!r}, expected a list")
+    if not isinstance(leaves, Mapping):
+        raise TypeError(f"leaves is {leaves!r}, expected names with paths")
+    fields = {
+        **entry,
+        "arguments": tuple(map(str, arguments)),
+        "leaves": {str(name): str(path) for name, path in leaves.items()},
+    }
+    return Command(name, **_with_known_per(fields))
+
+
+def _checked(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a :class:`Training`, of the types that YAML lets slip."""
+    configs, arguments = entry["configs"], entry.get("arguments", {})
+    if not isinstance(configs, list):
+        raise TypeError(f"configs is {configs!r}, expected a list")
+    if not isinstance(arguments, Mapping):
+        raise TypeError(f"arguments is {arguments!r}, expected keys with values")
+    fields = {**entry, "configs": tuple(map(str, configs)), "arguments": arguments}
+    return _with_known_per(fields)
+
+
+def _with_known_per(fields: dict[str, Any]) -> dict[str, Any]:
+    if fields.get("per", "fold") not in get_args(Per):
+        raise ValueError(f"per is {fields['per']!r}, expected one of {', '.join(get_args(Per))}")
+    return fields

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from lotus.runs import RunFolder
 from lotus.studies.numbered import RepeatedBy
-from lotus.studies.stages import Command, Per, Row, Training
+from lotus.studies.stages import Command, Training, read_method, read_stage
+from lotus.studies.tables import StudyTable, read_tables
 from lotus.training.layers import composed
 
 SPLITS, FOLDER = "splits", "folder"
 """Placeholders besides variables, stages and repetitions: a fold's split file, the own folder."""
 
 EXPECTED = (
-    "expected the keys variables, methods and reference, perhaps stages and published; in each "
-    "method configs, arguments, compared, note, per; in each stage the same and tested, or "
-    "command, arguments, leaves, per"
+    "expected the keys variables, methods and reference, perhaps stages and published, or tables "
+    "with a reference each; in each method configs, arguments, compared, table, note, per; in each "
+    "stage the same and tested, or command, arguments, leaves, per"
 )
 
 
@@ -28,23 +29,21 @@ class Study:
 
     Attributes:
         name: Of the file it was read from.
-        reference: The method that the others are tested against; None where none is compared.
         variables: Values of placeholders.
-        stages: All of them by name, methods too, these in the order of the table.
-        published: Name of a paper whose figures make a second block; None for none.
+        stages: All of them by name, methods too, these in the order of their tables.
+        tables: By name; the only one of a study may have an empty one.
         by: What its repetitions are told apart by; ``{seed}`` is a variable in a study over folds.
     """
 
     name: str
-    reference: str | None
     variables: Mapping[str, Any]
     stages: Mapping[str, Training | Command]
-    published: str | None = None
+    tables: Mapping[str, StudyTable]
     by: RepeatedBy = "fold"
 
     @property
     def methods(self) -> dict[str, Training]:
-        """The stages that are rows of the table."""
+        """The stages that are rows of a table."""
         return {
             name: stage
             for name, stage in self.stages.items()
@@ -163,11 +162,11 @@ def read_study(path: Path, variables: Mapping[str, Any], by: RepeatedBy = "fold"
     """Read a study.
 
     Args:
-        path: YAML file with the keys ``variables``, ``methods`` and ``reference``, perhaps
-            ``stages``, ``published``, and ``parts`` as a configuration has them. A method has
-            ``configs`` and may have ``arguments``, ``compared``, ``note`` and ``per``; a stage is
-            such a training without a row, ``tested`` only if it says so, or has ``command`` with
-            ``arguments`` and ``leaves``.
+        path: YAML file with the keys ``variables``, ``methods`` and ``reference`` (or ``tables``
+            that have one each), perhaps ``stages``, ``published``, and ``parts`` as a configuration
+            has them. A method has ``configs`` and may have ``arguments``, ``compared``, ``table``,
+            ``note`` and ``per``; a stage is such a training without a row, ``tested`` only if it
+            says so, or has ``command`` with ``arguments`` and ``leaves``.
         variables: These replace those of the file.
         by: What repetitions are told apart by.
 
@@ -182,15 +181,15 @@ def read_study(path: Path, variables: Mapping[str, Any], by: RepeatedBy = "fold"
     try:
         content = composed(path)
         stages = {
-            str(name): _stage(str(name), entry)
+            str(name): read_stage(str(name), entry)
             for name, entry in (content.get("stages") or {}).items()
         }
         methods = {
-            str(name): _method(str(name), entry)
+            str(name): read_method(str(name), entry)
             for name, entry in (content.get("methods") or {}).items()
         }
         own = dict(content.get("variables") or {})
-        reference = str(content["reference"]) if methods else None
+        tables = read_tables(content, methods)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         detail = " ".join(str(error).split())
         raise ValueError(
@@ -199,8 +198,6 @@ def read_study(path: Path, variables: Mapping[str, Any], by: RepeatedBy = "fold"
     unknown = sorted(variables.keys() - own.keys())
     if unknown:
         raise ValueError(f"{path} has no variable {unknown[0]!r}; found {', '.join(own)}")
-    if reference is not None and (reference not in methods or methods[reference].row != "compared"):
-        raise ValueError(f"{path}: the reference {reference!r} is none of the compared methods")
     _check_names(
         path,
         [*stages, *methods, *(own.keys() - {by}), "fold", SPLITS, FOLDER],
@@ -208,10 +205,9 @@ def read_study(path: Path, variables: Mapping[str, Any], by: RepeatedBy = "fold"
     )
     study = Study(
         path.stem,
-        reference,
         {**own, **variables},
         {**stages, **methods},
-        content.get("published"),
+        tables,
         by,
     )
     for stage in study.stages.values():
@@ -226,49 +222,10 @@ def _check_names(path: Path, names: list[str], stages: Mapping[str, Training | C
         raise ValueError(f"{path}: {twice} is the name of two things; call one otherwise")
     if not stages:
         raise ValueError(f"{path}: neither methods nor stages; {EXPECTED}")
-    folders: dict[str, str] = {}
+    folders = {RunFolder(Path()).tables.name: "the tables"}
     for name, stage in stages.items():
         if folders.setdefault(stage.folder, name) != name:
             raise ValueError(
                 f"{path}: {folders[stage.folder]} and {name} would share the folder "
                 f"{stage.folder}; call one otherwise"
             )
-
-
-def _method(name: str, entry: Mapping[str, Any]) -> Training:
-    row: Row = "compared" if entry.get("compared", True) else "apart"
-    rest = {key: value for key, value in entry.items() if key != "compared"}
-    return Training(name, **_checked(rest), row=row)
-
-
-def _stage(name: str, entry: Mapping[str, Any]) -> Training | Command:
-    if "command" not in entry:
-        return Training(name, **{"tested": False, **_checked(entry)})
-    arguments, leaves = entry.get("arguments", []), entry.get("leaves", {})
-    if not isinstance(arguments, list):
-        raise TypeError(f"arguments of a command is {arguments!r}, expected a list")
-    if not isinstance(leaves, Mapping):
-        raise TypeError(f"leaves is {leaves!r}, expected names with paths")
-    fields = {
-        **entry,
-        "arguments": tuple(map(str, arguments)),
-        "leaves": {str(name): str(path) for name, path in leaves.items()},
-    }
-    return Command(name, **_with_known_per(fields))
-
-
-def _checked(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a :class:`Training`, of the types that YAML lets slip."""
-    configs, arguments = entry["configs"], entry.get("arguments", {})
-    if not isinstance(configs, list):
-        raise TypeError(f"configs is {configs!r}, expected a list")
-    if not isinstance(arguments, Mapping):
-        raise TypeError(f"arguments is {arguments!r}, expected keys with values")
-    fields = {**entry, "configs": tuple(map(str, configs)), "arguments": arguments}
-    return _with_known_per(fields)
-
-
-def _with_known_per(fields: dict[str, Any]) -> dict[str, Any]:
-    if fields.get("per", "fold") not in get_args(Per):
-        raise ValueError(f"per is {fields['per']!r}, expected one of {', '.join(get_args(Per))}")
-    return fields

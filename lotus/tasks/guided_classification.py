@@ -69,6 +69,17 @@ class GuidedClassificationTask(ClassificationTask):
         """Also what guides the attention."""
         return super().summary() | {"guide": None if self.guide is None else str(self.guide)}
 
+    def inference_record(self) -> dict[str, Any]:
+        """Also the guide, where the features are multiplied by what it draws."""
+        settings = None
+        if self.guide is not None and self.network.multiplier == "mask":
+            settings = {
+                "checkpoint": str(Path(self.guide).absolute()),
+                "threshold": self.guide_threshold,
+                "resample": self.resample_guide,
+            }
+        return super().inference_record() | {"guide": settings}
+
     def setup(self, stage: str) -> None:
         """Hand the guide to the data, where this stage needs it.
 

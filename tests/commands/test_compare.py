@@ -6,6 +6,8 @@ import pytest
 from PIL import Image
 
 from lotus.cli import main
+from lotus.runs.classified import read_classified, write_classified
+from tests.evaluation.test_classification import GROUPS, patches
 
 COLOURS = ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73))
 PATIENTS = ["a", "a", "b", "b", "c", "d"]
@@ -217,3 +219,93 @@ def test_a_table_without_scores(classifiers, tmp_path, capsys):
         save(load(path).drop(columns="accuracy"), path)
     assert main(["compare", *classifiers]) == 2
     assert "no score to compare; the tables have patient" in capsys.readouterr().err
+
+
+@pytest.fixture
+def patch_classifiers(tmp_path):
+    """Three classifiers of six patients: one always right, one wrong in a patient, one always."""
+    right = patches(6, GROUPS[:2], n=2)
+    right = right.assign(predicted=right["group"])
+    other = right["group"].map({"ill": "well", "well": "ill"})
+    tables = {
+        "plain": right.assign(predicted=other),
+        "joint": right.assign(predicted=right["group"].where(right["patient"] != "P0", other)),
+        "MGA": right,
+    }
+    for name, table in tables.items():
+        write_classified(table, tmp_path / name / "classified.csv")
+        scores = table.assign(accuracy=(table["group"] == table["predicted"]).astype(float))
+        save(scores[["name", "accuracy", "patient"]], tmp_path / name / "scores.csv")
+    return [f"{name}={tmp_path / name}" for name in tables]
+
+
+def test_the_table_of_classifiers(patch_classifiers, capsys):
+    options = ["--level", "patch", "--published", "mga2023-classification"]
+    assert main(["compare", *patch_classifiers, *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| method | accuracy (%) | precision (%) | recall (%) | F1 (%) |"
+    plain, joint, mga = lines[2:5]
+    # All six exchanges at once, or none: 2 of 2^6; twice that after Holm's correction.
+    assert plain.startswith(r"| plain | 0.00 [0.0, 0.0] \* |")
+    assert joint.startswith("| joint | 83.33 [50.0, 100.0] |")
+    assert mga.startswith("| MGA | **100.00 [100.0, 100.0]** |")
+    assert "| MGA (published, other data) | 62.89 | n/a | n/a | 63.24 |" in lines
+    assert lines[-1].startswith("Patch level: 24 patches of 6 patients (ill 3, well 3).")
+    assert "(n = 6 patients, so that no p is below 0.031)" in lines[-1]
+    assert "they cannot be shares of patients" in lines[-1]
+
+
+@pytest.mark.slow
+def test_files_of_classifiers(patch_classifiers, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert (
+        main(["compare", *patch_classifiers, "--scores", "accuracy", "ece", "--output", str(out)])
+        == 0
+    )
+    printed = capsys.readouterr().out
+    assert (out / "comparison.md").read_text() == printed
+    captions = [line for line in printed.splitlines() if " level: " in line]
+    assert [caption.split()[0] for caption in captions] == ["Patch", "Slice", "Patient"]
+    frame = pd.read_csv(out / "comparison.csv").set_index(["level", "method", "score"])
+    joint = frame.loc[("patient", "joint", "accuracy")]
+    assert (joint["value"], joint["n"], joint["patients"]) == (pytest.approx(5 / 6), 6, 6)
+    assert joint["difference"] == pytest.approx(-1 / 6)
+    # The one patient that differs may be exchanged or not: the difference is as large.
+    assert joint["p_exchange"] == 1
+    assert (out / "comparison.tex").read_text().count(r"\begin{table}") == 3
+    images = pd.read_csv(out / "per_image.csv")
+    assert images.groupby("method")["accuracy"].mean()["joint"] == pytest.approx(5 / 6)
+    picture = np.array(Image.open(out / "comparison.png").convert("RGB"))
+    left, right = np.array_split(picture, 2, axis=1)
+    for half in (left, right):
+        assert all((half == colour).all(axis=2).sum() > 50 for colour in COLOURS)
+
+
+def test_classifiers_are_compared_with_their_like_and_over_patients(
+    patch_classifiers, runs, capsys
+):
+    assert main(["compare", *patch_classifiers, runs[1]]) == 2
+    said = capsys.readouterr().err
+    assert "plain classified patches and other did not (no " in said
+    assert "compare them in tables of their own" in said
+    assert main(["compare", *patch_classifiers, "--unit", "image"]) == 2
+    assert "patches of a patient are not independent" in capsys.readouterr().err
+
+
+def test_several_runs_of_a_name_are_its_seeds(patch_classifiers, runs, tmp_path, capsys):
+    plain, joint, mga = patch_classifiers
+    other = joint.replace("joint=", "MGA=")
+    both = [plain, plain, mga, other]
+    assert main(["compare", *both, "--level", "patient", "--scores", "accuracy"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3].startswith("| MGA | **91.67 [75.0, 100.0]** |"), "of 6 and of 5 patients of 6"
+    assert "6 patients (ill 3, well 3), mean of 2 seeds, decided" in lines[-1]
+    # Segmentations: patients of both runs together. The student lies 0.1 below.
+    student, _, lotus = runs
+    mixed = [student.replace("student=", "both="), lotus.replace("lotus=", "both="), lotus, lotus]
+    assert main(["compare", *mixed, "--scores", "dice"]) == 0
+    assert "| both | 76.85 ±" in capsys.readouterr().out
+    path = tmp_path / "joint/classified.csv"
+    write_classified(read_classified(path).iloc[1:], path)
+    assert main(["compare", *both]) == 2
+    assert "runs 0 and 1 of MGA are of different images: P0s0@0,0" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data_modules.folds import load_folds, make_folds, with_records, write_folds
 from data_modules.manifest import Record
-from data_modules.splits import make_splits, records_hash
+from data_modules.splits import SplitNeeds, make_splits, records_hash
 
 
 def record(number, patient, modality="ct", group="healthy"):
@@ -170,3 +170,15 @@ def test_damaged_files_of_folds(tmp_path, damage, message):
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=message):
         load_folds(path, records)
+
+
+def test_folds_that_need_every_group_have_it_in_every_set():
+    records = cohort(6, groups=("healthy", "ill"))
+    needs = SplitNeeds(lambda record: True, every_group=True)
+    for split in make_folds(records, 3, needs=needs).splits:
+        for names in (split.train, split.val, split.test):
+            assert {int(name[1:]) % 2 for name in names} == {0, 1}
+    with pytest.raises(ValueError, match="7 folds need as many patients with annotated ct"):
+        make_folds(records, 7, needs=needs)
+    with pytest.raises(ValueError, match="found 3 of group healthy with ct images: give fewer"):
+        make_folds(records, 4, needs=needs)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
-from data_modules.sampler import SeededSampler, ShardSampler
+from data_modules.sampler import BalancedSampler, SeededSampler, ShardSampler
 
 
 def epoch(sampler, number):
@@ -71,3 +71,46 @@ def test_processes_share_whole_images(records, shares):
 def test_nothing_to_draw(records, samples):
     with pytest.raises(ValueError, match="expected at least 1 of each"):
         SeededSampler(records, samples)
+
+
+MEMBERS = [[[0, 1, 2], [3]], [[4, 5], [6, 7], [8]], [[9]]]
+
+
+def group_of(sample):
+    return 0 if sample < 4 else 1 if sample < 9 else 2
+
+
+def balanced(seed=0, samples=18):
+    return BalancedSampler(MEMBERS, samples, seed=seed)
+
+
+def epochs(sampler, count):
+    for number in range(count):
+        sampler.set_epoch(number)
+        yield from (sample for sample, _ in sampler)
+
+
+def test_groups_patients_and_their_samples_take_turns_over_epochs():
+    drawn = list(epochs(balanced(samples=7), 26))
+    for end in range(1, len(drawn)):
+        groups = Counter(map(group_of, drawn[:end]))
+        assert max(groups.values()) - min(groups[g] for g in range(3)) <= 1
+    counts = Counter(drawn)
+    first, second = sum(counts[i] for i in (0, 1, 2)), counts[3]
+    assert abs(first - second) <= 1
+    assert max(counts[i] for i in (0, 1, 2)) - min(counts[i] for i in (0, 1, 2)) <= 1
+    patients = [counts[4] + counts[5], counts[6] + counts[7], counts[8]]
+    assert max(patients) - min(patients) <= 1
+
+
+def test_balanced_order_is_shuffled_and_a_function_of_seed_and_epoch():
+    sampler = balanced()
+    one = list(epochs(sampler, 2))
+    assert one == list(epochs(sampler, 2))
+    assert one[:18] != one[18:]
+    assert one != list(epochs(balanced(seed=1), 2))
+    turns = {tuple(map(group_of, one[i : i + 3])) for i in range(0, 36, 3)}
+    assert len(turns) > 2
+    sampler.set_epoch(1)
+    assert [sample for sample, _ in sampler] == one[18:]
+    assert len({seed for _, seed in sampler}) == 18

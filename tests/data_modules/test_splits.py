@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from data_modules.manifest import Record
 from data_modules.splits import (
+    SplitNeeds,
     coverage,
     load_splits,
     make_splits,
@@ -192,3 +193,28 @@ def test_damaged_split_files(tmp_path):
     path.write_text("{")
     with pytest.raises(ValueError, match="not a split file"):
         load_splits(path, records)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 8), min_size=1, max_size=4), st.integers(0, 5))
+def test_every_set_has_every_group_where_there_are_enough_patients(counts, seed):
+    groups = {"abcd"[number]: count for number, count in enumerate(counts)}
+    rows = [(f"{group}{i}", group) for group, count in groups.items() for i in range(count)]
+    records = [record(i, patient, group=group) for i, (patient, group) in enumerate(rows)]
+    needs = SplitNeeds(every_group=True)
+    splits = make_splits(records, seed=seed, needs=needs)
+    sets = [splits.train, splits.val, splits.test]
+    assert sum(map(len, sets)) == len(set().union(*sets)) == len(rows)
+    for group, count in groups.items():
+        present = [any(patient[0] == group for patient in names) for names in sets]
+        assert present[0]
+        assert sum(present) >= min(count, 3)
+
+
+def test_what_is_usable_is_said_by_who_splits():
+    records = [record(i, f"p{i}", group="ab"[i % 2]) for i in range(12)]
+    usable = SplitNeeds(lambda r: int(r.patient[1:]) < 6, every_group=True)
+    splits = make_splits(records, (0.34, 0.33, 0.33), needs=usable)
+    for names in (splits.train, splits.val, splits.test):
+        able = [int(name[1:]) for name in names if int(name[1:]) < 6]
+        assert {number % 2 for number in able} == {0, 1}

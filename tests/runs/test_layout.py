@@ -38,6 +38,14 @@ NAMES = {
     "sweep.csv": RUN.trial_table,
     "comparison.tex": RUN.comparison(".tex"),
     "per_image.csv": RUN.compared_images,
+    "explained/explained.csv": RUN.explanation.explained,
+    "explained/patients.csv": RUN.explanation.explained_patients,
+    "explained/summary.csv": RUN.explanation.explained_summary,
+    "explained/explained.json": RUN.explanation.explained_settings,
+    "explained/overlays.png": RUN.explanation.explained_sheet,
+    "explained/overlays/s@0,5.png": RUN.explanation.overlay_of("s@0,5"),
+    "against.csv": RUN.explained_against,
+    "other/explained.csv": RUN.explained_other.explained,
 }
 
 

@@ -137,7 +137,7 @@ STAGES = {
 def test_stages_build_on_what_others_leave(write):
     study = read_study(write(STAGES), {})
     assert study.methods == {}
-    assert study.reference is None
+    assert study.tables == {}
     levels = [[stage.name for stage in level] for level in study.levels()]
     assert levels == [["U-Net-1", "encoder"], ["pseudo-labels"], ["U-Net-2"]]
     first, labels, encoder, second = study.stages.values()
@@ -268,3 +268,60 @@ def test_shipped_studies_name_files_that_exist(path, preset):
         for text in study.command_line(method, Path("runs")):
             if text.startswith("--config="):
                 assert (EXPERIMENTS.parent / text.removeprefix("--config=")).is_file(), text
+
+
+TABLES = {
+    "variables": {"data": "m.csv"},
+    "tables": {
+        "a": {"reference": "U-Net-2", "title": "Segmentation", "scores": ["dice"]},
+        "b": {"reference": "MGA", "published": "mga2023-classification", "rule": "mean"},
+    },
+    "methods": {
+        "U-Net-2": {"configs": [], "table": "a"},
+        "MGA": {"configs": [], "table": "b"},
+        "VGG16": {"configs": [], "table": "b", "compared": False},
+    },
+}
+
+
+def test_methods_are_rows_of_the_table_that_they_name(write):
+    study = read_study(write(TABLES), {})
+    first, second = study.tables.values()
+    assert (first.name, first.reference, first.scores) == ("a", "U-Net-2", ("dice",))
+    assert (second.published, second.rule, second.level) == ("mga2023-classification", "mean", None)
+    assert [method.table for method in study.methods.values()] == ["a", "b", "b"]
+
+
+def test_one_table_needs_no_name(write):
+    (table,) = read_study(write(changed(published="lotus2024")), {}).tables.values()
+    assert (table.name, table.reference, table.published) == ("", "ours", "lotus2024")
+
+
+def with_table(**fields):
+    return {**TABLES, "tables": {**TABLES["tables"], "b": {"reference": "MGA", **fields}}}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({**TABLES, "reference": "MGA"}, "reference and published belong into the tables"),
+        (with_table(reference="U-Net-2"), "reference 'U-Net-2' is none of .* of the table b"),
+        (with_table(reference="VGG16"), "reference 'VGG16' is none of .* of the table b"),
+        (with_table(published="x"), "no published table 'x'"),
+        (with_table(level="pixel"), "level is 'pixel', expected one of patch, slice, patient"),
+        (with_table(scores="dice"), "scores of the table b is 'dice', expected a list"),
+        (with_table(colour=1), "not a study .*colour"),
+        (
+            {**TABLES, "methods": {**TABLES["methods"], "x": {"configs": []}}},
+            "x has the table '', expected 'a', 'b'",
+        ),
+        (changed(methods={"ours": {"configs": [], "table": "a"}}), "ours has the table 'a', expec"),
+        (
+            {**TABLES, "stages": {"Tables": {"configs": []}}},
+            "the tables and Tables would share the",
+        ),
+    ],
+)
+def test_what_is_wrong_with_tables_is_said(write, content, message):
+    with pytest.raises(ValueError, match=message):
+        read_study(write(content), {})

@@ -1,0 +1,231 @@
+"""Where a classifier looks: GradCAM of test patches, and how plausible and faithful it is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Collection
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lotus.runs import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lotus.inference.classifier import TrainedClassifier
+    from lotus.inference.explanation import ExplanationSettings
+    from lotus.training.chosen_patches import ChosenPatches
+
+SHOWN = 36
+"""Patches on the sheet, unless there are more patients."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `lotus explain`."""
+    parser.add_argument(
+        "run", type=Path, help="folder of a classification, or of its cross-validation (all folds)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder of the results (default: RUN/explained)"
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="OTHER",
+        help="another run on the same patches: both are explained, and tested over patients",
+    )
+    parser.add_argument(
+        "--layer", metavar="NAME", help="layer of GradCAM (default: the map that the head reads)"
+    )
+    parser.add_argument(
+        "--class",
+        dest="explained",
+        choices=("predicted", "true"),
+        default="predicted",
+        help="which class is explained (%(default)s)",
+    )
+    parser.add_argument(
+        "--patches",
+        type=int,
+        default=20,
+        metavar="N",
+        help="test patches per patient, those of slices with a mask first (%(default)s)",
+    )
+    parser.add_argument(
+        "--steps", type=int, default=10, help="points of deletion and insertion (%(default)s)"
+    )
+    parser.add_argument(
+        "--percentages",
+        type=int,
+        nargs="+",
+        default=[10, 30, 50, 70, 90],
+        metavar="P",
+        help="shares of pixels that ROAD imputes (10 30 50 70 90)",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=32, help="perturbed patches at once (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="decides which patches (%(default)s)")
+    parser.add_argument(
+        "--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, ..."
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Explain, write tables and pictures, and print the summary.
+
+    Raises:
+        FileNotFoundError: A run or its data are not there.
+        ValueError: A run or an option that cannot be used; says why.
+    """
+    from lotus.evaluation.explanation import compare_explanations
+    from lotus.inference.explanation import ExplanationSettings
+    from lotus.runs.explained import write_explained
+
+    settings = ExplanationSettings(
+        layer=arguments.layer,
+        explained=arguments.explained,
+        steps=arguments.steps,
+        percentages=tuple(arguments.percentages),
+        batch_size=arguments.batch_size,
+        seed=arguments.seed,
+    )
+    output = RunFolder(arguments.output or RunFolder(arguments.run).explanation.path)
+    parts = _open(arguments.run, arguments)
+    names = [name for _, patches in parts for name in patches.names]
+    others = []
+    if arguments.against is not None:
+        others = _open(arguments.against, arguments, names)
+        _refuse_other_patches(arguments.against, names, others)
+    table = _explain(arguments.run, parts, output, settings)
+    if arguments.against is not None:
+        other = _explain(arguments.against, others, output.explained_other, settings)
+        tests = compare_explanations(table, other)
+        write_explained(tests, output.explained_against)
+        print(f"\n{arguments.run} against {arguments.against}, paired over patients:")
+        print(tests.to_string(index=False, float_format="{:.4f}".format))
+    print(f"written to {output.path}")
+
+
+def _open(
+    folder: Path, arguments: argparse.Namespace, names: Collection[str] | None = None
+) -> list[tuple[TrainedClassifier, ChosenPatches]]:
+    """The classifiers of a run, or of the folds of a cross-validation, each with its patches."""
+    from lotus.inference.classifier import load_classifier
+    from lotus.training.chosen_patches import choose_test_patches
+
+    own = RunFolder(folder)
+    runs = [own] if own.config.is_file() else list(own.planned_folds())
+    if not runs:
+        raise FileNotFoundError(
+            f"{folder} is neither a run nor a cross-validation: no {own.config.name} in it"
+        )
+    opened = []
+    for fold in runs:
+        classifier = load_classifier(fold.path, arguments.device)
+        patches = choose_test_patches(
+            fold,
+            per_patient=arguments.patches,
+            names=None if names is None else set(names),
+            seed=arguments.seed,
+            guide=classifier.guide,
+        )
+        opened.append((classifier, patches))
+    return opened
+
+
+def _refuse_other_patches(
+    folder: Path, names: list[str], others: list[tuple[TrainedClassifier, ChosenPatches]]
+) -> None:
+    found = {name for _, patches in others for name in patches.names}
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(
+            f"{folder} does not test {len(missing)} of {len(names)} patches, first {missing[0]}; "
+            "give a run on the same manifest, table of patches and split"
+        )
+
+
+def _explain(
+    folder: Path,
+    parts: list[tuple[TrainedClassifier, ChosenPatches]],
+    output: RunFolder,
+    settings: ExplanationSettings,
+) -> pd.DataFrame:
+    """Explain all patches of a run, and write what was found; the table of patches last."""
+    import pandas as pd
+    from tqdm import tqdm
+
+    from lotus.evaluation.explanation import explained_patients, explained_summary
+    from lotus.imaging.raster import write_image
+    from lotus.inference.explanation import explain
+    from lotus.reports.explanation import heat_overlay
+    from lotus.runs.explained import write_explained
+
+    _remove_earlier(output)
+    rows: list[dict[str, Any]] = []
+    total = sum(len(patches.names) for _, patches in parts)
+    with tqdm(total=total, desc=f"explaining {folder.name}", disable=None) as progress:
+        for classifier, patches in parts:
+            for patch in explain(classifier, patches.loader, patches.mask_of, settings):
+                picture = heat_overlay(patch.image, patch.heat, patch.mask)
+                write_image(output.overlay_of(patch.row["name"]), picture)
+                rows.append(patch.row)
+                progress.update()
+    table = pd.DataFrame(rows)
+    patients, summary = explained_patients(table), explained_summary(table)
+    _write_sheet(table, output)
+    _write_settings(folder, settings, output)
+    write_explained(patients, output.explained_patients)
+    write_explained(summary, output.explained_summary)
+    write_explained(table, output.explained)
+    _say(folder, table, patients, summary)
+    return table
+
+
+def _remove_earlier(output: RunFolder) -> None:
+    """A table of an earlier call would stand beside other pictures."""
+    for path in (output.explained, output.explained_summary, output.explained_against):
+        path.unlink(missing_ok=True)
+    for picture in output.overlay_of("any").parent.glob("*.png"):
+        picture.unlink()
+
+
+def _write_sheet(table: pd.DataFrame, output: RunFolder) -> None:
+    from lotus.imaging.raster import read_image, write_image
+    from lotus.reports.explanation import explanation_sheet, spread
+
+    chosen = table.iloc[spread(table["patient"].tolist(), SHOWN)]
+    pictures = [read_image(output.overlay_of(name)).array for name in chosen["name"]]
+    captions = [
+        f"{row['patient']} {row['name']}: {row['group']}, seen as {row['explained']} "
+        f"({row['probability']:.2f})"
+        for row in chosen.to_dict("records")
+    ]
+    write_image(output.explained_sheet, explanation_sheet(pictures, captions))
+
+
+def _write_settings(folder: Path, settings: ExplanationSettings, output: RunFolder) -> None:
+    from lotus.atomic import atomic_path
+
+    content = {"run": str(folder.absolute()), **asdict(settings)}
+    with atomic_path(output.explained_settings) as path:
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _say(folder: Path, table: pd.DataFrame, patients: pd.DataFrame, summary: pd.DataFrame) -> None:
+    from lotus.evaluation.explanation import COUNTS
+
+    counts = patients[[*COUNTS]].sum()
+    print(
+        f"{folder}: {len(table)} patches of {len(patients)} patients. Pointing game and energy are "
+        f"of the {counts['with_lacunae']} with lacunae; left out: {counts['without_lacunae']} "
+        f"without, {counts['not_annotated']} of slices without a mask. "
+        f"{counts['empty_map']} maps are 0 everywhere and have no score"
+    )
+    print(summary.to_string(index=False, float_format="{:.4f}".format))
+    if not counts["with_lacunae"]:
+        print("note: no explained patch has annotated lacunae", file=sys.stderr)

@@ -1,0 +1,91 @@
+"""The self-contained HTML report of a study: its tables, and what their rows are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from lotus.atomic import atomic_path
+from lotus.reports import pictures
+from lotus.reports.paper_table import PaperTable
+from lotus.reports.report import lotus_version
+from lotus.reports.tables import Table, model_rows
+from lotus.runs import RunFolder
+from lotus.runs.contents import RunContents, is_phantom, read_run
+
+
+@dataclass(frozen=True)
+class StudySection:
+    """One table of a study.
+
+    Attributes:
+        title: What stands above it.
+        tables: The table; of classifiers one per level.
+        figure: The same as a picture.
+    """
+
+    title: str
+    tables: Sequence[PaperTable]
+    figure: Path
+
+
+def write_study_report(
+    folder: Path, study: str, sections: Sequence[StudySection], runs: Mapping[str, Path]
+) -> Path:
+    """Write the report of a study into its folder; it refers to nothing outside itself.
+
+    Args:
+        folder: Of the study's run.
+        study: Its name.
+        sections: Its tables.
+        runs: By method, a run folder that tells what its network is.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        ValueError: A method has no run.
+    """
+    contents = {name: read_run(run) for name, run in runs.items()}
+    environment = Environment(
+        loader=PackageLoader("lotus.reports", ""), autoescape=True, undefined=StrictUndefined
+    )
+    text = environment.get_template("study.html.j2").render(
+        study=study,
+        run_name=folder.name,
+        phantom=any(map(is_phantom, contents.values())),
+        sections=[
+            {
+                "title": section.title,
+                "tables": section.tables,
+                "uri": pictures.file_uri(section.figure),
+            }
+            for section in sections
+        ],
+        methods=_methods(folder, contents),
+        version=lotus_version(),
+        written=datetime.now().strftime("%Y-%m-%d %H:%M"),
+    )
+    target = RunFolder(folder).report
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return target
+
+
+def _methods(folder: Path, contents: Mapping[str, RunContents]) -> Table:
+    """What every method's network is, as its first run says it, and where that is."""
+    said = {name: dict(model_rows(run.model or {})) for name, run in contents.items()}
+    heads = list(dict.fromkeys(head for rows in said.values() for head in rows))
+    rows = [
+        [
+            name,
+            *(said[name].get(head, "") for head in heads),
+            str(run.folder.path.relative_to(folder.resolve())),
+        ]
+        for name, run in contents.items()
+    ]
+    return Table(["method", *heads, "first run"], rows)
