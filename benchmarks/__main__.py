@@ -5,7 +5,7 @@ import sys
 
 BENCHMARKS = (
     *("startup", "metrics", "scoring", "training_step", "validation", "segment", "enhancement"),
-    *("explain", "patches", "engines"),
+    *("patches", "explain", "engines"),
 )
 
 
