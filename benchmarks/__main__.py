@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 BENCHMARKS = (
-    *("startup", "metrics", "scoring", "training_step", "validation", "segment", "enhancement"),
-    *("patches", "explain", "engines"),
+    *("startup", "metrics", "scoring", "training_step", "attention", "validation", "segment"),
+    *("enhancement", "patches", "explain", "engines"),
 )
 
 

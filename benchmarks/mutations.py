@@ -38,6 +38,9 @@ TESTS = {
     "lotus/metrics/functional": (EXAMPLES, "tests/metrics"),
     "data_modules/splits.py": ("tests/data_modules/test_splits.py", *PATIENTS),
     "data_modules/folds.py": PATIENTS,
+    "data_modules/diagnoses.py": ("tests/data_modules/test_diagnoses.py",),
+    "data_modules/sampler.py": ("tests/data_modules/test_sampler.py",),
+    "data_modules/patches.py": ("tests/data_modules/test_patches.py",),
 }
 # Imported before the first fork, with all that they import of other packages.
 COMMON = (

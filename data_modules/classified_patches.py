@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from monai.transforms import Compose, Transform
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.data import Dataset
 from tqdm import tqdm
@@ -13,7 +16,7 @@ from tqdm import tqdm
 from data_modules.dataset import augmented
 from data_modules.guides import GuideStore, Predict
 from data_modules.manifest import Record
-from data_modules.patch_cache import PatchCache
+from data_modules.patch_cache import PatchCache, PreparedImage
 from data_modules.patches import SlicePatches
 from data_modules.sample import PatchSample, Pixels
 from data_modules.sampler import SampleIndex
@@ -32,9 +35,10 @@ class SlicePatchSource:
         groups: All groups of the study; a sample's ``label`` is the index of its group.
         in_channels: Channels of the network; one-channel images are repeated.
         resize: Side in pixels that patches are resized to.
+        annotated: Whether samples have the ``mask`` of their slice, and what is ``ignored`` of it.
 
     Raises:
-        ValueError: If an image does not fit ``in_channels``.
+        ValueError: If an image does not fit ``in_channels``, or a mask cannot be used.
     """
 
     def __init__(
@@ -47,18 +51,22 @@ class SlicePatchSource:
         groups: Sequence[str],
         in_channels: int,
         resize: int,
+        annotated: bool = False,
     ) -> None:
         self.records = list(records)
         self.patches = list(patches)
         self.in_channels = in_channels
         self.resize = resize
+        self.annotated = annotated
         self._cache = cache
         self._guides = guides
         self._guide_names: list[str] = []
         self._labels = {group: index for index, group in enumerate(groups)}
-        # Annotations play no part, so one that changes must not have slices prepared again.
-        bare = [replace(record, mask=None) for record in self.records]
-        progress = tqdm(bare, "preparing slices", delay=2.0, leave=False, disable=None)
+        used = self.records
+        if not annotated:
+            # Where masks play no part, one that changes must not have slices prepared again.
+            used = [replace(record, mask=None) for record in self.records]
+        progress = tqdm(used, "preparing slices", delay=2.0, leave=False, disable=None)
         self._keys = [cache.add(record) for record in progress]
         for record, key in zip(self.records, self._keys, strict=True):
             channels = cache.load(key).image.shape[0]
@@ -107,16 +115,19 @@ class SlicePatchSource:
         self._guide_names = [self._guides.add(key, predict, r.image) for r in progress]
 
     def cut(self, index: int) -> Pixels:
-        """The pixels of a patch: ``image``, and ``guide`` if there is one, each (C, Y, X)."""
+        """The pixels of a patch: ``image``, and what else there is of it, each (C, Y, X)."""
         owner = int(self._slice_of[index])
         window = self.patches[owner].window(int(self._number[index]))
-        arrays = {"image": self._cache.load(self._keys[owner]).image[:, *window]}
+        prepared = self._cache.load(self._keys[owner])
+        arrays: dict[str, NDArray[Any]] = {"image": prepared.image[:, *window]}
+        if self.annotated:
+            arrays |= _annotation(prepared, window)
         if self._guide_names:
             arrays["guide"] = self._guides.load(self._guide_names[owner])[None, *window]
         return {key: torch.from_numpy(np.array(value)) for key, value in arrays.items()}
 
     def sample(self, index: int, pixels: Pixels) -> PatchSample:
-        """The pixels of a patch as a sample: the image resized, its channels repeated.
+        """The pixels of a patch as a sample: image and masks resized, channels repeated.
 
         Args:
             index: Of the patch.
@@ -137,7 +148,15 @@ class SlicePatchSource:
         }
         if "guide" in pixels:
             sample["guide"] = torch.as_tensor(pixels["guide"], dtype=torch.float32)
+        if self.annotated:
+            mask, ignored = (self._nearest(pixels[key]) for key in ("mask", "ignored"))
+            sample["mask"], sample["ignored"] = mask.long(), ignored.bool()
         return sample
+
+    def _nearest(self, labels: Tensor) -> Tensor:
+        """Labels (1, Y, X) of a patch, resized: (Y', X')."""
+        values = torch.as_tensor(labels, dtype=torch.float32)[None]
+        return interpolate(values, (self.resize, self.resize), mode="nearest-exact")[0, 0]
 
     def _spacing_um(self, owner: int) -> torch.Tensor:
         """Pixel size (Y, X) in µm of a slice: the manifest's, else the file's, else NaN."""
@@ -146,6 +165,17 @@ class SlicePatchSource:
             return torch.full((2,), pixel_size, dtype=torch.float64)
         found = self._cache.load(self._keys[owner]).spacing_um
         return torch.tensor(found or (np.nan, np.nan), dtype=torch.float64)
+
+
+def _annotation(prepared: PreparedImage, window: tuple[slice, slice]) -> dict[str, NDArray[Any]]:
+    """Mask and ignored pixels of a window, (1, Y, X) each; nothing is known without a mask."""
+    shape = (1, *(side.stop - side.start for side in window))
+    if prepared.mask is None:
+        return {"mask": np.zeros(shape, np.uint8), "ignored": np.ones(shape, np.uint8)}
+    ignored = (
+        np.zeros(shape, np.uint8) if prepared.ignored is None else prepared.ignored[None, *window]
+    )
+    return {"mask": prepared.mask[None, *window], "ignored": ignored.astype(np.uint8)}
 
 
 class ClassifiedPatches(Dataset[PatchSample]):
@@ -172,7 +202,7 @@ class RandomPatches(Dataset[PatchSample]):
 
     Args:
         source: Slices and their patches.
-        augmentation: MONAI dictionary transforms over ``image`` and ``guide``, channel first.
+        augmentation: MONAI dictionary transforms over what :meth:`SlicePatchSource.cut` gives.
     """
 
     def __init__(self, source: SlicePatchSource, augmentation: Sequence[Transform]) -> None:

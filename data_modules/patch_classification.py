@@ -49,12 +49,15 @@ class PatchClassificationDataModule(PatientDataModule[SlicePatchSource]):
         in_channels: Channels of the network; one-channel images are repeated.
         preprocessing: From pixels of a whole slice to [0, 1]; None: ``PercentileRange()``.
         augmentation: MONAI dictionary transforms over ``image``, and over ``guide`` where the task
-            attaches one (``allow_missing_keys`` where it may not), both channel first, before
-            patches are resized.
+            attaches one (``allow_missing_keys`` where it may not), over ``mask`` and ``ignored``
+            where they are ``annotated``, all channel first, before patches are resized.
         batch_size: Patches per batch and process.
         samples_per_epoch: Training patches per epoch; None: as many as there are.
         patches_per_slice: Use at most so many patches of a slice, drawn by ``seed``, in all splits;
             smaller choices are part of larger ones. None: all.
+        annotated: Whether samples also have the ``mask`` of their slice, 0 where there is none,
+            and what is ``ignored``, which is everything there; for tasks that learn to segment
+            beside.
         shuffled_groups: Deal the groups out anew to the patients, by this seed, before anything is
             split: a negative control, see :func:`data_modules.diagnoses.shuffled`. None: the
             groups of the manifest.
@@ -79,6 +82,7 @@ class PatchClassificationDataModule(PatientDataModule[SlicePatchSource]):
         batch_size: int = 30,
         samples_per_epoch: int | None = None,
         patches_per_slice: int | None = None,
+        annotated: bool = False,
         shuffled_groups: int | None = None,
         num_workers: int = 0,
         splits: Path | None = None,
@@ -104,6 +108,7 @@ class PatchClassificationDataModule(PatientDataModule[SlicePatchSource]):
         self.preprocessing = PercentileRange() if preprocessing is None else preprocessing
         self.augmentation = list(augmentation or [])
         self.patches_per_slice = patches_per_slice
+        self.annotated = annotated
         self.shuffled_groups = shuffled_groups
         self._cache = PatchCache(self.preprocessing, cache)
         self._guides = GuideStore(cache)
@@ -199,6 +204,18 @@ class PatchClassificationDataModule(PatientDataModule[SlicePatchSource]):
         """Median pixel size (Y, X) in µm of the slices; None where none has one."""
         return median_spacing([r for r in self.records if r.modality == self.modality])
 
+    def origins(self) -> list[Path]:
+        """The models that drew the masks of training and validation slices, where masks are used.
+
+        Returns:
+            The files, each once, those of training first.
+        """
+        if not self.annotated:
+            return []
+        used = self.select("train") + self.select("val")
+        found = [r.origin for r in used if r.mask is not None and r.origin is not None]
+        return list(dict.fromkeys(found))
+
     def use_guide(self, key: str, predict: Predict) -> None:
         """Give every sample a ``guide``: what a network draws on its slice, cut like its image.
 
@@ -223,6 +240,7 @@ class PatchClassificationDataModule(PatientDataModule[SlicePatchSource]):
             groups=self.groups,
             in_channels=self.in_channels,
             resize=self.resize,
+            annotated=self.annotated,
         )
 
     def train_dataloader(self) -> DataLoader[PatchSample]:

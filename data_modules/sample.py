@@ -47,6 +47,8 @@ class PatchSample(TypedDict):
     Attributes:
         image: float32 (C, Y, X) in [0, 1], resized.
         guide: float32 (1, Y', X') in [0, 1], in the pixels of the slice; absent without a guide.
+        mask: int64 (Y, X), class per resized pixel, 0 is background; absent unless asked for.
+        ignored: bool (Y, X), where nothing is known of the class; absent unless asked for.
         label: int64 (), index of the group.
         spacing_um: float64 (2,), size (Y, X) in µm of the resized pixels; NaN where unknown.
         name: ``slice@y,x``.
@@ -57,6 +59,8 @@ class PatchSample(TypedDict):
 
     image: Tensor
     guide: NotRequired[Tensor]
+    mask: NotRequired[Tensor]
+    ignored: NotRequired[Tensor]
     label: Tensor
     spacing_um: Tensor
     name: str

@@ -47,6 +47,10 @@ class PatchBatch(TypedDict):
         image: float32 (B, C, Y, X) in [0, 1], resized to what a classifier takes.
         guide: float32 (B, 1, Y', X') in [0, 1], where the task attached a guide: what is to be
             looked at, in the pixels of the slice.
+        mask: int64 (B, Y, X), class per resized pixel, 0 is background; absent unless the data
+            were asked for it.
+        ignored: bool (B, Y, X), where nothing is known of the class, as in slices that nobody
+            annotated; present where ``mask`` is.
         label: int64 (B,), index of the group.
         spacing_um: float64 (B, 2), size (Y, X) in µm of the resized pixels; NaN where unknown.
         name: Name of each patch, ``slice@y,x``.
@@ -57,6 +61,8 @@ class PatchBatch(TypedDict):
 
     image: Tensor
     guide: NotRequired[Tensor]
+    mask: NotRequired[Tensor]
+    ignored: NotRequired[Tensor]
     label: Tensor
     spacing_um: Tensor
     name: list[str]

@@ -126,7 +126,8 @@ def _ordered_pairs(
     n_patients: int,
 ) -> Values:
     """Pairs of cases in the right order, by patient of the group's case and of the other's."""
-    own, own_rows = probability[is_of_group], rows[is_of_group]
+    order = np.argsort(probability[is_of_group])  # Sorted ones are found several times as fast.
+    own, own_rows = probability[is_of_group][order], rows[is_of_group][order]
     pairs = np.zeros((n_patients, n_patients))
     for patient in np.unique(rows[~is_of_group]):
         others = np.sort(probability[~is_of_group & (rows == patient)])

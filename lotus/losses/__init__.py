@@ -9,6 +9,7 @@ from lotus.losses.flow import FlowLoss
 from lotus.losses.known_pixels import loss_of_known_pixels
 from lotus.losses.mask_guidance import MaskGuidanceLoss
 from lotus.losses.pixel_alignment import PixelAlignment
+from lotus.losses.weighting import FixedWeights, UncertaintyWeights
 
 __all__ = [
     "Alignment",
@@ -16,9 +17,11 @@ __all__ = [
     "ClassMeanDistillation",
     "DiceFocalAroundMask",
     "DiceWeightedCrossEntropy",
+    "FixedWeights",
     "FlowLoss",
     "MaskGuidanceLoss",
     "PixelAlignment",
+    "UncertaintyWeights",
     "feature_variation_map",
     "log_scores",
     "loss_of_known_pixels",

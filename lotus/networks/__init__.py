@@ -6,7 +6,13 @@ Those that bring a library of their own are imported when first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lotus.networks.classifier import Classifier, GuidedClassifier, as_classifier
+from lotus.networks.classifier import (
+    Classifier,
+    GuidedClassifier,
+    JointOutput,
+    SegmentingClassifier,
+    as_classifier,
+)
 from lotus.networks.denoiser import Denoiser
 from lotus.networks.distillable import (
     check_distillable,
@@ -26,6 +32,7 @@ from lotus.networks.unet import UNet
 if TYPE_CHECKING:
     from lotus.networks.alex_net import AlexNet
     from lotus.networks.dyn_unet import DynUNet
+    from lotus.networks.joint_classifier import JointClassifier
     from lotus.networks.swin_unet import SwinUNet
     from lotus.networks.swin_unetr import SwinUNETR
     from lotus.networks.timm_classifier import TimmClassifier
@@ -39,10 +46,13 @@ __all__ = [
     "FeatureDiffusion",
     "GuidedClassifier",
     "GuidedFeatures",
+    "JointClassifier",
+    "JointOutput",
     "MaskGuidedAttention",
     "ModalityAwareFusion",
     "NoiseAdapter",
     "Projector",
+    "SegmentingClassifier",
     "SwinUNETR",
     "SwinUNet",
     "TimmClassifier",
@@ -61,6 +71,7 @@ __all__ = [
 _HOMES = {
     "AlexNet": "lotus.networks.alex_net",  # torchvision
     "DynUNet": "lotus.networks.dyn_unet",  # MONAI
+    "JointClassifier": "lotus.networks.joint_classifier",  # timm, segmentation_models_pytorch
     "SwinUNETR": "lotus.networks.swin_unetr",  # MONAI
     "SwinUNet": "lotus.networks.swin_unet",  # timm
     "TimmClassifier": "lotus.networks.timm_classifier",  # timm

@@ -1,6 +1,6 @@
 """Networks that give an image a class, and one whose attention a mask guides."""
 
-from typing import Protocol, cast, runtime_checkable
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -31,6 +31,36 @@ class Classifier(Protocol):
 
     def __call__(self, image: Tensor) -> Tensor:
         """Logits (B, K) of images (B, C, Y, X) in [0, 1]."""
+
+
+class JointOutput(NamedTuple):
+    """What a joint network says of a batch.
+
+    Attributes:
+        logits: float (B, K) of the classes.
+        segmentation: float (B, 1, Y, X), logit of the foreground in every pixel.
+        guided: What the attention made of the last feature map.
+    """
+
+    logits: Tensor
+    segmentation: Tensor
+    guided: GuidedFeatures
+
+
+@runtime_checkable
+class SegmentingClassifier(Classifier, Protocol):
+    """A classifier that segments as well, such as :class:`lotus.networks.JointClassifier`."""
+
+    def joint(
+        self, image: Tensor, mask: Tensor | None = None, ignored: Tensor | None = None
+    ) -> JointOutput:
+        """Classes, masks and attention of a batch.
+
+        Args:
+            image: (B, C, Y, X) in [0, 1].
+            mask: (B, Y, X), true foreground where it is not 0, which guides the attention.
+            ignored: Bool (B, Y, X), where the truth is not known.
+        """
 
 
 class GuidedClassifier(nn.Module):

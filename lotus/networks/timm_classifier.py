@@ -84,6 +84,22 @@ class TimmClassifier(nn.Module):
             )
         return found
 
+    def pyramid(self, image: Tensor) -> list[Tensor]:
+        """Feature maps (B, D, H, W) of half the image's size and less, the last as `features`.
+
+        Args:
+            image: (B, C, Y, X) in [0, 1].
+        """
+        last, levels = self.network.forward_intermediates(self.standardise(image))
+        finer = [level for level in levels if last.shape[-1] < level.shape[-1] < image.shape[-1]]
+        return [*finer, last]
+
+    @property
+    def pyramid_channels(self) -> list[int]:
+        """Channels D of the maps of :meth:`pyramid`."""
+        levels = [level for level in self.network.feature_info if level["reduction"] > 1]
+        return [*(level["num_chs"] for level in levels[:-1]), self.network.num_features]
+
     def head(self, features: Tensor) -> Tensor:
         """Logits (B, K) of a feature map (B, D, H, W)."""
         logits: Tensor = self.network.forward_head(features)

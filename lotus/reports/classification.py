@@ -111,21 +111,14 @@ def calibration_figure(classified: pd.DataFrame) -> str:
         classified: One row per patch.
     """
     curve = calibration_curve(classified)
-    largest = curve["n"].max()
     with matplotlib.rc_context(fname=figures.STYLE):
-        figure, axes = figures.canvas(
-            "probability of the most probable group", "share that is right"
-        )
+        figure, axes = figures.canvas("probability of the predicted group", "share that is right")
         axes.plot([0, 1], [0, 1], "--", color=figures.MEDIAN_COLOUR, lw=1, label="calibrated")
         axes.plot(curve["confidence"], curve["accuracy"], color="C0", lw=1.2)
-        areas = 12 + 120 * np.asarray(curve["n"], float) / largest
-        axes.scatter(
-            curve["confidence"],
-            curve["accuracy"],
-            s=areas,
-            color="C0",
-            label="bins, area by patches",
-        )
+        areas = 12 + 120 * np.asarray(curve["n"], float) / curve["n"].max()
+        label = "bins, area by patches"
+        axes.scatter(curve["confidence"], curve["accuracy"], s=areas, color="C0", label=label)
+        axes.set_xticks(np.linspace(0, 1, 6))
         axes.set_xlim(-0.03, 1.03)
         axes.set_ylim(-0.03, 1.03)
         axes.legend(loc="upper left")

@@ -3,6 +3,7 @@
 from lotus.tasks.classification import ClassificationTask
 from lotus.tasks.distillation import DistillationTask
 from lotus.tasks.guided_classification import GuidedClassificationTask
+from lotus.tasks.joint_classification import JointClassificationTask
 from lotus.tasks.mask_rcnn import MaskRCNNTask
 from lotus.tasks.mutual_learning import ModalityAwareMutualLearningTask
 from lotus.tasks.precision import NativePrecision
@@ -13,6 +14,7 @@ __all__ = [
     "ClassificationTask",
     "DistillationTask",
     "GuidedClassificationTask",
+    "JointClassificationTask",
     "MaskRCNNTask",
     "ModalityAwareMutualLearningTask",
     "NativePrecision",

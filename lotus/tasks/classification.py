@@ -92,7 +92,7 @@ class ClassificationTask(BaseTask):
         Raises:
             ValueError: The network neither came from a configuration nor keeps its arguments.
         """
-        data = self._data
+        data = self.data
         return {
             "network": network_description(self),
             "class_names": self.class_names,
@@ -114,7 +114,7 @@ class ClassificationTask(BaseTask):
             ValueError: They do not.
         """
         self.to(memory_format=torch.channels_last)
-        groups = getattr(self._data, "groups", None)
+        groups = getattr(self.data, "groups", None)
         if groups and self.class_names is None:
             self.class_names = list(groups)
         if groups and self.class_names != list(groups):
@@ -149,15 +149,32 @@ class ClassificationTask(BaseTask):
 
     def validation_step(self, batch: PatchBatch, batch_idx: int) -> Classification:
         """Loss and probabilities of one batch."""
-        return self._evaluate(batch, self.val_loss, self.val_scores)
+        return self.evaluated(batch, self.logits(batch), self.val_loss, self.val_scores)
 
     def test_step(self, batch: PatchBatch, batch_idx: int) -> Classification:
         """Loss and probabilities of one batch."""
-        return self._evaluate(batch, self.test_loss, self.test_scores)
+        return self.evaluated(batch, self.logits(batch), self.test_loss, self.test_scores)
 
     def predict_step(self, batch: PatchBatch, batch_idx: int) -> Classification:
         """Probabilities of one batch."""
         return {"probabilities": self.logits(batch).float().softmax(dim=1)}
+
+    def evaluated(
+        self, batch: PatchBatch, logits: Tensor, loss: MeanMetric, scores: ClassificationScores
+    ) -> Classification:
+        """Probabilities of a batch, which also count in loss and scores.
+
+        Args:
+            batch: The patches.
+            logits: (B, K) of them.
+            loss: Of the stage.
+            scores: Of the stage.
+        """
+        values = logits.float()
+        loss.update(self.loss(values, batch["label"]), weight=len(batch["label"]))
+        probabilities = values.softmax(dim=1)
+        scores.update(probabilities, batch["label"])
+        return {"probabilities": probabilities}
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss and the scores of the validation patches."""
@@ -168,18 +185,9 @@ class ClassificationTask(BaseTask):
         self._log("test", self.test_loss, self.test_scores)
 
     @property
-    def _data(self) -> Any:
+    def data(self) -> Any:
         """The data module of the trainer; None without either."""
         return None if self._trainer is None else getattr(self.trainer, "datamodule", None)
-
-    def _evaluate(
-        self, batch: PatchBatch, loss: MeanMetric, scores: ClassificationScores
-    ) -> Classification:
-        logits = self.logits(batch).float()
-        loss.update(self.loss(logits, batch["label"]), weight=len(batch["label"]))
-        probabilities = logits.softmax(dim=1)
-        scores.update(probabilities, batch["label"])
-        return {"probabilities": probabilities}
 
     def _log(
         self, stage: Literal["val", "test"], loss: MeanMetric, scores: ClassificationScores

@@ -91,7 +91,7 @@ class GuidedClassificationTask(ClassificationTask):
         needed = stage == "fit" or self.network.multiplier == "mask"
         if self.guide is None or not needed:
             return
-        data = self._data
+        data = self.data
         device = torch.device("cpu") if data is None else self.trainer.strategy.root_device
         guide = MaskGuide(
             self.guide, device, threshold=self.guide_threshold, resample=self.resample_guide

@@ -154,6 +154,36 @@ def test_an_impossible_guide_is_refused(module, wrong):
         data.val_dataloader()
 
 
+def test_annotated_patches_have_masks_and_nothing_is_known_without_one(module, tmp_path):
+    rows = [dict(row) for row in TWELVE]
+    rows[0]["mask"] = None
+    data = module(rows, annotated=True, split_fractions=(1 / 3, 1 / 3, 1 / 3))
+    for use in ("train", "val", "test"):
+        source = data.source(use)
+        for index in range(len(source)):
+            sample = source.sample(index, source.cut(index))
+            assert sample["mask"].shape == sample["ignored"].shape == (16, 16)
+            number = int(sample["slice"].removeprefix("s"))
+            if number == 0:
+                assert sample["ignored"].all()
+                assert not sample["mask"].any()
+                continue
+            y, x = map(int, sample["name"].partition("@")[2].split(","))
+            pixels = read_image(tmp_path / f"image/s{number:02d}.png").array[y : y + 8, x : x + 8]
+            expected = (pixels > 200).repeat(2, axis=0).repeat(2, axis=1)
+            assert np.array_equal(sample["mask"].numpy(), expected)
+            assert not sample["ignored"].any()
+    plain = module(rows)
+    assert "mask" not in plain.source("train").sample(0, plain.source("train").cut(0))
+
+
+def test_masks_that_a_model_drew_count_where_they_are_used(module, tmp_path):
+    (tmp_path / "model.json").write_text("{}")
+    rows = [row | {"origin": tmp_path / "model.json"} for row in TWELVE]
+    assert module(rows).origins() == []
+    assert module(rows, annotated=True).origins() == [tmp_path / "model.json"]
+
+
 def test_annotated_objects_of_a_patch(module, tmp_path):
     rows = [dict(row) for row in TWELVE]
     rows[1] |= {"mask": None}

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -82,6 +84,12 @@ def test_a_patient_may_be_written_in_two_ways(records, tmp_path):
     assert list(read_patches(path, records)) == ["a"]
     with pytest.raises(ValueError, match="slice 'b' has no patch in the table"):
         with_patches(records, read_patches(path, records))
+
+
+def test_a_patient_may_be_called_like_a_missing_value(records, tmp_path):
+    record = replace(records[0], patient="NA", group="None")
+    write_patches(tmp_path / "patches.csv", [(record, choose_patches(record, size=10))])
+    assert list(read_patches(tmp_path / "patches.csv", [record])) == ["a"]
 
 
 def test_no_table_and_other_tables(records, tmp_path):

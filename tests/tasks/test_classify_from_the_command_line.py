@@ -34,16 +34,22 @@ def segmenter(folder, knows):
     return folder / "unet.ckpt"
 
 
-def arguments(folder, guide):
+def guided_by(folder, guide):
+    backbone = {
+        "class_path": "lotus.networks.TimmClassifier",
+        "init_args": {"name": "test_resnet", "weights": str(folder / "resnet.pth")},
+    }
     network = {
         "class_path": "lotus.networks.GuidedClassifier",
-        "init_args": {
-            "backbone": {
-                "class_path": "lotus.networks.TimmClassifier",
-                "init_args": {"name": "test_resnet", "weights": str(folder / "resnet.pth")},
-            }
-        },
+        "init_args": {"backbone": backbone},
     }
+    return {
+        "class_path": "lotus.tasks.GuidedClassificationTask",
+        "init_args": {"network": network, "guide": str(guide)},
+    }
+
+
+def arguments(folder, model, **settings):
     data = {
         "manifest": str(folder / "manifest.csv"),
         "modality": "ct",
@@ -54,13 +60,11 @@ def arguments(folder, guide):
         "samples_per_epoch": 8,
         "split_fractions": [0.5, 0.25, 0.25],
         "cache": str(folder / "cache"),
+        **settings,
     }
     config = {
         "experiment": "mga",
-        "model": {
-            "class_path": "lotus.tasks.GuidedClassificationTask",
-            "init_args": {"network": network, "guide": str(guide)},
-        },
+        "model": model,
         "data": {"class_path": "data_modules.PatchClassificationDataModule", "init_args": data},
         "trainer": {
             "accelerator": "cpu",
@@ -80,7 +84,7 @@ def test_a_guided_classifier_is_trained_and_tested(slices, capsys):
 
     torch.save(timm.create_model("test_resnet").state_dict(), slices / "resnet.pth")
     guide = segmenter(slices, knows=[])
-    assert main(["fit", *arguments(slices, guide)]) == 0
+    assert main(["fit", *arguments(slices, guided_by(slices, guide))]) == 0
     run = RunFolder(slices / "runs/mga/one")
     model = json.loads(run.model.read_text())
     assert model["weights_source"] == f"file {slices / 'resnet.pth'}"
@@ -124,5 +128,34 @@ def test_a_guide_that_knows_a_test_patient_is_refused(slices, capsys):
 
     torch.save(timm.create_model("test_resnet").state_dict(), slices / "resnet.pth")
     guide = segmenter(slices, knows=[row["patient"] for row in TWELVE])
-    assert main(["fit", *arguments(slices, guide)]) == 2
+    assert main(["fit", *arguments(slices, guided_by(slices, guide))]) == 2
     assert "unet.ckpt was trained with patient" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_joint_network_learns_from_slices_with_and_without_masks(tmp_path):
+    rows = [row | ({} if number % 3 else {"mask": None}) for number, row in enumerate(TWELVE)]
+    write_table(tmp_path, draw_slices(tmp_path, rows))
+    backbone = {
+        "class_path": "lotus.networks.TimmClassifier",
+        "init_args": {"name": "test_resnet"},
+    }
+    network = {
+        "class_path": "lotus.networks.JointClassifier",
+        "init_args": {"backbone": backbone, "decoder_channels": [8, 8, 8, 4, 4]},
+    }
+    model = {
+        "class_path": "lotus.tasks.JointClassificationTask",
+        "init_args": {
+            "network": network,
+            "weighting": {"class_path": "lotus.losses.UncertaintyWeights"},
+        },
+    }
+    assert main(["fit", *arguments(tmp_path, model, annotated=True)]) == 0
+    run = RunFolder(tmp_path / "runs/mga/one")
+    curves = run.curves.read_text().splitlines()[0].split(",")
+    assert {"train_loss_segmentation", "train_loss_guidance", "val_dice"} <= set(curves)
+    assert main(["test", "--config", str(run.config)]) == 0
+    assert len(read_classified(run.classified)) == len(read_scores(run.scores))
+    classifier = load_classifier(run.path, device="cpu")
+    assert classifier.network(torch.rand(1, 3, 32, 32)).shape == (1, 2)
