@@ -200,9 +200,10 @@ def _write_sheet(table: pd.DataFrame, output: RunFolder) -> None:
 
     chosen = table.iloc[spread(table["patient"].tolist(), SHOWN)]
     pictures = [read_image(output.overlay_of(name)).array for name in chosen["name"]]
+    chosen = chosen.assign(note=chosen["deletion"].isna().map({True: ", empty map", False: ""}))
     captions = [
         f"{row['patient']} {row['name']}: {row['group']}, seen as {row['explained']} "
-        f"({row['probability']:.2f})"
+        f"({row['probability']:.2f}){row['note']}"
         for row in chosen.to_dict("records")
     ]
     write_image(output.explained_sheet, explanation_sheet(pictures, captions))

@@ -1,4 +1,4 @@
-"""Masks and label maps as arrays: what their values mean, components, closing, filling.
+"""Masks and label maps as arrays: what their values mean, components, opening, closing, filling.
 
 Nothing here imports torch.
 """
@@ -6,7 +6,7 @@ Nothing here imports torch.
 from lotus.masks.components import connected_components, split_touching, without_small
 from lotus.masks.facts import FolderFacts, MaskFacts, mask_facts
 from lotus.masks.meaning import Meaning, conclude
-from lotus.masks.morphology import close_with_disk, fill_voids
+from lotus.masks.morphology import close_with_disk, fill_voids, open_with_square
 from lotus.masks.union_find import UnionFind
 from lotus.masks.values import USUAL_VALUES, Labels, MaskKind, MaskValues, classes_and_objects
 
@@ -25,6 +25,7 @@ __all__ = [
     "connected_components",
     "fill_voids",
     "mask_facts",
+    "open_with_square",
     "split_touching",
     "without_small",
 ]

@@ -1,11 +1,41 @@
-"""Closing and filling of masks."""
+"""Opening, closing and filling of masks."""
 
 from __future__ import annotations
 
+import cv2
 import edt
 import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import label
+
+
+def open_with_square(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Morphological opening with a square: what is left is covered by squares within the mask.
+
+    Beyond the image's edge there is neither mask nor complement: squares may reach out by half.
+
+    Args:
+        mask: Bool ``(Y, X)``.
+        side: Side of the square in pixels.
+
+    Returns:
+        Bool ``(Y, X)``, within ``mask``.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.masks import open_with_square
+        >>> mask = np.array([[0, 0, 0, 0, 0], [0, 1, 1, 0, 1], [0, 1, 1, 1, 0], [0] * 5], bool)
+        >>> open_with_square(mask, side=2).astype(int)
+        array([[0, 0, 0, 0, 0],
+               [0, 1, 1, 0, 0],
+               [0, 1, 1, 0, 0],
+               [0, 0, 0, 0, 0]])
+    """
+    square = np.ones((side, side), np.uint8)
+    # An even square has no middle; erosion and dilation must not both shift the same way.
+    middle, mirrored = (side - 1) // 2, side // 2
+    eroded = cv2.erode(mask.astype(np.uint8), square, anchor=(middle, middle))
+    return np.asarray(cv2.dilate(eroded, square, anchor=(mirrored, mirrored)), np.bool_)
 
 
 def close_with_disk(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:

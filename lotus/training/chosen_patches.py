@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Subset
 
 from lotus.batch import PatchBatch
 from lotus.runs import RunFolder
-from lotus.training.configuration import read_configuration
+from lotus.training.configuration import tested_data
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,7 @@ def choose_test_patches(
     """
     if per_patient is not None and per_patient < 1:
         raise ValueError(f"{per_patient} patches per patient; at least 1 is expected")
-    if not run.config.is_file():
-        raise FileNotFoundError(f"{run.path} has no {run.config.name}: give the folder of a run")
-    configuration = read_configuration(["--config", str(run.config)])
-    data: Any = configuration.data
-    if configuration.parsed.splits is not None:
-        data.use_split_file(configuration.parsed.splits)
-    data.setup("test")
+    data = tested_data(run)
     if guide is not None:
         guide.use_on(data.spacing_um)
         data.use_guide(guide.key, guide)

@@ -9,6 +9,7 @@ import yaml
 from jsonargparse import Namespace
 from pytorch_lightning.cli import LightningArgumentParser
 
+from lotus.runs import RunFolder
 from lotus.training.cli import NO_DATA, LotusCLI, parse
 from lotus.training.place import with_absolute_paths
 
@@ -61,3 +62,36 @@ def read_configuration(arguments: list[str]) -> Configuration:
     """
     cli = parse(DataOnlyCLI, arguments, run=False)
     return Configuration(cli.datamodule, cli.config, cli.parser)
+
+
+class TestedDataCLI(DataOnlyCLI):
+    """Reads the configuration of a run as `lotus test` does, and sets up the test data alone."""
+
+    def instantiate_classes(self) -> None:
+        """Build the data module, with the split that the configuration names beside it."""
+        config = self.config[self.subcommand]
+        if config.data is None:
+            raise ValueError(NO_DATA)
+        parser = self._parser(self.subcommand)
+        self.datamodule = parser.instantiate_classes(Namespace(data=config.data)).data  # type: ignore[no-untyped-call]
+        if config.splits is not None:
+            self.datamodule.use_split_file(config.splits)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Prepare the test images."""
+        self.datamodule.setup(subcommand)
+
+
+def tested_data(run: RunFolder) -> Any:
+    """The data module of a run, set up for its test.
+
+    Args:
+        run: Its folder.
+
+    Raises:
+        FileNotFoundError: It has no configuration, or its data are gone.
+        ValueError: The data cannot be used.
+    """
+    if not run.config.is_file():
+        raise FileNotFoundError(f"{run.path} has no {run.config.name}: give the folder of a run")
+    return parse(TestedDataCLI, ["test", "--config", str(run.config)]).datamodule

@@ -18,7 +18,7 @@ from lotus.imaging import Volume, open_volume
 from lotus.imaging.file_names import image_stem
 from lotus.imaging.slice_stores import slice_stores
 from lotus.imaging.voxels import SliceStore, Spacing
-from lotus.transforms.enhance_plan import EnhancementPlan, SliceFile
+from lotus.transforms.enhance_plan import EnhancementPlan, SliceFile, settings_of
 from lotus.transforms.enhance_progress import Progress
 from lotus.transforms.enhancement import SRMicroCTEnhancement
 from lotus.transforms.padding import without_padding
@@ -88,7 +88,8 @@ class Block:
 
     Attributes:
         file: The file.
-        number: Of the file.
+        number: Of the file, from 0.
+        key: What its progress is kept under.
         shape: (Z, Y, X) of its volume.
         spacing_um: Size of a voxel.
         slices: Numbers from 0.
@@ -97,6 +98,7 @@ class Block:
 
     file: SliceFile
     number: int
+    key: str
     shape: tuple[int, int, int]
     spacing_um: Spacing
     slices: tuple[int, ...]
@@ -104,7 +106,7 @@ class Block:
 
     def stores(self) -> tuple[SliceStore, SliceStore]:
         """Where the enhanced slices and the bone masks go."""
-        hidden = self.progress.of_file(self.number)
+        hidden = self.progress.of_file(self.key)
         return slice_stores(self.file.image, self.file.bone, hidden, self.shape, self.spacing_um)
 
 
@@ -114,7 +116,7 @@ def enhance_files(
     """Enhance every slice of the planned files, one slice in a process's memory at a time.
 
     What a run that was stopped had finished is kept, and the result is the same to the byte. It is
-    kept only for the same settings and inputs.
+    kept only for the same settings, and of files that have not changed.
 
     Args:
         plan: What is read and written.
@@ -130,7 +132,7 @@ def enhance_files(
     progress = Progress(plan.hidden)
     with errors_naming(plan.output, plan.hidden):
         try:
-            progress.begin(plan.record(enhancement))
+            progress.begin(settings_of(enhancement))
             facts = _run(plan, volumes, progress, enhancement, run)
         except Exception:
             progress.discard_if_empty()
@@ -155,7 +157,7 @@ def _run(
     run: Map,
 ) -> list[SliceFacts]:
     wholes = [
-        Block(file, number, shape, spacing, tuple(range(shape[0])), progress)
+        Block(file, number, file.key, shape, spacing, tuple(range(shape[0])), progress)
         for number, (file, (shape, spacing)) in enumerate(zip(plan.files, volumes, strict=True))
     ]
     left = {whole.number: _begin(whole) for whole in wholes}
@@ -173,16 +175,16 @@ def _run(
             waiting[block.number] -= 1
             if not waiting[block.number]:
                 _finish(wholes[block.number])
-    return [fact for whole in wholes for fact in progress.facts(whole.number, whole.slices)]
+    return [fact for whole in wholes for fact in progress.facts(whole.key, whole.slices)]
 
 
 def _begin(whole: Block) -> list[int]:
     """Make ready for the slices of a file that are left; returns their numbers."""
     stores = whole.stores()
-    left = whole.progress.unfinished(whole.number, whole.slices)
+    left = whole.progress.unfinished(whole.key, whole.slices)
     if not left and any(not store.is_begun and not store.path.exists() for store in stores):
         # Somebody took it away when it was in its place.
-        whole.progress.forget(whole.number)
+        whole.progress.forget(whole.key)
         left = [*whole.slices]
     if left:
         for store in stores:
@@ -218,7 +220,7 @@ def enhance_block(block: Block, enhancement: SRMicroCTEnhancement) -> Block:
             enhanced, mask, facts = _enhance(block, volume, index, enhancement)
             image.write(index, enhanced)
             bone.write(index, mask.astype(np.uint8) * np.uint8(255))
-            block.progress.note(block.number, facts)
+            block.progress.note(block.key, facts)
     return block
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,13 @@ class SliceFile:
     pixel_size_um: float | None = None
     slice_spacing_um: float | None = None
 
+    @property
+    def key(self) -> str:
+        """What tells it from others, and from itself once its source has changed."""
+        changes = [*_last_changes(self.source), self.pixel_size_um, self.slice_spacing_um]
+        text = json.dumps([str(self.source), str(self.image), str(self.bone), changes])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
 
 @dataclass(frozen=True)
 class EnhancementPlan:
@@ -64,18 +72,14 @@ class EnhancementPlan:
     report: Path
     remarks: tuple[str, ...] = ()
 
-    def record(self, enhancement: SRMicroCTEnhancement) -> str:
-        """What decides about the result, as text: settings, version, files and when they changed.
 
-        Args:
-            enhancement: What is done to a slice.
-        """
-        files = [
-            [str(file.source), str(file.image), str(file.bone), _last_changes(file.source)]
-            for file in self.files
-        ]
-        settings = {**vars(enhancement), "version": version("lotus-bone"), "files": files}
-        return json.dumps(settings, indent=1)
+def settings_of(enhancement: SRMicroCTEnhancement) -> str:
+    """What decides about the result, the files apart, as text.
+
+    Args:
+        enhancement: What is done to a slice.
+    """
+    return json.dumps({**vars(enhancement), "version": version("lotus-bone")}, indent=1)
 
 
 def plan_files(source: Path, output: Path, mask: Path | None = None) -> EnhancementPlan:

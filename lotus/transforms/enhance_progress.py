@@ -26,7 +26,7 @@ class Progress:
         """Keep what is there if it was begun with the same record, else start anew.
 
         Args:
-            record: What decides about the result.
+            record: Of the settings.
         """
         begun = self.folder / "begun.json"
         if begun.is_file() and begun.read_text(encoding="utf-8") == record:
@@ -36,55 +36,55 @@ class Progress:
         with atomic_path(begun) as temporary:
             temporary.write_text(record, encoding="utf-8")
 
-    def of_file(self, number: int) -> Path:
+    def of_file(self, key: str) -> Path:
         """Folder of what is not finished of a file.
 
         Args:
-            number: Of the file.
+            key: What tells the file, and its content, from others.
         """
-        return self.folder / f"{number:06d}"
+        return self.folder / key
 
-    def note(self, number: int, facts: SliceFacts) -> None:
+    def note(self, key: str, facts: SliceFacts) -> None:
         """Note that a slice is written.
 
         Args:
-            number: Of the file.
+            key: Of the file.
             facts: Of the slice.
         """
-        with atomic_path(self._slice(number, facts.slice)) as temporary:
+        with atomic_path(self._slice(key, facts.slice)) as temporary:
             temporary.write_text(json.dumps(asdict(facts)), encoding="utf-8")
 
-    def unfinished(self, number: int, slices: Iterable[int]) -> list[int]:
+    def unfinished(self, key: str, slices: Iterable[int]) -> list[int]:
         """The slices of a file that are not written.
 
         Args:
-            number: Of the file.
+            key: Of the file.
             slices: All of them.
         """
-        return [index for index in slices if not self._slice(number, index).is_file()]
+        return [index for index in slices if not self._slice(key, index).is_file()]
 
-    def facts(self, number: int, slices: Iterable[int]) -> list[SliceFacts]:
+    def facts(self, key: str, slices: Iterable[int]) -> list[SliceFacts]:
         """What was noted of the slices of a file.
 
         Args:
-            number: Of the file.
+            key: Of the file.
             slices: All of them.
         """
-        texts = [self._slice(number, index).read_text(encoding="utf-8") for index in slices]
+        texts = [self._slice(key, index).read_text(encoding="utf-8") for index in slices]
         return [SliceFacts(**json.loads(text)) for text in texts]
 
-    def forget(self, number: int) -> None:
+    def forget(self, key: str) -> None:
         """Begin a file anew.
 
         Args:
-            number: Of the file.
+            key: Of the file.
         """
-        shutil.rmtree(self.of_file(number))
+        shutil.rmtree(self.of_file(key))
 
     def discard_if_empty(self) -> None:
         """Leave nothing behind of a run that has not finished a single slice."""
-        if not any(self.folder.glob("*/[0-9]*.json")):
+        if not any(self.folder.glob("*/*.json")):
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _slice(self, number: int, index: int) -> Path:
-        return self.of_file(number) / f"{index:06d}.json"
+    def _slice(self, key: str, index: int) -> Path:
+        return self.of_file(key) / f"{index:06d}.json"

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from skimage.filters import threshold_multiotsu, threshold_otsu
-from skimage.morphology import footprint_rectangle, opening
 
-from lotus.masks import close_with_disk, fill_voids
+from lotus.masks import close_with_disk, fill_voids, open_with_square
 from lotus.transforms.intensity_range import PercentileRange, rescale
 from lotus.transforms.padding import PaddingValue, without_padding
 from lotus.transforms.preprocessing import Preprocessing
@@ -193,8 +192,8 @@ def _enhance(
     route: Route = "kmeans" if _is_mostly_negative(image[valid]) else "otsu"
     low, high = _kmeans_interval(grey, cluster) if route == "kmeans" else (_otsu(grey), np.inf)
     bright = (smoothed > low) & (smoothed <= high) & valid
-    square = footprint_rectangle((opening_px, opening_px), decomposition="separable")
-    bone = fill_voids(close_with_disk(opening(bright, square), closing_px)) & valid
+    opened = open_with_square(bright, opening_px)
+    bone = fill_voids(close_with_disk(opened, closing_px)) & valid
     enhanced[~bone] = 0.0
     return EnhancedSlice(enhanced, bone, route, grey_low.item(), grey_high.item())
 

@@ -323,8 +323,8 @@ def test_a_killed_run_goes_on_and_leaves_no_process(tmp_path, volume):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     output = tmp_path / "killed/out.ome.zarr"
     process = subprocess.Popen([*command, output, "--processes", "2"], env=environment)
-    done = output.with_name(".out.ome.zarr.enhancing") / "000000"
-    while not any(done.glob("*.json")):
+    hidden = output.with_name(".out.ome.zarr.enhancing")
+    while not any(hidden.glob("*/0*.json")):
         assert process.poll() is None
         time.sleep(0.02)
     workers = psutil.Process(process.pid).children(recursive=True)

@@ -55,6 +55,7 @@ def make_run(folder, name, task, splits=None):
         },
         "data": {"class_path": "data_modules.PatchClassificationDataModule", "init_args": data},
         "splits": None if splits is None else str(splits),
+        "ckpt_path": None,
     }
     run.config.write_text(yaml.safe_dump(content))
     task.class_names = GROUPS

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.spatial.distance import cdist
-from skimage.morphology import ball, closing, disk
+from skimage.morphology import ball, closing, disk, opening
 
-from lotus.masks import close_with_disk, fill_voids
+from lotus.masks import close_with_disk, fill_voids, open_with_square
 
 SLICES = st.tuples(st.integers(5, 36), st.integers(5, 36))
 VOLUMES = st.tuples(st.integers(2, 9), st.integers(5, 10), st.integers(5, 10))
@@ -20,6 +20,21 @@ def closing_by_definition(mask, radius):
     near = cdist(pixels, pixels, "sqeuclidean") <= radius**2
     dilated = (near & mask.ravel()).any(axis=1)
     return (~near | dilated).all(axis=1).reshape(mask.shape)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    side=st.integers(1, 21),
+    density=st.floats(0.0, 0.7),
+)
+def test_opening_with_a_square_is_that_of_scikit_image(seed, shape, side, density):
+    rng = np.random.default_rng(seed)
+    smooth = ndimage.gaussian_filter(rng.random(shape), rng.uniform(0, 4))
+    mask = smooth > np.quantile(smooth, density)
+    expected = opening(mask, np.ones((side, side), bool))
+    np.testing.assert_array_equal(open_with_square(mask, side), expected)
 
 
 @settings(max_examples=20, deadline=None)

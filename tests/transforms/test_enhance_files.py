@@ -90,7 +90,7 @@ def test_a_run_stopped_between_two_slices_repeats_none(source, output, whole):
     with pytest.raises(KeyboardInterrupt):
         enhance_files(plan, enhancement(), stopping(after=2))
     # The fact of a slice is written last: without it, the slice counts as not begun.
-    (plan.hidden / "000000/000003.json").unlink()
+    next(plan.hidden.glob("*/000003.json")).unlink()
     done = []
     enhance_files(plan, enhancement(), counting(done))
     assert done == [3, *range(2 * BLOCK, DEPTH)]
@@ -172,5 +172,12 @@ def test_an_error_keeps_finished_slices_and_nothing_is_left_of_none(tmp_path):
     plan = plan_files(tmp_path / "in", tmp_path / "out")
     with pytest.raises(ValueError, match=r"c\.tif: image is constant"):
         enhance_files(plan, enhancement(), in_this_process)
-    assert plan.hidden.is_dir()
+    # Once the bad one is gone, nothing is left to do.
+    (tmp_path / "in/c.tif").unlink()
+    done = []
+    plan = plan_files(tmp_path / "in", tmp_path / "out")
+    found = enhance_files(plan, enhancement(), counting(done))
+    assert done == []
+    assert [fact.name for fact in found.facts] == ["b"]
     assert (tmp_path / "out/b.tif").is_file()
+    assert not plan.hidden.exists()
