@@ -77,8 +77,10 @@ table1 ablation: | $(READY) $(DATA)/manifest.csv
 CLASSIFIED := $(if $(filter file,$(origin DATA)),data/diagnoses-$(PRESET),$(DATA))
 DIAGNOSES_quick := --patients 12 --slices 4 --size 384 --labelled-slices 2
 DIAGNOSES_paper := --patients 12 --slices 40 --size 2048 --labelled-slices 4
-# The published backbones and weights of ImageNet.
-CLASSIFY_paper := vgg=vgg16 vgg_options={} resnet=resnet50 decoder=[896,640,320,160,80] pretrained=true
+# The published networks with weights of ImageNet; the joint one has as many parameters as U-Net and
+# VGG16 together.
+CLASSIFY_paper := encoder=vgg16 encoder_decoder=[256,128,64,32,16] vgg=vgg16 vgg_options={} \
+	resnet=resnet50 joint_decoder=[896,640,320,160,80] pretrained=true
 FOLDS ?= $(if $(filter paper,$(PRESET)),pairs,3)
 
 data/diagnoses-$(PRESET)/manifest.csv: | $(READY)
