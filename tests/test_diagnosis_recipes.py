@@ -17,20 +17,25 @@ from tests.engines.in_process import IN_PROCESS
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 STUDY = EXPERIMENTS / "studies/mga.yaml"
+RECIPES = ("mga/classifier.yaml", "mga/guided.yaml", "mga/joint.yaml", "mga/baselines/alexnet.yaml")
+PRESETS = {"quick": "mga/quick/classifier.yaml", "paper": "mga/paper/classifier.yaml"}
 CLASSIFIERS = ("resnet", "alexnet", "vgg", "mga", "joint")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", ["quick", "paper"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_every_key_of_the_study_is_taken(preset, monkeypatch):
     monkeypatch.chdir(EXPERIMENTS.parent)
     study = read_study(STUDY, {"preset": preset})
     trainings = [stage for stage in study.stages.values() if isinstance(stage, Training)]
     assert {stage.folder for stage in trainings} > {*CLASSIFIERS}
+    files = set()
     for stage in trainings:
         arguments = study.command_line(stage, Path("runs"))
+        files |= {text for text in arguments if text.startswith("--config=")}
         data = read_configuration([text.replace("{fold}", "0") for text in arguments]).data
         assert data.needs.every_group, stage.name
+    assert files > {f"--config=experiments/{name}" for name in (*RECIPES, PRESETS[preset])}
 
 
 def test_what_builds_on_what():
