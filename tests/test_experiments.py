@@ -66,6 +66,12 @@ ELSEWHERE = {
     "mga/quick/segmentation.yaml": "test_lacunae_recipes.py",
     "mga/paper/segmentation.yaml": "test_lacunae_recipes.py",
     "mga/baselines/vgg16.yaml": "test_lacunae_recipes.py",
+    "mga/classifier.yaml": "test_diagnosis_recipes.py",
+    "mga/guided.yaml": "test_diagnosis_recipes.py",
+    "mga/joint.yaml": "test_diagnosis_recipes.py",
+    "mga/baselines/alexnet.yaml": "test_diagnosis_recipes.py",
+    "mga/quick/classifier.yaml": "test_diagnosis_recipes.py",
+    "mga/paper/classifier.yaml": "test_diagnosis_recipes.py",
     "studies/*.yaml": "studies/test_study.py",
     "sweeps/*.yaml": "sweeps/test_sweep_files.py",
 }

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lotus.runs import RunFolder
 
@@ -23,10 +23,18 @@ SHOWN = 36
 """Patches on the sheet, unless there are more patients."""
 
 
+class _Part(NamedTuple):
+    """A trained classifier and its patches, with what tells their names from another seed's."""
+
+    classifier: TrainedClassifier
+    patches: ChosenPatches
+    suffix: str
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `lotus explain`."""
     parser.add_argument(
-        "run", type=Path, help="folder of a classification, or of its cross-validation (all folds)"
+        "run", type=Path, help="folder of a classification, or of all its folds or seeds"
     )
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="folder of the results (default: RUN/explained)"
@@ -95,7 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     output = RunFolder(arguments.output or RunFolder(arguments.run).explanation.path)
     parts = _open(arguments.run, arguments)
-    names = [name for _, patches in parts for name in patches.names]
+    names = [name for part in parts for name in part.patches.names]
     others = []
     if arguments.against is not None:
         others = _open(arguments.against, arguments, names)
@@ -112,35 +120,35 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _open(
     folder: Path, arguments: argparse.Namespace, names: Collection[str] | None = None
-) -> list[tuple[TrainedClassifier, ChosenPatches]]:
-    """The classifiers of a run, or of the folds of a cross-validation, each with its patches."""
+) -> list[_Part]:
+    """The classifiers of a run, or of all its folds or seeds, each with its patches."""
     from lotus.inference.classifier import load_classifier
     from lotus.training.chosen_patches import choose_test_patches
 
     own = RunFolder(folder)
     runs = [own] if own.config.is_file() else list(own.planned_folds())
-    if not runs:
+    seeds = [] if runs else list(own.trained_seeds())
+    if not runs and not seeds:
         raise FileNotFoundError(
-            f"{folder} is neither a run nor a cross-validation: no {own.config.name} in it"
+            f"{folder} is neither a run nor has folds or seeds: no {own.config.name} in it"
         )
     opened = []
-    for fold in runs:
-        classifier = load_classifier(fold.path, arguments.device)
+    for run in [*runs, *seeds]:
+        classifier = load_classifier(run.path, arguments.device)
         patches = choose_test_patches(
-            fold,
+            run,
             per_patient=arguments.patches,
             names=None if names is None else set(names),
             seed=arguments.seed,
             guide=classifier.guide,
         )
-        opened.append((classifier, patches))
+        # Seeds explain the same patches.
+        opened.append(_Part(classifier, patches, f"_{run.path.name}" if seeds else ""))
     return opened
 
 
-def _refuse_other_patches(
-    folder: Path, names: list[str], others: list[tuple[TrainedClassifier, ChosenPatches]]
-) -> None:
-    found = {name for _, patches in others for name in patches.names}
+def _refuse_other_patches(folder: Path, names: list[str], others: list[_Part]) -> None:
+    found = {name for part in others for name in part.patches.names}
     missing = [name for name in names if name not in found]
     if missing:
         raise ValueError(
@@ -151,7 +159,7 @@ def _refuse_other_patches(
 
 def _explain(
     folder: Path,
-    parts: list[tuple[TrainedClassifier, ChosenPatches]],
+    parts: list[_Part],
     output: RunFolder,
     settings: ExplanationSettings,
 ) -> pd.DataFrame:
@@ -167,13 +175,14 @@ def _explain(
 
     _remove_earlier(output)
     rows: list[dict[str, Any]] = []
-    total = sum(len(patches.names) for _, patches in parts)
+    total = sum(len(part.patches.names) for part in parts)
     with tqdm(total=total, desc=f"explaining {folder.name}", disable=None) as progress:
-        for classifier, patches in parts:
+        for classifier, patches, suffix in parts:
             for patch in explain(classifier, patches.loader, patches.mask_of, settings):
+                row = {**patch.row, "name": f"{patch.row['name']}{suffix}"}
                 picture = heat_overlay(patch.image, patch.heat, patch.mask)
-                write_image(output.overlay_of(patch.row["name"]), picture)
-                rows.append(patch.row)
+                write_image(output.overlay_of(row["name"]), picture)
+                rows.append(row)
                 progress.update()
     table = pd.DataFrame(rows)
     patients, summary = explained_patients(table), explained_summary(table)

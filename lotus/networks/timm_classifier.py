@@ -9,6 +9,7 @@ from typing import Any
 import timm
 from torch import Tensor, nn
 
+from lotus.networks.hub import check_hub
 from lotus.networks.image_net import MEAN, STANDARD_DEVIATION, Standardise
 
 
@@ -118,6 +119,9 @@ class TimmClassifier(nn.Module):
         if not self.pretrained:
             return self._model(num_classes=self.classes), "random"
         try:
+            repository = timm.get_pretrained_cfg_value(self.name, "hf_hub_id")
+            if repository is not None:
+                check_hub(repository)
             network = self._pretrained()
         except OSError as error:
             detail = " ".join(str(error).split())[:160]

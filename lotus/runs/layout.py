@@ -243,6 +243,13 @@ class RunFolder:
         """The run of a seed, where one method is trained with several; numbers as for folds."""
         return RunFolder(self.path / f"seed{number}")
 
+    def trained_seeds(self) -> Iterator[RunFolder]:
+        """The runs of seeds that are there, in the order of their numbers."""
+        runs = [RunFolder(path) for path in self.path.glob("seed*") if path.name[4:].isdigit()]
+        for run in sorted(runs, key=lambda run: int(run.path.name[4:])):
+            if run.config.is_file():
+                yield run
+
     @property
     def seed_scores(self) -> Path:
         """The mean scores of every seed."""

@@ -21,6 +21,10 @@ Row = Literal["compared", "apart"]
 """How a training stands in the table: tested against the reference, or on other images."""
 
 
+ALL = "all"
+"""What a training per fold leaves in all folds together."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """A node of a study's graph.
@@ -78,9 +82,13 @@ class Training(Stage):
         return placeholders([self.configs, dict(self.arguments)])
 
     def outputs(self, study: Path, by: RepeatedBy = "fold") -> dict[str, Path]:
-        """What others may refer to, by name; the first is meant where none is named."""
+        """What others may refer to, by name; the first is meant where none is named.
+
+        ``all`` is the folder of all folds or seeds, which a stage that is run once may refer to.
+        """
         run = RunFolder(self.place(study, by))
-        return {"checkpoint": run.best, "last": run.last, "folder": run.path}
+        own = {"checkpoint": run.best, "last": run.last, "folder": run.path}
+        return own if self.per == "study" else {**own, ALL: study / self.folder}
 
     def command_line(self, fill: Callable[[str], Any]) -> list[str]:
         """Arguments of `lotus fit`.

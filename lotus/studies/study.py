@@ -9,7 +9,7 @@ from typing import Any
 
 from lotus.runs import RunFolder
 from lotus.studies.numbered import RepeatedBy
-from lotus.studies.stages import Command, Training, read_method, read_stage
+from lotus.studies.stages import ALL, Command, Training, read_method, read_stage
 from lotus.studies.tables import StudyTable, read_tables
 from lotus.training.layers import composed
 
@@ -144,7 +144,7 @@ class Study:
             raise ValueError(
                 f"{self.name}: {user.name} has {{{name}}}, but {owner} leaves {', '.join(outputs)}"
             )
-        if stage.per == "fold" and user.per == "study":
+        if stage.per == "fold" and user.per == "study" and output != ALL:
             raise ValueError(
                 f"{self.name}: {user.name} is run once, but {{{name}}} is made in every fold; "
                 f"give {user.name} `per: fold` or {owner} `per: study`"

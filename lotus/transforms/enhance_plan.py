@@ -17,7 +17,7 @@ from lotus.transforms.enhancement import SRMicroCTEnhancement
 BONE = "bone"
 """The folder or label map of the bone masks, and what is added to the name of a file of one."""
 TABLE = "slices.csv"
-REPORT = "report.html"
+REPORT = "suspects.html"
 LARGEST_GAP = 0.5
 """Of a series' numbers; where more are missing, its files are a selection."""
 

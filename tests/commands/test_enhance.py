@@ -285,7 +285,7 @@ def test_the_report_shows_the_slices_that_look_wrong_and_no_others(tmp_path, vol
     table = pd.read_csv(tmp_path / "out_slices.csv")
     assert table["slice"].tolist() == list(range(9))
     assert table["suspect"].notna().to_numpy().nonzero()[0].tolist() == [4, 7]
-    text = (tmp_path / "out_report.html").read_text()
+    text = (tmp_path / "out_suspects.html").read_text()
     assert re.findall(r'alt="(.*?)"', text) == ["out, slice 4", "out, slice 7"]
     pictures = re.findall(r'src="data:image/png;base64,(.*?)"', text)
     shown = np.array(Image.open(io.BytesIO(base64.b64decode(pictures[0]))))

@@ -175,7 +175,7 @@ def test_bad_input_gets_one_line(slices, capsys):
     two = make_run(slices, "two", classification(1))
     for arguments, message in (
         ([str(run.path), "--layer", "nothing"], "no layer 'nothing' with a map; there are encoder"),
-        ([str(slices / "runs")], "is neither a run nor a cross-validation: no config.yaml in it"),
+        ([str(slices / "runs")], "is neither a run nor has folds or seeds: no config.yaml in it"),
         ([str(run.path), "--patches", "0"], "0 patches per patient; at least 1 is expected"),
         ([str(run.path), "--steps", "0"], "0 steps of 32 images at once"),
     ):

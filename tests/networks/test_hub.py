@@ -1,0 +1,61 @@
+"""A hub that answers, one that is not there, and weights that are in its cache."""
+
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+from huggingface_hub import constants
+
+from lotus.networks.hub import check_hub
+
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """Function that sets where the hub is, with an empty cache."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    return lambda endpoint: monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+
+
+@pytest.fixture
+def server():
+    """The address of a server that knows no file."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_nobody_answers(hub):
+    hub(NOBODY)
+    with pytest.raises(OSError, match=f"{NOBODY} does not answer: "):
+        check_hub("somebody/absent")
+
+
+def test_a_hub_that_answers_is_there(hub, server):
+    hub(server)
+    check_hub("somebody/unknown")
+
+
+def test_what_is_in_the_cache_needs_no_hub(hub, tmp_path):
+    hub(NOBODY)
+    snapshot = tmp_path / "models--somebody--cached/snapshots/0123"
+    snapshot.mkdir(parents=True)
+    (snapshot / "pytorch_model.bin").touch()
+    references = tmp_path / "models--somebody--cached/refs"
+    references.mkdir()
+    (references / "main").write_text("0123")
+    check_hub("somebody/cached")
