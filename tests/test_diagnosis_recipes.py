@@ -56,7 +56,12 @@ def test_from_slices_to_diagnoses(tmp_path, monkeypatch):
     assert main([*phantom, *numbers, "--groups", "healthy", "osteoporotic"]) == 0
     small = [
         *(f"data={data}/manifest.csv", "vgg=test_resnet", "vgg_options={}", "resnet=test_resnet"),
-        *("joint_decoder=[8, 8, 8, 8, 8]", "encoder_decoder=[8, 8, 8, 8, 8]", "pseudo_labelled=1"),
+        *(
+            "joint_decoder=[8, 8, 8, 8, 8]",
+            "encoder_decoder=[8, 8, 8, 8, 8]",
+            "pseudo_labelled=1",
+            "encoder=mobilenet_v2",
+        ),
     ]
     study = ["study", str(STUDY), "--run", "tiny", "--runs", str(runs), "--seeds", "3"]
     assert (

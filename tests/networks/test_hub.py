@@ -5,6 +5,7 @@ from threading import Thread
 
 import pytest
 from huggingface_hub import constants
+from huggingface_hub.utils import close_session
 
 from lotus.networks.hub import check_hub
 
@@ -13,7 +14,8 @@ NOBODY = "http://127.0.0.1:9"
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """Function that sets where the hub is, with an empty cache."""
+    """Function that sets where the hub is, with an empty cache and a client of its own."""
+    close_session()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     return lambda endpoint: monkeypatch.setattr(constants, "ENDPOINT", endpoint)
 
