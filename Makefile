@@ -30,7 +30,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*##/\1|/' | column -t -s '|'
 	@echo "variables: PRESET=quick|brief|paper  DATA=folder with a manifest.csv  STUDENT, TEACHER=its modalities"
-	@echo "           RUN=name  ARGS, TEACHER_ARGS='--KEY VALUE ...' for \`lotus fit\`"
+	@echo "           RUN=name  FOLDS=number or pairs  ARGS, TEACHER_ARGS='--KEY VALUE ...' for \`lotus fit\`"
 
 setup: $(READY) ## the environment in .venv, without doing anything with it
 
