@@ -2,9 +2,9 @@
 
 ``python -m benchmarks.explain [--network vgg16 --side 224 --patches 4 --device auto]``
 
-The network's time is that of its forward passes and of GradCAM's backward passes; reading patches
-and drawing them is left out of neither. A second measurement puts perturbed patches through the
-network one by one, as the peer.
+The network's time is that of its forward passes and of GradCAM's backward passes, its share that of
+explaining and drawing; patches lie in memory, and no picture is written. A second measurement puts
+perturbed patches through the network one by one, as the peer.
 """
 
 import argparse

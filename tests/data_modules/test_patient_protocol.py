@@ -52,12 +52,12 @@ def study(tmp_path_factory):
 
 
 def described(source):
-    """Mean and spread of the grey values of every patch (N, 2), its label and its patient."""
+    """Mean and spread of the channels of every patch (N, 6), its label and its patient."""
     samples = [source.sample(index, source.cut(index)) for index in range(len(source))]
-    grey = torch.stack([sample["image"][0].flatten() for sample in samples])
+    values = torch.stack([sample["image"].flatten(1) for sample in samples])
     labels = torch.stack([sample["label"] for sample in samples])
     patients = [sample["patient"] for sample in samples]
-    return torch.stack([grey.mean(1), grey.std(1)], 1), labels, patients
+    return torch.cat([values.mean(2), values.std(2)], 1), labels, patients
 
 
 def accuracy(train, test):
