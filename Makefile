@@ -101,8 +101,9 @@ evaluate: $(READY) ## score the predictions of the latest distilled student agai
 report: $(READY) ## write the report of the latest distilled student again
 	$(BIN)/lotus report $(LATEST)
 
+# Three workers on two cores: tests of processes and clusters wait for much of their time.
 test: lint ## everything a contributor must pass
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## the tests that take seconds
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"

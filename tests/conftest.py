@@ -21,10 +21,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+# Half a minute to two minutes each.
+LONGEST = (
+    *("test_diagnosis_recipes.py", "test_ray.py", "test_sweep.py", "test_study.py"),
+    *("test_crossval.py", "test_distributed.py", "test_interruption.py", "test_job_commands.py"),
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that parallel workers come to their end together."""
+    """What takes longest comes first, so that parallel workers come to their end together."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (rank.get(item.path.name, len(rank)), item.path not in slow))
 
 
 @pytest.fixture(autouse=True)

@@ -479,6 +479,7 @@ def test_enhance_refuses_a_spoilt_image(case, tmp_path, refusal):
     assert not (tmp_path / "enhanced.tif").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [*SPOILT_IMAGES, "stack"])
 def test_segment_refuses_a_spoilt_image(case, student_run, tmp_path, refusal):
     spoil, expected = {**SPOILT_IMAGES, "stack": STACK}[case]

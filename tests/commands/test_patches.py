@@ -26,6 +26,7 @@ def lotus(*arguments):
     return main([str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 def test_it_writes_the_table_and_says_what_is_in_it(manifest, tmp_path, capsys):
     output = tmp_path / "out"
     assert lotus("patches", manifest, "--output", output, "--size", 12) == 0
@@ -46,6 +47,7 @@ def test_its_options(manifest, tmp_path):
     assert sorted(set(table["x"])) == [0, 6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

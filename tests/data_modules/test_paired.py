@@ -155,6 +155,7 @@ def test_batches_are_a_function_of_seed_and_epoch(draw_pairs):
     assert len(crops) == sum(len(batch["student"]["name"]) for batch in (*first, *third))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

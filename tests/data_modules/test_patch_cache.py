@@ -161,6 +161,7 @@ def _add(arguments):
     return PatchCache(DtypeRange(), folder).add(record)
 
 
+@pytest.mark.slow
 def test_several_processes_fill_one_folder(record, tmp_path):
     folder = tmp_path / "cache"
     with multiprocessing.get_context("fork").Pool(3) as pool:

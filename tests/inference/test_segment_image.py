@@ -244,6 +244,7 @@ def test_a_bad_image_is_one_line_and_leaves_nothing(tmp_path, grey_threshold, bl
     assert names_in(tmp_path / "out") == []
 
 
+@pytest.mark.slow
 def test_a_bad_image_in_a_folder_is_named_and_the_others_are_segmented(
     tmp_path, grey_threshold, blobs
 ):

@@ -94,6 +94,7 @@ def picture(size: tuple[int, int], seed: int = 0) -> np.ndarray:
     return (255 * scaled).astype(np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @pytest.mark.parametrize("name", CASES)
 def test_labels_and_probabilities_are_equal(name, size, tmp_path):

@@ -56,6 +56,7 @@ def test_a_prediction_leaves_the_table_of_a_test_alone(tmp_path):
     assert not run.predicted.scores.exists()
 
 
+@pytest.mark.slow
 def test_two_processes_write_one_table(tmp_path):
     task = ClassificationTask(TinyClassifier())
     trainer = trainer_in(tmp_path, callbacks=task.callbacks(), devices=2, strategy="ddp_fork")

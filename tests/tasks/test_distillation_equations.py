@@ -144,6 +144,7 @@ def check_step(task, classes, phase):
 ALIGNMENTS = [PixelAlignment(TEMPERATURE), ClassAlignment(TEMPERATURE, quantiles=QUANTILES)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
 @pytest.mark.parametrize("phase", [1, 2])
 @pytest.mark.parametrize(("classes", "stride"), [(1, 2), (2, 1)])

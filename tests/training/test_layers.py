@@ -94,6 +94,7 @@ def test_parts_that_cannot_be_used_are_refused_with_both_names(write, top, messa
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given", [("--config", "top.yaml"), ("--config=top.yaml",), ("-c", "top.yaml")]
 )

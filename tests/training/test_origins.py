@@ -67,12 +67,14 @@ def refused(arguments, path, tested, tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_weights_to_start_from(knowing, tested, tiny_manifest, tmp_path, capsys):
     arguments = tiny_arguments("teacher", tiny_manifest, tmp_path / "runs")
     arguments += ["--model.init_args.initial_weights", str(knowing[0])]
     refused(arguments, knowing[0], tested, tmp_path, capsys)
 
 
+@pytest.mark.slow
 def test_an_argument_that_only_the_task_knows(knowing, tested, tiny_manifest, tmp_path, capsys):
     arguments = tiny_arguments("teacher", tiny_manifest, tmp_path / "runs")
     arguments += ["--model", "tests.training.test_origins.GuidedTask"]

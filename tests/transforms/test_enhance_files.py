@@ -124,6 +124,7 @@ def test_a_run_stopped_in_the_last_step_has_only_that_left(
     assert contents(output.parent) == expected
 
 
+@pytest.mark.slow
 def test_other_settings_and_another_input_start_anew(source, output, tmp_path, whole):
     plan = plan_files(source, output)
     with pytest.raises(KeyboardInterrupt):
