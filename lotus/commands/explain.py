@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import asdict
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -209,13 +210,15 @@ def _write_sheet(table: pd.DataFrame, output: RunFolder) -> None:
 
     chosen = table.iloc[spread(table["patient"].tolist(), SHOWN)]
     pictures = [read_image(output.overlay_of(name)).array for name in chosen["name"]]
-    chosen = chosen.assign(note=chosen["deletion"].isna().map({True: ", empty map", False: ""}))
     captions = [
-        f"{row['patient']} {row['name']}: {row['group']}, seen as {row['explained']} "
-        f"({row['probability']:.2f}){row['note']}"
+        f"{row['name']}: {row['group']}, seen as {row['explained']}{_said_of_map(row)}"
         for row in chosen.to_dict("records")
     ]
     write_image(output.explained_sheet, explanation_sheet(pictures, captions))
+
+
+def _said_of_map(row: Mapping[Hashable, Any]) -> str:
+    return ", empty map" if isnan(row["deletion"]) else f" ({row['probability']:.2f})"
 
 
 def _write_settings(folder: Path, settings: ExplanationSettings, output: RunFolder) -> None:

@@ -79,9 +79,18 @@ def explanation_sheet(
     for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         left = number % columns * (width + 2 * GAP)
         top = number // columns * (height + CAPTION + GAP)
-        pen.text((left + 2, top + 2), caption, fill="black", font=font)
+        pen.text((left + 2, top + 2), _fitting(caption, width, font), fill="black", font=font)
         sheet.paste(Image.fromarray(picture), (left, top + CAPTION))
     return np.array(sheet, dtype=np.uint8)
+
+
+def _fitting(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
+    """As much of a text as a line of so many pixels holds."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def spread(patients: Sequence[str], most: int) -> list[int]:
