@@ -33,6 +33,8 @@ def test_opening_with_a_square_is_that_of_scikit_image(seed, shape, side, densit
     rng = np.random.default_rng(seed)
     smooth = ndimage.gaussian_filter(rng.random(shape), rng.uniform(0, 4))
     mask = smooth > np.quantile(smooth, density)
+    # Scikit-image mirrors the border, which says another thing of images smaller than the square.
+    side = min(side, *shape)
     expected = opening(mask, np.ones((side, side), bool))
     np.testing.assert_array_equal(open_with_square(mask, side), expected)
 
