@@ -2,36 +2,11 @@
 
 import os
 import socket
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 
 import pytest
 
 from lotus.engines.wandb_server import answers, go_offline_without_server
-
-NOBODY = "http://127.0.0.1:9"
-
-
-@contextmanager
-def serving(status):
-    """The address of a server that answers everything with a status."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            """Nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+from tests.servers import NOBODY, serving
 
 
 @pytest.fixture

@@ -1,15 +1,11 @@
 """A hub that answers, one that is not there, and weights that are in its cache."""
 
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
-
 import pytest
 from huggingface_hub import constants
 from huggingface_hub.utils import close_session
 
 from lotus.networks.hub import check_hub
-
-NOBODY = "http://127.0.0.1:9"
+from tests.servers import NOBODY, serving
 
 
 @pytest.fixture
@@ -20,36 +16,16 @@ def hub(tmp_path, monkeypatch):
     return lambda endpoint: monkeypatch.setattr(constants, "ENDPOINT", endpoint)
 
 
-@pytest.fixture
-def server():
-    """The address of a server that knows no file."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self):
-            self.send_response(404)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            """Nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
 def test_nobody_answers(hub):
     hub(NOBODY)
     with pytest.raises(OSError, match=f"{NOBODY} does not answer: "):
         check_hub("somebody/absent")
 
 
-def test_a_hub_that_answers_is_there(hub, server):
-    hub(server)
-    check_hub("somebody/unknown")
+def test_a_hub_that_answers_is_there(hub):
+    with serving(404) as url:
+        hub(url)
+        check_hub("somebody/unknown")
 
 
 def test_what_is_in_the_cache_needs_no_hub(hub, tmp_path):
