@@ -15,8 +15,8 @@ from lotus.reports.paper_table import (
     PaperCell,
     PaperTable,
     PublishedTable,
+    laid_out,
     marks,
-    published_rows,
 )
 
 PLURALS: dict[Level, str] = {"patch": "patches", "slice": "slices", "patient": "patients"}
@@ -35,16 +35,8 @@ def classifier_table(
         comparison: What to show.
         published: A paper's table for a second block, marked as figures on other data.
     """
-    scores = list(next(iter(comparison.cells.values())))
-    return PaperTable(
-        tuple(score_of(score).paper_heading for score in scores),
-        {
-            method: [_cell(score, cells[score]) for score in scores]
-            for method, cells in {**comparison.apart, **comparison.cells}.items()
-        },
-        published_rows(published, scores),
-        _caption(comparison, published),
-    )
+    methods = {**comparison.apart, **comparison.cells}
+    return laid_out(methods, _cell, published, _caption(comparison, published))
 
 
 def classifier_frame(comparison: ClassifierComparison) -> pd.DataFrame:

@@ -13,9 +13,9 @@ from lotus.reports.paper_table import (
     PaperCell,
     PaperTable,
     PublishedTable,
+    laid_out,
     marks,
     numbers,
-    published_rows,
 )
 
 
@@ -26,16 +26,8 @@ def paper_table(comparison: Comparison, published: PublishedTable | None = None)
         comparison: What to show.
         published: A paper's table for a second block, marked as figures on other data.
     """
-    scores = list(next(iter(comparison.cells.values())))
-    return PaperTable(
-        tuple(score_of(score).paper_heading for score in scores),
-        {
-            method: [_cell(score, cells[score]) for score in scores]
-            for method, cells in {**comparison.apart, **comparison.cells}.items()
-        },
-        published_rows(published, scores),
-        caption(comparison, published),
-    )
+    methods = {**comparison.apart, **comparison.cells}
+    return laid_out(methods, _cell, published, caption(comparison, published))
 
 
 def caption(comparison: Comparison, published: PublishedTable | None = None) -> str:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+from lotus.metrics.catalogue import score_of
+
+Value = TypeVar("Value")
 
 STARS = ((0.001, "**"), (0.05, "*"))
 OF_STARS = "* p < 0.05, ** p < 0.001"
@@ -85,6 +90,32 @@ def numbers(mean: float, sd: float) -> str:
     if not math.isfinite(mean):
         return "n/a"
     return f"{mean:.2f} ± {sd:.2f}" if math.isfinite(sd) else f"{mean:.2f}"
+
+
+def laid_out(
+    methods: Mapping[str, Mapping[str, Value]],
+    cell: Callable[[str, Value], PaperCell],
+    published: PublishedTable | None,
+    caption: str,
+) -> PaperTable:
+    """A table of methods by scores, with a paper's figures as a second block.
+
+    Args:
+        methods: By method, in the order of the rows, then by score, the same of each.
+        cell: What is shown of a score.
+        published: The paper's table; None for none.
+        caption: What the numbers are.
+    """
+    scores = list(next(iter(methods.values())))
+    return PaperTable(
+        tuple(score_of(score).paper_heading for score in scores),
+        {
+            method: [cell(score, values[score]) for score in scores]
+            for method, values in methods.items()
+        },
+        published_rows(published, scores),
+        caption,
+    )
 
 
 def published_rows(published: PublishedTable | None, scores: Sequence[str]) -> dict[str, list[str]]:
