@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -14,19 +15,22 @@ ENTRY = re.compile(r"^    (?! )(?:\*{0,2}[\w., ]+?: +)(\S+)", re.MULTILINE)
 BEGINNING = re.compile(r"[^a-z]|\w*[\d_]|\w+[.(\[]\w|(bool|int|float|str)\b")
 
 
-def docstrings() -> Iterator[tuple[str, str, str]]:
+@cache
+def docstrings() -> list[tuple[str, str, str]]:
     """Where, the name of the documented thing, and its docstring."""
     files = [
         path for room in ("lotus", "data_modules") for path in (REPOSITORY / room).rglob("*.py")
     ]
     assert len(files) > 100
+    found = []
     for path in sorted(files):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 name = getattr(node, "name", "")
                 where = f"{path.relative_to(REPOSITORY)}:{getattr(node, 'lineno', 1)} {name}"
                 if docstring := ast.get_docstring(node):
-                    yield where, name, docstring + "\n"
+                    found.append((where, name, docstring + "\n"))
+    return found
 
 
 def descriptions(docstring: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -97,7 +98,8 @@ def imported_names(node: ast.AST, module: str) -> list[str]:
     return []
 
 
-def imports_of(module: str, lazy: bool) -> set[str]:
+@cache
+def imports_of(module: str, lazy: bool) -> frozenset[str]:
     """Names imported when a module is imported, and with ``lazy`` later by its functions too.
 
     What only a type checker reads is left out.
@@ -113,7 +115,7 @@ def imports_of(module: str, lazy: bool) -> set[str]:
             waiting += node.orelse
         else:
             waiting += ast.iter_child_nodes(node)
-    return names
+    return frozenset(names)
 
 
 def is_within(name: str, part: str) -> bool:
