@@ -9,6 +9,7 @@ from lotus.morphometry.network import canalicular_network
 
 pytestmark = pytest.mark.slow  # skan compiles its loops
 
+
 def tubes(shape, *paths, radius):
     """Voxels within a radius of the points of any path."""
     voxels = np.argwhere(np.ones(shape, bool))
