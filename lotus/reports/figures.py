@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import textwrap
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -124,8 +124,12 @@ def in_lines(name: str, characters: int) -> str:
         >>> in_lines("class_0.1_from_teacher", 12).splitlines()
         ['class_0.1_', 'from_teacher']
     """
-    spaced = name.replace("_", "_ ")
-    return textwrap.fill(spaced, characters, break_long_words=False).replace("_ ", "_")
+    lines = [""]
+    for word in re.split(r"(?<=[ _-])", name):
+        if lines[-1] and len((lines[-1] + word).rstrip()) > characters:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def draw_boxes(axes: Axes, samples: Mapping[str, Sequence[float]]) -> None:
