@@ -40,6 +40,9 @@ ALLOWED = {
         *(*GROUND, "lotus.evaluation", "lotus.metrics", "lotus.morphometry"),
         *("lotus.imaging", "lotus.runs"),
     ),
+    "lotus.measurement": (
+        *(*GROUND, "lotus.morphometry", "lotus.imaging", "lotus.engines", "lotus.reports"),
+    ),
     "lotus.windows": (*GROUND, "lotus.schemes"),
     "lotus.tasks": (
         *(*GROUND, "lotus.networks", "lotus.losses", "lotus.metrics", "lotus.schemes"),

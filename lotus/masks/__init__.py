@@ -3,28 +3,36 @@
 Nothing here imports torch.
 """
 
+from lotus.masks.block_components import BlockComponents, label_in_blocks
 from lotus.masks.components import connected_components, split_touching, without_small
 from lotus.masks.facts import FolderFacts, MaskFacts, mask_facts
 from lotus.masks.meaning import Meaning, conclude
-from lotus.masks.morphology import close_with_disk, fill_voids, open_with_square
+from lotus.masks.moments import Moments, joined_moments, object_moments
+from lotus.masks.morphology import close_with_disk, fill_voids, open_with_ball, open_with_square
 from lotus.masks.union_find import UnionFind
 from lotus.masks.values import USUAL_VALUES, Labels, MaskKind, MaskValues, classes_and_objects
 
 __all__ = [
     "USUAL_VALUES",
+    "BlockComponents",
     "FolderFacts",
     "Labels",
     "MaskFacts",
     "MaskKind",
     "MaskValues",
     "Meaning",
+    "Moments",
     "UnionFind",
     "classes_and_objects",
     "close_with_disk",
     "conclude",
     "connected_components",
     "fill_voids",
+    "joined_moments",
+    "label_in_blocks",
     "mask_facts",
+    "object_moments",
+    "open_with_ball",
     "open_with_square",
     "split_touching",
     "without_small",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from lotus.atomic import errors_naming
+from lotus.atomic import errors_naming, exclusively
 from lotus.imaging import Volume, open_volume
 from lotus.imaging.file_names import image_stem
 from lotus.imaging.volume_stores import slice_stores
@@ -125,20 +125,20 @@ def enhance_files(
 
     Raises:
         FileNotFoundError: A source is not there.
-        ValueError: A file cannot be used.
+        ValueError: A file cannot be used, or another process writes the same.
     """
     # Opening every file first finds a bad one before anything is written.
     volumes = [_header(file) for file in plan.files]
     progress = Progress(plan.hidden)
-    with errors_naming(plan.output, plan.hidden):
+    with exclusively(plan.hidden, plan.output), errors_naming(plan.output, plan.hidden):
         try:
             progress.begin(settings_of(enhancement))
             facts = _run(plan, volumes, progress, enhancement, run)
         except Exception:
             progress.discard_if_empty()
             raise
-    write_slice_table(plan.table, facts)
-    shutil.rmtree(plan.hidden)
+        write_slice_table(plan.table, facts)
+        shutil.rmtree(plan.hidden)
     return Enhanced(len(plan.files), facts)
 
 

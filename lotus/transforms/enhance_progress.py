@@ -31,8 +31,9 @@ class Progress:
         begun = self.folder / "begun.json"
         if begun.is_file() and begun.read_text(encoding="utf-8") == record:
             return
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
+        # The folder itself stays: it is what keeps other processes out.
+        for content in self.folder.glob("*"):
+            shutil.rmtree(content) if content.is_dir() else content.unlink()
         with atomic_path(begun) as temporary:
             temporary.write_text(record, encoding="utf-8")
 

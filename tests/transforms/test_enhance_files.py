@@ -97,6 +97,18 @@ def test_a_run_stopped_between_two_slices_repeats_none(source, output, whole):
     assert contents(output.parent) == whole
 
 
+def test_the_same_volume_is_written_by_one_process_at_a_time(source, output, whole):
+    plan = plan_files(source, output)
+
+    def meeting_another(function, items):
+        with pytest.raises(ValueError, match=f"another process is writing .*{output.name}"):
+            enhance_files(plan, enhancement(opening_px=7))
+        return map(function, items)
+
+    enhance_files(plan, enhancement(), meeting_another)
+    assert contents(output.parent) == whole
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("store", ["TiffSlices", "ZarrStore"])
 @pytest.mark.parametrize("mask", [None, "mask.tif", "mask.zarr"])
