@@ -18,7 +18,7 @@ PROBABILITY_ENDING = "_probability"
 """What `lotus segment` adds to the name of an image for its label map and its probabilities."""
 
 _OME = ".ome"
-_ZARR_METADATA = "zarr.json"
+_ZARR_METADATA = ("zarr.json", ".zgroup")
 
 
 def image_stem(path: Path) -> str:
@@ -39,12 +39,12 @@ def image_stem(path: Path) -> str:
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder holds Zarr metadata of version 3.
+    """Whether a folder holds the metadata of a Zarr group, of version 3 or 2.
 
     Args:
         path: The folder; there may be none.
     """
-    return (path / _ZARR_METADATA).is_file()
+    return any((path / name).is_file() for name in _ZARR_METADATA)
 
 
 def images_in(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:

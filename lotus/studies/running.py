@@ -129,6 +129,7 @@ class StudyRun:
             arguments=tuple(here(self.study.command_line(stage, self.folder))),
             inputs=tuple(map(Path, inputs)),
             leaves=dict(zip(stage.leaves, map(Path, leaves), strict=False)),
+            edited=tuple(Path(folder) / path for path in stage.edited),
         )
         job.refuse_other_arguments()
         return job

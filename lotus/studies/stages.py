@@ -111,11 +111,13 @@ class Command(Stage):
         command: Its name.
         arguments: Of the command; ``{folder}`` is the folder it is to write to.
         leaves: What others may refer to, by name: paths inside its folder.
+        edited: Paths inside its folder that a person may edit, so that it is run again.
     """
 
     command: str = ""
     arguments: tuple[str, ...] = ()
     leaves: Mapping[str, str] = field(default_factory=dict)
+    edited: tuple[str, ...] = ()
 
     @property
     def placeholders(self) -> set[str]:
@@ -159,7 +161,7 @@ def read_stage(name: str, entry: Mapping[str, Any]) -> Training | Command:
     Args:
         name: Its name.
         entry: That of a method and ``tested``, or ``command``, and perhaps ``arguments``,
-            ``leaves`` and ``per``.
+            ``leaves``, ``edited`` and ``per``.
 
     Raises:
         KeyError, TypeError, ValueError: It cannot be used.
@@ -167,14 +169,17 @@ def read_stage(name: str, entry: Mapping[str, Any]) -> Training | Command:
     if "command" not in entry:
         return Training(name, **{"tested": False, **_checked(entry)})
     arguments, leaves = entry.get("arguments", []), entry.get("leaves", {})
-    if not isinstance(arguments, list):
-        raise TypeError(f"arguments of a command is {arguments!r}, expected a list")
+    edited = entry.get("edited", [])
+    for key, value in (("arguments", arguments), ("edited", edited)):
+        if not isinstance(value, list):
+            raise TypeError(f"{key} of a command is {value!r}, expected a list")
     if not isinstance(leaves, Mapping):
         raise TypeError(f"leaves is {leaves!r}, expected names with paths")
     fields = {
         **entry,
         "arguments": tuple(map(str, arguments)),
         "leaves": {str(name): str(path) for name, path in leaves.items()},
+        "edited": tuple(map(str, edited)),
     }
     return Command(name, **_with_known_per(fields))
 

@@ -19,7 +19,7 @@ SPLITS, FOLDER = "splits", "folder"
 EXPECTED = (
     "expected the keys variables, methods and reference, perhaps stages and published, or tables "
     "with a reference each; in each method configs, arguments, compared, table, note, per; in each "
-    "stage the same and tested, or command, arguments, leaves, per"
+    "stage the same and tested, or command, arguments, leaves, edited, per"
 )
 
 

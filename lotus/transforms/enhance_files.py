@@ -16,8 +16,8 @@ from tqdm import tqdm
 from lotus.atomic import errors_naming, exclusively
 from lotus.imaging import Volume, open_volume
 from lotus.imaging.file_names import image_stem
-from lotus.imaging.slice_stores import slice_stores
-from lotus.imaging.voxels import SliceStore, Spacing
+from lotus.imaging.volume_stores import slice_stores
+from lotus.imaging.voxels import Spacing, VolumeStore
 from lotus.transforms.enhance_plan import EnhancementPlan, SliceFile, settings_of
 from lotus.transforms.enhance_progress import Progress
 from lotus.transforms.enhancement import SRMicroCTEnhancement
@@ -104,7 +104,7 @@ class Block:
     slices: tuple[int, ...]
     progress: Progress
 
-    def stores(self) -> tuple[SliceStore, SliceStore]:
+    def stores(self) -> tuple[VolumeStore, VolumeStore]:
         """Where the enhanced slices and the bone masks go."""
         hidden = self.progress.of_file(self.key)
         return slice_stores(self.file.image, self.file.bone, hidden, self.shape, self.spacing_um)
@@ -218,8 +218,8 @@ def enhance_block(block: Block, enhancement: SRMicroCTEnhancement) -> Block:
     with open_volume(block.file.source) as volume:
         for index in block.slices:
             enhanced, mask, facts = _enhance(block, volume, index, enhancement)
-            image.write(index, enhanced)
-            bone.write(index, mask.astype(np.uint8) * np.uint8(255))
+            image.write(index, enhanced[None])
+            bone.write(index, mask[None].astype(np.uint8) * np.uint8(255))
             block.progress.note(block.key, facts)
     return block
 
