@@ -1,11 +1,15 @@
 """The network of small volumes of which everything is known, from file to tables."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
 from lotus.imaging import open_volume
+from lotus.measurement.lcn import lcn_of
 from lotus.measurement.porosity import measure_porosity
+from lotus.measurement.volume import open_labels
 from lotus.morphometry.thickness import local_thickness
 from tests.measurement.conftest import SPACING, ball
 
@@ -174,3 +178,15 @@ def test_without_a_voxel_size_all_is_in_voxels(porosity_of, bone_with_a_lacuna):
 def test_what_cannot_be_measured_is_refused(porosity_of, bone_with_a_lacuna, options, message):
     with pytest.raises(ValueError, match=message):
         porosity_of(bone_with_a_lacuna, **options)
+
+
+def test_voxels_of_a_real_osteon(shared_data):
+    stated = json.loads((shared_data / "reference_values.json").read_text())["osteon_fm40"]["R1"]
+    path = shared_data / "osteon_fm40" / "FM40-1-R1_osteon_labels_183x1024x1024.tif"
+    with open_labels(
+        path, voxel_size_um=[0.4, 0.379, 0.379], classes={"lcn": 2, "bone": 1}
+    ) as volume:
+        canal, matrix = lcn_of(volume, None, 100).counts()
+    assert len(canal) == 183
+    assert canal.sum() == stated["voxels"]["2_canal"]
+    assert matrix.sum() == stated["voxels"]["1_matrix"]
