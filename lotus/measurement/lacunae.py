@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lotus.masks import BlockComponents
 from lotus.measurement.lcn import Lcn
 from lotus.measurement.lcn_measures import (
     lacuna_count_measures,
@@ -40,17 +39,15 @@ def measure_lacunae(lcn: Lcn) -> Measured:
     volume = lcn.volume
     if volume.shape[0] == 1:
         raise ValueError(f"{volume.path} is one slice; lacunae are measured in volumes")
-    inside, bone = lcn.counts()
-    lacunae = lcn.lacunae()
-    count = len(lacunae.moments)
-    cells = cell_table(lacunae.moments, volume.shape, volume.scale.spacing_um)
-    if (network := lcn.network(lacunae)) is not None:
-        cells["canaliculi"] = network.lacuna_degrees
+    moments = lcn.lacunae.moments
+    cells = cell_table(moments, volume.shape, volume.scale.spacing_um)
+    if lcn.network is not None:
+        cells["canaliculi"] = lcn.network.lacuna_degrees
     parts = [
-        Part(volume_measures(lcn, inside, bone), warnings=lcn_warnings(lcn, inside)),
-        Part(lacuna_count_measures(lcn, count, bone), warnings=lacuna_warnings(count)),
+        Part(volume_measures(lcn), warnings=lcn_warnings(lcn)),
+        Part(lacuna_count_measures(lcn), warnings=lacuna_warnings(lcn)),
         _shapes(lcn, cells),
-        Part(pictures=[_picture(lcn, lacunae)] if count else []),
+        Part(pictures=[_picture(lcn)] if len(moments) else []),
     ]
     return gathered(volume, "Lacunae", parts, cells=cells)
 
@@ -94,11 +91,11 @@ def _shapes(lcn: Lcn, cells: pd.DataFrame) -> Part:
     return Part([edge, *means], histograms)
 
 
-def _picture(lcn: Lcn, lacunae: BlockComponents) -> Picture:
+def _picture(lcn: Lcn) -> Picture:
     """Each lacuna in the colour of its volume."""
     scale = lcn.volume.scale
-    volumes = np.concatenate([[0.0], lacunae.moments.count * scale.voxel_volume])
+    volumes = np.concatenate([[0.0], lcn.lacunae.moments.count * scale.voxel_volume])
     picture = StructurePicture(lcn.volume.shape, scale)
-    for start, labels in lacunae.blocks():
+    for start, labels in lcn.lacunae.blocks():
         picture.add(start, volumes[labels])
     return picture.drawn("Lacunae", "volume", power=3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ Integers = NDArray[np.int64]
 @dataclass(frozen=True)
 class Lcn:
     """The network of a volume, and how lacunae are told from canaliculi; see :func:`lcn_of`.
+
+    What is counted is counted once, when it is first asked for.
 
     Attributes:
         volume: The labels.
@@ -59,6 +62,7 @@ class Lcn:
         """Whether a class is bone; else all that is not the network is taken as bone."""
         return any(name in self.volume.classes for name in BONE)
 
+    @cached_property
     def counts(self) -> tuple[Integers, Integers]:
         """Voxels (Z,) of the network and of the bone in each slice."""
         classes, (_, height, width) = self.volume.classes, self.volume.shape
@@ -66,6 +70,40 @@ class Lcn:
         counts = [slice_counts(labels, values) for _, labels in self.volume.blocks()]
         network, *bone = np.concatenate(counts).T
         return network, np.sum(bone, axis=0) if bone else height * width - network
+
+    @property
+    def voxels(self) -> int:
+        """Voxels of the network."""
+        return int(self.counts[0].sum())
+
+    @property
+    def bone_voxels(self) -> int:
+        """Voxels of the bone."""
+        return int(self.counts[1].sum())
+
+    @cached_property
+    def cells(self) -> BlockComponents:
+        """The connected parts of the network."""
+        depth = self.volume.shape[0]
+        return label_in_blocks(self.network_mask, depth, minimum_size=self.minimum_voxels)
+
+    @cached_property
+    def lacunae(self) -> BlockComponents:
+        """The connected parts of what is as thick as a lacuna."""
+        depth = self.volume.shape[0]
+        return label_in_blocks(self.lacunar_mask, depth, minimum_size=self.minimum_voxels)
+
+    @cached_property
+    def network(self) -> Network | None:
+        """The graph of the canaliculi, None where they are not resolved.
+
+        The whole network has to fit into memory for it.
+        """
+        if not self.is_resolved:
+            return None
+        labels = np.concatenate([block for _, block in self.lacunae.blocks()])
+        whole = self.network_mask(0, len(labels))
+        return canalicular_network(whole, labels, self.volume.scale.spacing)
 
     def network_mask(self, start: int, stop: int) -> NDArray[np.bool_]:
         """The network (Z, Y, X) from one slice to before another."""
@@ -86,27 +124,6 @@ class Lcn:
         first, last = max(start - halo, 0), min(stop + halo, self.volume.shape[0])
         opened = open_with_ball(self.network_mask(first, last), self.canaliculus, spacing)
         return opened[start - first : stop - first]
-
-    def cells(self) -> BlockComponents:
-        """The connected parts of the network."""
-        depth = self.volume.shape[0]
-        return label_in_blocks(self.network_mask, depth, minimum_size=self.minimum_voxels)
-
-    def lacunae(self) -> BlockComponents:
-        """The connected parts of what is as thick as a lacuna."""
-        depth = self.volume.shape[0]
-        return label_in_blocks(self.lacunar_mask, depth, minimum_size=self.minimum_voxels)
-
-    def network(self, lacunae: BlockComponents) -> Network | None:
-        """The graph of the canaliculi, None where they are not resolved.
-
-        The whole network has to fit into memory for it.
-        """
-        if not self.is_resolved:
-            return None
-        labels = np.concatenate([block for _, block in lacunae.blocks()])
-        whole = self.network_mask(0, len(labels))
-        return canalicular_network(whole, labels, self.volume.scale.spacing)
 
     def matrix_distances(self) -> Iterator[NDArray[np.float32]]:
         """Distance to the network (N,) of the voxels of bone, block after block."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from lotus.measurement.lcn import Integers, Lcn
+import numpy as np
+
+from lotus.measurement.lcn import Lcn
 from lotus.measurement.scale import Scale
 from lotus.morphometry.network import Network
 from lotus.morphometry.porosity import porosity_of_bone, porosity_of_tissue
@@ -14,20 +16,21 @@ from lotus.morphometry.tally import Tally
 FEWEST_LACUNAE = 400
 """Lacunae of a specimen from which on means are to be trusted, by the review of the ECTS."""
 
+_NONE = np.zeros(0, np.int64)
+_UNKNOWN = Network(math.nan, np.zeros(0), _NONE, _NONE)
 
-def volume_measures(lcn: Lcn, inside: Integers, bone: Integers) -> list[Measure]:
+
+def volume_measures(lcn: Lcn) -> list[Measure]:
     """Volumes of the network and of the bone.
 
     Args:
         lcn: The network.
-        inside: Its voxels (Z,) in each slice.
-        bone: Voxels (Z,) of the bone.
     """
     scale = lcn.volume.scale
     matrix = "bone and shade-off" if lcn.names_bone else "all that is not LCN"
     rows = (
-        ("LCN.V", int(inside.sum()), "volume of the lacuna-canalicular network: its voxels"),
-        ("BV", int(bone.sum()), f"volume of the bone without the network: voxels of {matrix}"),
+        ("LCN.V", lcn.voxels, "volume of the lacuna-canalicular network: its voxels"),
+        ("BV", lcn.bone_voxels, f"volume of the bone without the network: voxels of {matrix}"),
     )
     measures = []
     for name, voxels, definition in rows:
@@ -38,12 +41,11 @@ def volume_measures(lcn: Lcn, inside: Integers, bone: Integers) -> list[Measure]
     return measures
 
 
-def porosity_measures(inside: Integers, bone: Integers) -> list[Measure]:
+def porosity_measures(lcn: Lcn) -> list[Measure]:
     """The two ways to relate network and bone.
 
     Args:
-        inside: Voxels (Z,) of the network in each slice.
-        bone: Voxels (Z,) of the bone.
+        lcn: The network.
     """
     rows = (
         ("LCN/bone", porosity_of_bone, "LCN.V / BV"),
@@ -52,7 +54,7 @@ def porosity_measures(inside: Integers, bone: Integers) -> list[Measure]:
     return [
         Measure(
             measure=name,
-            value=float(porosity(inside.sum(), bone.sum())),
+            value=float(porosity(lcn.voxels, lcn.bone_voxels)),
             unit="",
             definition=f"porosity: {formula}",
         )
@@ -60,16 +62,14 @@ def porosity_measures(inside: Integers, bone: Integers) -> list[Measure]:
     ]
 
 
-def lacuna_count_measures(lcn: Lcn, count: int, bone: Integers) -> list[Measure]:
+def lacuna_count_measures(lcn: Lcn) -> list[Measure]:
     """Number of lacunae, also per volume of bone.
 
     Args:
         lcn: The network.
-        count: Number of lacunae.
-        bone: Voxels (Z,) of the bone.
     """
-    scale = lcn.volume.scale
-    volume, _ = scale.millimetres(float(bone.sum()) * scale.voxel_volume, 3)
+    scale, count = lcn.volume.scale, len(lcn.lacunae.moments)
+    volume, _ = scale.millimetres(lcn.bone_voxels * scale.voxel_volume, 3)
     _, unit = scale.millimetres(0.0, -3)
     thickness, length = scale.micrometres(lcn.canaliculus)
     what = f"26-connected, >= {lcn.minimum_voxels} voxels"
@@ -133,16 +133,16 @@ def thickness_measures(
     ]
 
 
-def network_measures(network: Network, tissue_volume: float, scale: Scale) -> list[Measure]:
-    """Length, branches and nodes of the canaliculi.
+def network_measures(lcn: Lcn) -> list[Measure]:
+    """Length, branches and nodes of the canaliculi; undefined where they are not resolved.
 
     Args:
-        network: The graph.
-        tissue_volume: Of bone and network, in the unit of the scale.
-        scale: Of the volume.
+        lcn: The network.
     """
+    scale, network = lcn.volume.scale, lcn.network or _UNKNOWN
     length, unit = scale.micrometres(network.length)
-    density = network.length / tissue_volume if tissue_volume else math.nan
+    tissue = (lcn.voxels + lcn.bone_voxels) * scale.voxel_volume
+    density = network.length / tissue if tissue else math.nan
     return [
         Measure(
             measure="Ca.L",
@@ -203,18 +203,17 @@ def distance_measures(distances: Tally, scale: Scale) -> list[Measure]:
     ]
 
 
-def lcn_warnings(lcn: Lcn, inside: Integers) -> list[str]:
+def lcn_warnings(lcn: Lcn) -> list[str]:
     """What makes measures of this network doubtful before any is taken.
 
     Args:
         lcn: The network.
-        inside: Its voxels (Z,) in each slice.
     """
-    path, scale, voxels = lcn.volume.path, lcn.volume.scale, int(inside.sum())
+    path, scale = lcn.volume.path, lcn.volume.scale
     found = []
-    if not voxels:
+    if not lcn.voxels:
         found.append(f"{path} holds no LCN: no voxel has the value {lcn.value}")
-    elif voxels == math.prod(lcn.volume.shape):
+    elif lcn.voxels == math.prod(lcn.volume.shape):
         found.append(f"{path} is LCN throughout: thickness and network are not defined")
     if not lcn.names_bone:
         found.append("no class is bone, so all that is not LCN counts as bone; --classes names it")
@@ -224,12 +223,13 @@ def lcn_warnings(lcn: Lcn, inside: Integers) -> list[str]:
     return found
 
 
-def lacuna_warnings(count: int) -> list[str]:
+def lacuna_warnings(lcn: Lcn) -> list[str]:
     """Say that lacunae are few.
 
     Args:
-        count: Their number.
+        lcn: The network.
     """
+    count = len(lcn.lacunae.moments)
     if count >= FEWEST_LACUNAE:
         return []
     return [f"{count} lacunae are few: the ECTS review asks for {FEWEST_LACUNAE} of each specimen"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
-from lotus.masks import BlockComponents
-from lotus.measurement.lcn import Integers, Lcn
+from lotus.measurement.lcn import Lcn
 from lotus.measurement.lcn_measures import (
     distance_measures,
     lacuna_count_measures,
@@ -26,7 +27,6 @@ from lotus.measurement.picture import StructurePicture
 from lotus.measurement.thickness_map import written_thickness
 from lotus.morphometry.cells import cell_table
 from lotus.morphometry.histogram import histogram
-from lotus.morphometry.network import Network
 from lotus.morphometry.porosity import porosity_profile
 from lotus.morphometry.summary import Measure, mean_measure
 from lotus.morphometry.tally import Tally
@@ -34,8 +34,6 @@ from lotus.morphometry.thickness import Convention
 
 PROFILE = "porosity_by_slice"
 _BINS_PER_VOXEL = 8
-_NONE = np.zeros(0, np.int64)
-_UNKNOWN = Network(math.nan, np.zeros(0), _NONE, _NONE)
 
 
 def measure_porosity(lcn: Lcn, convention: Convention, output: Path) -> Measured:
@@ -49,32 +47,38 @@ def measure_porosity(lcn: Lcn, convention: Convention, output: Path) -> Measured
     Returns:
         What was found; of a single slice the porosity alone.
     """
-    volume = lcn.volume
-    inside, bone = lcn.counts()
-    spacing = volume.scale.spacing_um
-    measures = volume_measures(lcn, inside, bone) + porosity_measures(inside, bone)
-    parts = [Part(measures, warnings=lcn_warnings(lcn, inside))]
+    volume, spacing = lcn.volume, lcn.volume.scale.spacing_um
+    parts = [Part([*volume_measures(lcn), *porosity_measures(lcn)], warnings=lcn_warnings(lcn))]
     cells: pd.DataFrame | None = None
     if volume.shape[0] == 1:
         parts.append(Part(warnings=[f"{volume.path} is one slice: only its porosity is measured"]))
     else:
-        cells = cell_table(lcn.cells().moments, volume.shape, spacing)
-        lacunae = lcn.lacunae()
-        parts += [
-            _cells(lcn, cells),
-            _lacunae(lcn, lacunae, inside, bone),
-            _thickness(lcn, convention, output),
-            _network(lcn, lacunae, inside, bone),
-            _distances(lcn, inside),
-        ]
+        cells = cell_table(lcn.cells.moments, volume.shape, spacing)
+        parts += _parts_in_3d(lcn, cells, convention, output)
     return gathered(
         volume,
         "Porosity",
         parts,
         facts={"thickness": f"up to the {convention} of voxels"},
         cells=cells,
-        tables={PROFILE: porosity_profile(inside, bone, spacing and spacing[0])},
+        tables={PROFILE: porosity_profile(*lcn.counts, spacing and spacing[0])},
     )
+
+
+def _parts_in_3d(
+    lcn: Lcn, cells: pd.DataFrame, convention: Convention, output: Path
+) -> Iterator[Part]:
+    steps: dict[str, Callable[[], Part]] = {
+        "cells": lambda: _cells(lcn, cells),
+        "lacunae": lambda: _lacunae(lcn),
+        "thickness": lambda: _thickness(lcn, convention, output),
+        "network": lambda: _network(lcn),
+        "distances": lambda: _distances(lcn),
+    }
+    with tqdm(steps.items(), unit="part", disable=None) as progress:
+        for name, measured in progress:
+            progress.set_description(name)
+            yield measured()
 
 
 def _cells(lcn: Lcn, cells: pd.DataFrame) -> Part:
@@ -86,23 +90,23 @@ def _cells(lcn: Lcn, cells: pd.DataFrame) -> Part:
     return Part([count, volume], [histogram(volumes, measure="Cell.V", unit=unit, counted="cells")])
 
 
-def _lacunae(lcn: Lcn, lacunae: BlockComponents, inside: Integers, bone: Integers) -> Part:
-    count, tissue = len(lacunae.moments), int(inside.sum() + bone.sum())
+def _lacunae(lcn: Lcn) -> Part:
+    lacunar, tissue = int(lcn.lacunae.moments.count.sum()), lcn.voxels + lcn.bone_voxels
     shares = (
-        ("lacunae", int(lacunae.moments.count.sum()), "as counted"),
-        ("canaliculi", int(inside.sum() - lacunae.moments.count.sum()), "the rest of the LCN"),
+        ("lacunae", lacunar, "as counted"),
+        ("canaliculi", lcn.voxels - lacunar, "the rest of the LCN"),
     )
     rows = [
         Measure(
             measure=f"{name}/(bone+LCN)",
-            value=voxels / tissue if tissue else np.nan,
+            value=voxels / tissue if tissue else math.nan,
             n=voxels,
             unit="",
             definition=f"volume of {name} ({what}) / (BV + LCN.V)",
         )
         for name, voxels, what in shares
     ]
-    return Part([*lacuna_count_measures(lcn, count, bone), *rows], warnings=lacuna_warnings(count))
+    return Part([*lacuna_count_measures(lcn), *rows], warnings=lacuna_warnings(lcn))
 
 
 def _thickness(lcn: Lcn, convention: Convention, output: Path) -> Part:
@@ -122,14 +126,12 @@ def _thickness(lcn: Lcn, convention: Convention, output: Path) -> Part:
     )
 
 
-def _network(lcn: Lcn, lacunae: BlockComponents, inside: Integers, bone: Integers) -> Part:
-    scale = lcn.volume.scale
-    unit, tissue = scale.length_unit, float(inside.sum() + bone.sum()) * scale.voxel_volume
-    graph = lcn.network(lacunae)
+def _network(lcn: Lcn) -> Part:
+    graph, unit = lcn.network, lcn.volume.scale.length_unit
     if graph is None:
-        return Part(network_measures(_UNKNOWN, tissue, scale))
+        return Part(network_measures(lcn))
     return Part(
-        network_measures(graph, tissue, scale),
+        network_measures(lcn),
         [
             histogram(graph.lengths, measure="edge length", unit=unit, counted="edges"),
             histogram(graph.degrees, measure="node degree", unit="", counted="nodes"),
@@ -137,10 +139,10 @@ def _network(lcn: Lcn, lacunae: BlockComponents, inside: Integers, bone: Integer
     )
 
 
-def _distances(lcn: Lcn, inside: Integers) -> Part:
+def _distances(lcn: Lcn) -> Part:
     scale = lcn.volume.scale
     tally = Tally(min(scale.spacing) / _BINS_PER_VOXEL)
-    if inside.any():
+    if lcn.voxels:
         for values in lcn.matrix_distances():
             tally.add(values)
     what, unit = "distance to LCN", scale.length_unit

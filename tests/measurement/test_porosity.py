@@ -186,7 +186,7 @@ def test_voxels_of_a_real_osteon(shared_data):
     with open_labels(
         path, voxel_size_um=[0.4, 0.379, 0.379], classes={"lcn": 2, "bone": 1}
     ) as volume:
-        canal, matrix = lcn_of(volume, None, 100).counts()
+        canal, matrix = lcn_of(volume, None, 100).counts
     assert len(canal) == 183
     assert canal.sum() == stated["voxels"]["2_canal"]
     assert matrix.sum() == stated["voxels"]["1_matrix"]
