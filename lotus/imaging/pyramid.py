@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from lotus.imaging.voxels import Shape
 
-DEEPEST = 64
-"""Slices of a block at most."""
+DEEPEST = 32
+"""Slices of a block at most: few enough that some hundred slices are work for several processes."""
 BLOCK_VOXELS = 2**26
 """Voxels of a block at most, as long as it has more than one slice: what a writer holds."""
 EDGE = 128

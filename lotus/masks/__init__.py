@@ -4,6 +4,7 @@ Nothing here imports torch.
 """
 
 from lotus.masks.block_components import BlockComponents, label_in_blocks
+from lotus.masks.cleaning import CleanedVolume, PoreCleaning, clean_pores
 from lotus.masks.components import connected_components, split_touching, without_small
 from lotus.masks.facts import FolderFacts, MaskFacts, mask_facts
 from lotus.masks.meaning import Meaning, conclude
@@ -15,6 +16,7 @@ from lotus.masks.values import USUAL_VALUES, Labels, MaskKind, MaskValues, class
 __all__ = [
     "USUAL_VALUES",
     "BlockComponents",
+    "CleanedVolume",
     "FolderFacts",
     "Labels",
     "MaskFacts",
@@ -22,8 +24,10 @@ __all__ = [
     "MaskValues",
     "Meaning",
     "Moments",
+    "PoreCleaning",
     "UnionFind",
     "classes_and_objects",
+    "clean_pores",
     "close_with_disk",
     "conclude",
     "connected_components",

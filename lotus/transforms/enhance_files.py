@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,9 @@ from lotus.imaging import Volume, open_volume
 from lotus.imaging.file_names import image_stem
 from lotus.imaging.volume_stores import slice_stores
 from lotus.imaging.voxels import Spacing, VolumeStore
+from lotus.process_pool import Map, in_this_process
+from lotus.progress import Progress
 from lotus.transforms.enhance_plan import EnhancementPlan, SliceFile, settings_of
-from lotus.transforms.enhance_progress import Progress
 from lotus.transforms.enhancement import SRMicroCTEnhancement
 from lotus.transforms.padding import without_padding
 from lotus.transforms.slice_facts import (
@@ -31,27 +31,8 @@ from lotus.transforms.slice_facts import (
     write_slice_table,
 )
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
 BLOCK = 4
 """Slices that a process takes at a time: enough to open a long file for, few enough to repeat."""
-
-
-class Map(Protocol):
-    """Applies a function to items, in this process or in others; results come in any order."""
-
-    def __call__(
-        self, function: Callable[[Item], Result], items: Sequence[Item], /
-    ) -> Iterable[Result]:
-        """Yield the result of each item."""
-
-
-def in_this_process(
-    function: Callable[[Item], Result], items: Sequence[Item], /
-) -> Iterable[Result]:
-    """Apply a function to items, one after the other."""
-    return map(function, items)
 
 
 @dataclass(frozen=True)
@@ -175,7 +156,9 @@ def _run(
             waiting[block.number] -= 1
             if not waiting[block.number]:
                 _finish(wholes[block.number])
-    return [fact for whole in wholes for fact in progress.facts(whole.key, whole.slices)]
+    return [
+        SliceFacts(**fact) for whole in wholes for fact in progress.facts(whole.key, whole.slices)
+    ]
 
 
 def _begin(whole: Block) -> list[int]:
@@ -220,7 +203,7 @@ def enhance_block(block: Block, enhancement: SRMicroCTEnhancement) -> Block:
             enhanced, mask, facts = _enhance(block, volume, index, enhancement)
             image.write(index, enhanced[None])
             bone.write(index, mask[None].astype(np.uint8) * np.uint8(255))
-            block.progress.note(block.key, facts)
+            block.progress.note(block.key, index, asdict(facts))
     return block
 
 

@@ -6,7 +6,7 @@ from lotus.imaging.pyramid import block_depth, coarser, levels_of
 
 @pytest.mark.parametrize(
     ("shape", "depth"),
-    [((420, 512, 512), 64), ((2154, 2154, 2154), 8), ((3, 9000, 9000), 1), ((5, 4, 4), 64)],
+    [((420, 512, 512), 32), ((2154, 2154, 2154), 8), ((3, 9000, 9000), 1), ((5, 4, 4), 32)],
 )
 def test_a_block_is_bounded_by_slices_and_by_voxels(shape, depth):
     assert block_depth(shape) == depth
@@ -29,9 +29,9 @@ def test_blocks_are_whole_chunks_and_shards_of_every_level(shape, depth):
 
 
 def test_levels_end_where_they_are_small_and_halve_slices_within_a_block():
-    levels = levels_of((420, 512, 512), 64)
+    levels = levels_of((420, 512, 512), 32)
     assert [level.shape for level in levels] == [(420, 512, 512), (210, 256, 256)]
-    assert [level.chunk for level in levels] == [(64, 128, 128), (32, 128, 128)]
+    assert [level.chunk for level in levels] == [(32, 128, 128), (16, 128, 128)]
     # Slices that are written one by one stay as many.
     levels = levels_of((420, 1000, 100), 1)
     assert [level.shape for level in levels] == [(420, 1000, 100), (420, 500, 50), (420, 250, 25)]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lotus.imaging import volume_writer, write_image
-from lotus.transforms.enhance_files import BLOCK, enhance_files, in_this_process
+from lotus.process_pool import in_this_process
+from lotus.transforms.enhance_files import BLOCK, enhance_files
 from lotus.transforms.enhance_plan import plan_files
 from lotus.transforms.enhancement import SRMicroCTEnhancement
 
