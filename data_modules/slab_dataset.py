@@ -14,7 +14,7 @@ from data_modules.dataset import Window, augmented, padded, random_window
 from data_modules.sample import SlabSample
 from data_modules.sampler import SampleIndex
 from data_modules.slab_source import SlabSource
-from lotus.windows import slab_indices
+from lotus.windows import slab_indices, slab_reach
 
 LabelledSlice = tuple[int, int]
 """Number of a block, and of one of its slices in the volume."""
@@ -51,7 +51,7 @@ class Slabs:
     @property
     def reach(self) -> int:
         """How far from a slice a slab can reach that has an output for it."""
-        return self.margin + self.output_slices - 1
+        return slab_reach(self.slices, self.output_slices)
 
 
 def slices_in_turn(blocks: Sequence[Block], count: int | None, *, seed: int) -> list[LabelledSlice]:

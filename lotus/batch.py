@@ -95,6 +95,16 @@ class Prediction(TypedDict):
     classes: NDArray[np.uint8]
 
 
+class SlabPrediction(TypedDict):
+    """The classes of whole slices of a volume.
+
+    Attributes:
+        classes: uint8 (n, Y, X), class of each voxel, 0 is background.
+    """
+
+    classes: NDArray[np.uint8]
+
+
 class Classification(TypedDict):
     """What a network makes of a batch of patches.
 
