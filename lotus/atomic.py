@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +60,38 @@ def hidden_folder(folder: Path, prefix: str = ".") -> Iterator[Path]:
         hidden = Path(name)
         with errors_naming(folder, hidden):
             yield hidden
+
+
+@contextmanager
+def exclusively(folder: Path, output: Path) -> Iterator[None]:
+    """Have a folder to oneself, among all processes that ask for it in this way.
+
+    Args:
+        folder: Of what is not finished; made if it is missing.
+        output: What is going to be written, for the message.
+
+    Raises:
+        ValueError: Another process has it.
+    """
+    # Windows has none, and reads and writes without it.
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"another process is writing {output}; wait for it, or give another name"
+            ) from None
+        except OSError as error:
+            # A file system without locks.
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
+                raise
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

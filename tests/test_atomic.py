@@ -2,7 +2,7 @@ import errno
 
 import pytest
 
-from lotus.atomic import atomic_path, hidden_folder
+from lotus.atomic import atomic_path, exclusively, hidden_folder
 
 
 def test_file_appears_under_its_name_only(tmp_path):
@@ -120,3 +120,19 @@ def test_what_was_moved_out_of_a_hidden_folder_stays(tmp_path):
         (hidden / "b").touch()
         (hidden / "a").rename(tmp_path / "a")
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_a_folder_is_had_by_one_at_a_time(tmp_path):
+    hidden, output = tmp_path / ".hidden", tmp_path / "out.tif"
+    with exclusively(hidden, output):
+        with (
+            pytest.raises(ValueError, match=r"^another process is writing .*out\.tif"),
+            exclusively(hidden, output),
+        ):
+            pytest.fail("two have it")
+        with exclusively(tmp_path / ".other", output):
+            pass
+    with pytest.raises(KeyError), exclusively(hidden, output):
+        raise KeyError
+    with exclusively(hidden, output):
+        assert hidden.is_dir()

@@ -19,11 +19,12 @@ OPTIONAL_EXTRAS = {"ray", "nnunetv2", "cellpose", "onnx", "onnxruntime", "optuna
 
 # What a room may import of the project, itself apart; from the ground up, so that there is no
 # circle. The commands stand on top and may use everything.
-GROUND = ("lotus.atomic", "lotus.batch", "lotus.masks", "lotus.process_pool")
+GROUND = ("lotus.atomic", "lotus.batch", "lotus.masks", "lotus.process_pool", "lotus.progress")
 ALLOWED = {
     "lotus.atomic": (),
     "lotus.batch": (),
     "lotus.process_pool": (),
+    "lotus.progress": ("lotus.atomic",),
     "lotus.masks": (),
     "lotus.losses": (),
     "lotus.networks": (),
@@ -39,6 +40,9 @@ ALLOWED = {
     "lotus.reports": (
         *(*GROUND, "lotus.evaluation", "lotus.metrics", "lotus.morphometry"),
         *("lotus.imaging", "lotus.runs"),
+    ),
+    "lotus.measurement": (
+        *(*GROUND, "lotus.morphometry", "lotus.imaging", "lotus.engines", "lotus.reports"),
     ),
     "lotus.windows": (*GROUND, "lotus.schemes"),
     "lotus.tasks": (

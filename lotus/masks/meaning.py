@@ -165,7 +165,7 @@ def _no_numbers(folder: FolderFacts, option: str) -> Iterator[str]:
             f"{mask.places} places); these are masks of kind semantic, or shades of one object "
             f"({option} binarise-at={_middle(mask)}); {option} background=0 takes them as numbers"
         )
-    elif mask.places >= SEVERAL_PLACES:
+    elif mask.places >= SEVERAL_PLACES or mask.values[0] in FULL_RANGE:
         yield (
             f"{folder.place}: every mask holds one value besides 0, {path.name} has it in "
             f"{mask.places} places: these are masks of kind binary, which number no objects; "
@@ -175,6 +175,11 @@ def _no_numbers(folder: FolderFacts, option: str) -> Iterator[str]:
 
 def _warnings(folder: FolderFacts, kind: MaskKind, option: str) -> Iterator[str]:
     """What looks otherwise than the kind that was said."""
+    if kind == "instances" and not folder.several and folder.strange:
+        yield (
+            f"{folder.place}: every mask holds one value besides 0, {folder.strange} of them in "
+            "several places: each is taken for one object; masks of kind binary would be separated"
+        )
     if kind == "instances" and folder.several:
         if folder.strange_share > DOUBTFUL:
             yield (

@@ -38,6 +38,37 @@ def open_with_square(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
     return np.asarray(cv2.dilate(eroded, square, anchor=(mirrored, mirrored)), np.bool_)
 
 
+def open_with_ball(
+    mask: NDArray[np.bool_], diameter: float, spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+) -> NDArray[np.bool_]:
+    """Morphological opening with a ball: what is left is covered by balls within the mask.
+
+    A ball holds the voxels whose middle is at most half the diameter away from its own. What is
+    left is where the structure is, to a voxel, locally at least as thick as the ball. A voxel
+    depends on those within one diameter alone. Beyond the volume's edge there is neither mask nor
+    complement.
+
+    Args:
+        mask: Bool ``(Z, Y, X)``.
+        diameter: Of the ball, in the unit of ``spacing``.
+        spacing: Size of a voxel (Z, Y, X), such as in µm; without one the unit is a voxel.
+
+    Returns:
+        Bool ``(Z, Y, X)``, within ``mask``.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.masks import open_with_ball
+        >>> mask = np.zeros((5, 5, 9), bool)
+        >>> mask[1:4, 1:4, 1:4] = mask[2, 2, 4:] = True  # a cube and a rod
+        >>> open_with_ball(mask, 2.0)[2, 2].astype(int)
+        array([0, 1, 1, 1, 1, 0, 0, 0, 0])
+    """
+    radius = diameter / 2
+    middles = edt.edtsq(mask, anisotropy=spacing) > radius**2
+    return np.asarray(edt.edtsq(~middles, anisotropy=spacing) <= radius**2)
+
+
 def close_with_disk(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     """Morphological closing with the disk ``y² + x² <= radius²``, of a volume with the ball.
 

@@ -291,6 +291,14 @@ class RunFolder:
         """The scores of all compared methods in every image."""
         return self.path / "per_image.csv"
 
+    def factors(self, suffix: str) -> Path:
+        """What scores follow where the compared methods are a grid, as a table or figure.
+
+        Args:
+            suffix: ``.csv`` or ``.png``.
+        """
+        return self.path / f"factors{suffix}"
+
     @property
     def tables(self) -> Path:
         """Folder of the tables of a study that has several."""

@@ -1,4 +1,4 @@
-"""Images of any size through a network: windows, their blending, and objects across them.
+"""Images and volumes of any size through a network: windows, their blending, objects across them.
 
 Whatever segments an image goes this way, in validation and test as in `lotus segment`.
 """
@@ -9,6 +9,7 @@ from lotus.windows.grid import OVERLAP, WINDOW, WindowGrid, window_grid, windows
 from lotus.windows.label_bands import LabelBand, decode_bands
 from lotus.windows.object_collector import FinishedObjects, ObjectCollector
 from lotus.windows.partial_object import PartialObject
+from lotus.windows.volume import ReadSlices, predict_slices, slab_indices, slab_input
 
 __all__ = [
     "OVERLAP",
@@ -19,12 +20,16 @@ __all__ = [
     "PartialObject",
     "Predict",
     "ReadRows",
+    "ReadSlices",
     "WindowGrid",
     "blend_windows",
     "decode_bands",
     "network_input",
+    "predict_slices",
     "read_bands",
     "segment_array",
+    "slab_indices",
+    "slab_input",
     "window_grid",
     "windows_at_once",
 ]

@@ -78,7 +78,7 @@ def window_grid(size: tuple[int, int], window: int, overlap: float) -> WindowGri
         missing = max(side - length, 0)
         sides.append(side)
         paddings.append((missing // 2, missing - missing // 2))
-        starts.append(_starts(length + missing, side, overlap))
+        starts.append(window_starts(length + missing, side, overlap))
     return WindowGrid(
         size,
         (sides[0], sides[1]),
@@ -88,7 +88,14 @@ def window_grid(size: tuple[int, int], window: int, overlap: float) -> WindowGri
     )
 
 
-def _starts(length: int, side: int, overlap: float) -> tuple[int, ...]:
+def window_starts(length: int, side: int, overlap: float) -> tuple[int, ...]:
+    """Where the windows along one axis start, the last one shifted inward.
+
+    Args:
+        length: Of the axis, at least ``side``.
+        side: Of a window.
+        overlap: Share of a window that its neighbour covers as well, in [0, 1).
+    """
     step = max(int(side * (1.0 - overlap)), 1)
     last = length - side
     return (*range(0, last, step), last)

@@ -69,7 +69,7 @@ def test_an_object_in_two_pieces_is_still_numbered():
     pieces = np.arange(1, 10).repeat(5).reshape(9, 5) * [1, 1, 0, 0, 0]
     pieces[0, 4] = 1
     assert meaning(pieces).kind == "instances"
-    assert meaning(discs(1, 1), kind="instances").warnings == ()
+    assert meaning(pieces, kind="instances").warnings == ()
 
 
 def test_pixels_that_touch_at_corners_are_in_one_place():
@@ -137,6 +137,7 @@ def test_a_kind_that_the_values_do_not_have_is_refused():
     ("masks", "message"),
     [
         ([WHITE, WHITE], "one value besides 0, 0.png has it in 4 places: .* kind binary"),
+        ([discs(255, 255)], "one value besides 0, 0.png has it in 2 places: .* kind binary"),
         ([CLASSES], "2 of 2 values are in several places"),
         ([SOFT], "of kind semantic, or shades of one object .*binarise-at=128"),
         ([RINGS], "3 of 4 values are in several places or enclosed"),
@@ -168,6 +169,7 @@ def test_masks_that_number_no_objects_are_no_instances(masks, message):
         ([WHITE * 0], "binary", "no mask holds an object"),
         ([NUMBERS, discs(255)], "instances", "1.png holds one value besides 0, where others"),
         ([discs(1, 2, 2, 3)], "instances", "1 of 3 numbers of objects are in several places"),
+        ([discs(1, 1)], "instances", "one value besides 0, 1 of them in several places: each is"),
         ([CLASSES + 1], "semantic", "does not hold 0, the background; found 1, 2 and 3"),
         ([WHITE], "semantic", "classes are numbered 1, 2, …; found 255: .* background=0 NAME=255"),
     ],

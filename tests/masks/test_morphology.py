@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 from skimage.morphology import ball, closing, disk, opening
 
-from lotus.masks import close_with_disk, fill_voids, open_with_square
+from lotus.masks import close_with_disk, fill_voids, open_with_ball, open_with_square
 
 SLICES = st.tuples(st.integers(5, 36), st.integers(5, 36))
 VOLUMES = st.tuples(st.integers(2, 9), st.integers(5, 10), st.integers(5, 10))
@@ -37,6 +37,36 @@ def test_opening_with_a_square_is_that_of_scikit_image(seed, shape, side, densit
     side = min(side, *shape)
     expected = opening(mask, np.ones((side, side), bool))
     np.testing.assert_array_equal(open_with_square(mask, side), expected)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    shape=VOLUMES,
+    diameter=st.floats(1.0, 9.0),
+    spacing=st.tuples(*[st.sampled_from([0.5, 1.0, 1.7])] * 3),
+    density=st.floats(0.0, 1.0),
+)
+@example(seed=0, shape=(3, 3, 3), diameter=3.0, spacing=(1.0, 1.0, 1.0), density=0.0)
+@example(seed=0, shape=(3, 3, 3), diameter=3.0, spacing=(1.0, 1.0, 1.0), density=1.0)
+def test_opening_with_a_ball_covers_the_mask_by_balls_within_it(
+    seed, shape, diameter, spacing, density
+):
+    rng = np.random.default_rng(seed)
+    smooth = ndimage.gaussian_filter(rng.random(shape), rng.uniform(0, 3))
+    mask = smooth >= np.quantile(smooth, density)
+    middles = np.argwhere(np.ones(shape, bool)) * spacing
+    near = cdist(middles, middles, "sqeuclidean") <= (diameter / 2) ** 2
+    fits = (~near | mask.ravel()).all(axis=1)
+    covered = (near & fits).any(axis=1).reshape(shape)
+    np.testing.assert_array_equal(open_with_ball(mask, diameter, spacing), covered)
+
+
+def test_a_ball_leaves_plates_of_its_width_and_takes_thinner_ones():
+    for width in range(1, 9):
+        mask = np.zeros((20, 9, 9), bool)
+        mask[4 : 4 + width] = True
+        assert open_with_ball(mask, 4.5).any() == (width >= 5)
 
 
 @settings(max_examples=20, deadline=None)

@@ -1,10 +1,12 @@
+import pickle
+
 import numpy as np
 import pytest
 import tifffile
 import zarr
 
 from lotus.imaging import open_volume
-from lotus.imaging.slice_stores import slice_stores
+from lotus.imaging.volume_stores import slice_stores, volume_store
 
 SHAPE = (3, 40, 300)
 VOXELS = np.random.default_rng(0).random(SHAPE).astype(np.float32)
@@ -20,7 +22,7 @@ def write(pair, order=(0, 1, 2)):
     for store, voxels in zip(pair, (VOXELS, MASK), strict=True):
         store.begin()
         for index in order:
-            store.write(index, voxels[index])
+            store.write(index, voxels[index : index + 1])
     for store in reversed(pair):
         store.finish()
 
@@ -89,9 +91,36 @@ def test_an_older_zarr_is_replaced_and_anything_else_is_left(tmp_path):
 def test_nothing_appears_before_all_slices_are_there(tmp_path):
     image, _ = stores(tmp_path, "a.tif", "b.tif")
     image.begin()
-    image.write(0, VOXELS[0])
+    image.write(0, VOXELS[:1])
     with pytest.raises(FileNotFoundError, match="was the slice written"):
         image.finish()
     assert not (tmp_path / "a.tif").exists()
-    with pytest.raises(ValueError, match="got slice 2 of uint8"):
-        image.write(1, MASK[1])
+    with pytest.raises(ValueError, match=r"got uint8 .* from slice 2 on"):
+        image.write(1, MASK[1:2])
+
+
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tif"])
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_blocks_are_those_of_the_store_and_travel_to_other_processes(tmp_path, name, version):
+    voxels = np.random.default_rng(1).integers(0, 4, (130, 5, 7)).astype(np.uint8)
+    store = volume_store(
+        tmp_path / name,
+        tmp_path / ".hidden",
+        voxels.shape,
+        np.uint8,
+        SPACING,
+        classes=(),
+        version=version,
+    )
+    assert not store.is_begun
+    store.begin()
+    assert store.is_begun
+    for start in range(128, -1, -store.depth):
+        pickle.loads(pickle.dumps(store)).write(start, voxels[start : start + store.depth])
+    (tmp_path / ".hidden/x.partial").touch()
+    store.finish()
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert not list(tmp_path.rglob("*.partial"))
+    with open_volume(tmp_path / name) as volume:
+        np.testing.assert_array_equal(list(volume.planes), voxels)
+        assert volume.spacing_um == SPACING

@@ -1,0 +1,146 @@
+"""Measure a segmented volume: bone, pores or lacunae, as tables in µm and a report."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lotus.measurement.outputs import Measured
+    from lotus.measurement.volume import LabelVolume
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `lotus measure`, one subcommand per kind of measurement."""
+    kinds = parser.add_subparsers(
+        dest="kind", required=True, metavar=f"{{{','.join(MEASUREMENTS)}}}"
+    )
+    for name, measurement in MEASUREMENTS.items():
+        kind = kinds.add_parser(name, help=measurement.help, description=measurement.help)
+        _add_shared_arguments(kind)
+        measurement.add_arguments(kind)
+
+
+def class_value(text: str) -> tuple[str, int]:
+    """Read one pair of ``--classes``.
+
+    Args:
+        text: Such as ``lcn=1``.
+
+    Raises:
+        argparse.ArgumentTypeError: It is no known class with a whole number.
+    """
+    from lotus.measurement.volume import CLASS_NAMES
+
+    name, _, value = text.partition("=")
+    if name not in CLASS_NAMES or not value.isdigit():
+        raise argparse.ArgumentTypeError(
+            f"{text} is no class with its value; give such as {CLASS_NAMES[0]}=1, of "
+            f"{', '.join(CLASS_NAMES)}"
+        )
+    return name, int(value)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure, write the folder and print its summary.
+
+    Args:
+        arguments: Of :func:`add_arguments`.
+
+    Raises:
+        FileNotFoundError: The volume is not there, or a slice of it is missing.
+        ValueError: It cannot be measured so.
+    """
+    from lotus.measurement.outputs import SUMMARY, write_measured
+    from lotus.measurement.volume import open_labels
+
+    measurement = MEASUREMENTS[arguments.kind]
+    with open_labels(
+        arguments.volume,
+        voxel_size_um=arguments.voxel_size_um,
+        classes=dict(arguments.classes),
+        foreground=measurement.foreground,
+    ) as volume:
+        measured = measurement.measure(volume, arguments)
+    write_measured(arguments.output, measured)
+    for warning in measured.warnings:
+        print(f"WARNING: {warning}")
+    for row in measured.measures:
+        spread = "" if row.sd != row.sd else f" ± {row.sd:.4g}"
+        print(f"{row.measure:<16} {row.value:.6g}{spread} {row.unit}".rstrip())
+    print(f"with definitions: {arguments.output / SUMMARY}")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One subcommand.
+
+    Attributes:
+        help: What it measures, in a line.
+        foreground: What the one value of a binary volume is.
+        add_arguments: Declares what it takes besides the arguments that all take.
+        measure: Measures a volume.
+    """
+
+    help: str
+    foreground: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    measure: Callable[[LabelVolume, argparse.Namespace], Measured]
+
+
+def _add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "volume",
+        type=Path,
+        metavar="VOLUME",
+        help="label map or binary of any program: TIFF, OME-Zarr or a folder of slices",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="gets the tables and the report"
+    )
+    parser.add_argument(
+        "--voxel-size-um",
+        type=float,
+        nargs="+",
+        metavar="SIZE",
+        help="Z Y X, or one number for all; goes before what the file states (without either, "
+        "everything is in voxels)",
+    )
+    parser.add_argument(
+        "--classes",
+        type=class_value,
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="such as lcn=1 shade_off=2 bone=3 (a binary needs none)",
+    )
+    parser.add_argument(
+        "--thickness-convention",
+        choices=("surface", "centre"),
+        default="surface",
+        help="diameters up to the surface of voxels, where a plate of one voxel is one voxel thick "
+        "(default), or up to the centres of the voxels outside, as BoneJ",
+    )
+
+
+def _no_further_arguments(_: argparse.ArgumentParser) -> None:
+    pass
+
+
+def _trabecular(volume: LabelVolume, arguments: argparse.Namespace) -> Measured:
+    from lotus.measurement.trabecular import measure_trabecular
+
+    return measure_trabecular(volume, arguments.thickness_convention)
+
+
+MEASUREMENTS = {
+    "trabecular": Measurement(
+        "BV/TV, BS, Tb.Th, Tb.Sp, Tb.N, Conn.D and DA of trabecular bone",
+        "bone",
+        _no_further_arguments,
+        _trabecular,
+    ),
+}

@@ -1,0 +1,1 @@
+"""From the file of a segmented volume to tables and pictures: what `lotus measure` does."""

@@ -1,0 +1,56 @@
+"""What was measured of a volume, one row per measure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+
+import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One measure of a volume.
+
+    Attributes:
+        measure: Its name in the field, such as ``BV/TV`` or ``Tb.Th``.
+        value: NaN where it is not defined.
+        sd: Standard deviation over what the value is the mean of; NaN where it is no mean.
+        n: How many voxels, cells or branches the value is of; None where it is of none.
+        unit: Such as ``µm`` or ``mm⁻³``; empty for a ratio.
+        definition: What exactly was measured, in words.
+    """
+
+    measure: str
+    value: float
+    sd: float = math.nan
+    n: int | None = None
+    unit: str
+    definition: str
+
+
+def summary_table(measures: Iterable[Measure]) -> pd.DataFrame:
+    """A row per measure, in the order given.
+
+    Args:
+        measures: With names that differ.
+
+    Returns:
+        The columns ``measure, value, sd, n, unit, definition``; ``n`` is a whole number or missing.
+
+    Raises:
+        ValueError: Two measures have the same name.
+
+    Example:
+        >>> from lotus.morphometry.summary import Measure, summary_table
+        >>> share = Measure(measure="BV/TV", value=0.25, n=1000, unit="", definition="bone / all")
+        >>> summary_table([share])[["measure", "value", "n"]].values.tolist()
+        [['BV/TV', 0.25, 1000]]
+    """
+    columns = [field.name for field in fields(Measure)]
+    table = pd.DataFrame([asdict(measure) for measure in measures], columns=columns)
+    twice = table["measure"][table["measure"].duplicated()]
+    if len(twice):
+        raise ValueError(f"the measure {twice.iloc[0]} is there twice; each has one row")
+    return table.astype({"value": float, "sd": float, "n": "Int64"})
