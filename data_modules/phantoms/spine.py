@@ -183,12 +183,13 @@ def _draw_centres(
         rng,
         _DISTANCE_UM,
     )
-    centre = centre * [_STRETCH * scale, scale, scale] - [margin, *box[1:] / 2]
+    centre *= [_STRETCH * scale, scale, scale]
+    centre -= [margin, *box[1:] / 2]
     centre = centre[outline.depth_um(*centre.T) > _SURFACE_GAP_UM * scale]
     if ((centre[:, 0] > 0) & (centre[:, 0] < height_um)).any():
         return centre
     middle = [height_um / 2, 0.0, outline.diameter_um / 4]
-    return np.concatenate([centre, [middle]])
+    return np.vstack([centre, middle])
 
 
 def _draw_canaliculi(

@@ -42,10 +42,10 @@ class Grid:
         origin = [self.slices[0], -self.size / 2, -self.size / 2]
         return points_um / self.voxel_um - origin - 0.5
 
-    def axes_um(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def axes_um(self) -> tuple[NDArray[np.float64], ...]:
         """Centres of the voxels along z, y and x in µm, to be broadcast to the shape."""
-        z = (np.arange(*self.slices) + 0.5) * self.voxel_um
-        across = (np.arange(self.size) + 0.5 - self.size / 2) * self.voxel_um
+        z = self.voxel_um * (np.arange(*self.slices, dtype=np.float64) + 0.5)
+        across = self.voxel_um * (np.arange(self.size, dtype=np.float64) + 0.5 - self.size / 2)
         return z[:, None, None], across[:, None], across[None, :]
 
 
@@ -102,7 +102,7 @@ def _draw_lacunae(
     stop = np.clip(np.ceil(centre + reach) + 1, 0, grid.shape).astype(int)
     for number, axes in enumerate(lacunae.axes):
         box = tuple(slice(*ends) for ends in zip(first[number], stop[number], strict=True))
-        voxels = np.stack(np.mgrid[box], axis=-1) - centre[number]
+        voxels = np.moveaxis(np.mgrid[box], 0, -1) - centre[number]
         # First-order distance to the surface: (1 - f) / |grad f| with f the elliptic radius.
         unit = voxels @ axes.T / semi_axes[number]
         radius = np.linalg.norm(unit, axis=-1) + 1e-9

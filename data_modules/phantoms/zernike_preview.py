@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Background, network, shade-off, bone.
 _COLOURS = ("#101018", "#e8543f", "#5b9bd5", "#d9d2c0")
-_RADIOGRAPH_RANGE = (0.4, 1.6)
+_RADIOGRAPH_RANGE = (0.3, 2.0)
 
 
 @dataclass(frozen=True)
@@ -57,23 +57,22 @@ def write_preview(path: Path, preview: Preview) -> None:
     axes = figure.subplots(2, 4)
     grey = preview.grey / 65535.0
     row = int((preview.classes == LCN).sum(axis=1).argmax())
-    _show(axes[0, 0], grey, f"{preview.name}, voxel {preview.voxel_um:.3f} µm", vmin=0, vmax=1)
+    _show(axes[0, 0], grey, f"{preview.name}, voxel {preview.voxel_um:.3f} µm", (0.0, 1.0))
     axes[0, 0].axhline(row, color="#ffd040", linewidth=0.8)
     _show_classes(axes[0, 1], preview.classes, "truth")
     _show_classes(axes[0, 2], _by_darkness(multi_otsu_classes(grey)), "multi-Otsu, darkest as LCN")
     _show_classes(axes[0, 3], classes_in_ranges(grey), "fixed ranges of the paper")
     _show_profile(axes[1, 0], grey[row], preview.classes[row], preview.voxel_um)
     mirrored = preview.opposite[:, ::-1]
-    limits = {"vmin": _RADIOGRAPH_RANGE[0], "vmax": _RADIOGRAPH_RANGE[1]}
-    _show(axes[1, 1], preview.radiograph, "radiograph at 0°", **limits)
-    _show(axes[1, 2], mirrored, "at 180°, mirrored", **limits)
-    _show(axes[1, 3], preview.radiograph - mirrored, "difference", vmin=-0.6, vmax=0.6)
+    _show(axes[1, 1], preview.radiograph, "radiograph at 0°", _RADIOGRAPH_RANGE)
+    _show(axes[1, 2], mirrored, "at 180°, mirrored", _RADIOGRAPH_RANGE)
+    _show(axes[1, 3], preview.radiograph - mirrored, "difference", (-0.6, 0.6))
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=80)
 
 
-def _show(axes: Axes, image: NDArray[Any], title: str, **limits: float) -> None:
-    axes.imshow(image, cmap="gray", interpolation="nearest", **limits)
+def _show(axes: Axes, image: NDArray[Any], title: str, limits: tuple[float, float]) -> None:
+    axes.imshow(image, cmap="gray", vmin=limits[0], vmax=limits[1], interpolation="nearest")
     axes.set_title(title, fontsize=10)
     axes.set_axis_off()
 

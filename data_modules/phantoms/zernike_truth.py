@@ -27,31 +27,62 @@ _MAD_TO_SD = 1.4826
 
 @dataclass(frozen=True)
 class Development:
-    """How slices are made of what was reconstructed.
+    """Slices made of what was reconstructed.
 
     Attributes:
-        window: Values that become 0 and 65,535.
-        shade_limit: Bone is shade-off below this value of the smoothed noise-free reconstruction.
-        shade_depth_um: And no deeper than this below the surface.
+        job: What was scanned.
+        files: What came out.
+        window: Values of the reconstruction that become 0 and 65,535.
+        shade_limit: Bone is shade-off below this value of the smoothed noise-free reconstruction,
+            no deeper below the surface than half a period of the phase ring's cut-off.
     """
 
+    job: Scan
+    files: ScanFiles
     window: tuple[float, float]
     shade_limit: float
-    shade_depth_um: float
+
+    def grey(self, number: int) -> NDArray[np.uint16]:
+        """One slice as it is stored, (Y, X).
+
+        Args:
+            number: Of the slice, from 0.
+        """
+        low, high = self.window
+        grey = (np.asarray(self.files.open("noisy")[number], np.float64) - low) / (high - low)
+        return np.rint(np.clip(grey, 0.0, 1.0) * 65535).astype(np.uint16)
+
+    def classes(self, number: int) -> NDArray[np.uint8]:
+        """The true classes of one slice, (Y, X): background 0, network 1, shade-off 2, bone 3.
+
+        Args:
+            number: Of the slice, from 0.
+        """
+        classes = np.array(self.files.open("classes")[number])
+        bone = classes == BONE
+        # The mean of bone around each pixel: dark lacunae have no part in it.
+        share = gaussian_filter(bone.astype(np.float32), _SHADE_BLUR)
+        clean = np.where(bone, self.files.open("clean")[number], 0.0)
+        smooth = gaussian_filter(clean, _SHADE_BLUR) / np.maximum(share, 1e-6)
+        beamline = self.job.beamline
+        grid = Grid((number, number + 1), self.job.size, beamline.pixel_size_um)
+        depth = self.job.spine.outline.depth_um(*grid.axes_um())[0]
+        is_near = depth <= 0.5 / beamline.cutoff_per_um
+        classes[bone & is_near & (smooth < self.shade_limit)] = SHADE_OFF
+        return classes
 
 
 def develop(job: Scan, files: ScanFiles) -> Development:
-    """Find window and limits from the whole volume, every few pixels of it.
+    """Find window and limit from the whole volume, every few pixels of it.
 
-    The limit is the median of bone less 0.75 spreads (1.4826 times the median distance from it);
-    the depth is half a period of the phase ring's cut-off.
+    The limit is the median of bone less 0.75 spreads (1.4826 times the median distance from it).
 
     Args:
         job: What was scanned.
         files: What came out.
 
     Returns:
-        How its slices are made.
+        What gives its slices.
     """
     step = max(job.size // _SAMPLED_SIDE, 1)
     every = (slice(None), slice(None, None, step), slice(None, None, step))
@@ -61,50 +92,7 @@ def develop(job: Scan, files: ScanFiles) -> Development:
     middle = np.median(bone)
     spread = _MAD_TO_SD * np.median(np.abs(bone - middle))
     limit = float(middle - _SHADE_SPREADS * spread)
-    return Development((float(low), float(high)), limit, 0.5 / job.beamline.cutoff_per_um)
-
-
-def grey_slice(files: ScanFiles, number: int, development: Development) -> NDArray[np.uint16]:
-    """One slice as it is stored.
-
-    Args:
-        files: Of a scan.
-        number: Of the slice, from 0.
-        development: Of :func:`develop`.
-
-    Returns:
-        Uint16 (Y, X).
-    """
-    low, high = development.window
-    grey = (np.asarray(files.open("noisy")[number], np.float64) - low) / (high - low)
-    return np.rint(np.clip(grey, 0.0, 1.0) * 65535).astype(np.uint16)
-
-
-def class_slice(
-    job: Scan, files: ScanFiles, number: int, development: Development
-) -> NDArray[np.uint8]:
-    """The true classes of one slice: background 0, network 1, shade-off 2, bone 3.
-
-    Args:
-        job: What was scanned.
-        files: What came out.
-        number: Of the slice, from 0.
-        development: Of :func:`develop`.
-
-    Returns:
-        Uint8 (Y, X).
-    """
-    classes = np.array(files.open("classes")[number])
-    bone = classes == BONE
-    # The mean of bone around each pixel: dark lacunae have no part in it.
-    share = gaussian_filter(bone.astype(np.float32), _SHADE_BLUR)
-    sums = gaussian_filter(np.where(bone, files.open("clean")[number], 0.0), _SHADE_BLUR)
-    smooth = sums / np.maximum(share, 1e-6)
-    grid = Grid((number, number + 1), job.size, job.beamline.pixel_size_um)
-    depth = job.spine.outline.depth_um(*grid.axes_um())[0]
-    is_near = depth <= development.shade_depth_um
-    classes[bone & is_near & (smooth < development.shade_limit)] = SHADE_OFF
-    return classes
+    return Development(job, files, (float(low), float(high)), limit)
 
 
 def canalicular_length_um(spine: Spine, height_um: float, step_um: float) -> float:

@@ -16,7 +16,7 @@ NAMES = ("sr_microct", "histology", "zernike_nanoct")
 # Options that one phantom alone knows; they are None where nobody gave them.
 OWN_OPTIONS = {
     "sr_microct": ("lacuna_contrast", "photons"),
-    "zernike_nanoct": ("shape", "beamline", "binning", "processes"),
+    "zernike_nanoct": ("shape", "beamline", "binning", "test_share", "processes"),
 }
 GROUP_NAMES = ("healthy", "osteoporotic", "covid19")
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument("names", nargs="+", choices=NAMES, metavar="NAME", help=" or ".join(NAMES))
     parser.add_argument("--output", type=Path, required=True, help="folder of the data set")
-    parser.add_argument("--patients", type=int, default=12, help="number of patients (%(default)s)")
+    parser.add_argument("--patients", type=int, help="number of patients (12; zernike_nanoct 1)")
     parser.add_argument("--slices", type=int, default=4, help="images per patient (%(default)s)")
     parser.add_argument("--size", type=int, default=512, help="edge in pixels (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same files (%(default)s)")
@@ -102,6 +102,12 @@ def _add_volume_arguments(parser: argparse.ArgumentParser) -> None:
         "spine: 1 for 512 voxels, 4 for 128)",
     )
     parser.add_argument(
+        "--test-share",
+        type=float,
+        metavar="SHARE",
+        help="zernike_nanoct: share of each volume's slices, its last, that are for tests (0.2)",
+    )
+    parser.add_argument(
         "--processes", type=int, help="zernike_nanoct: parts of a volume worked on at a time (1)"
     )
 
@@ -123,7 +129,12 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"{arguments.output} is a file; --output is the folder to write into")
     for name in dict.fromkeys(arguments.names):
         records = writers[name](arguments.output)
-    print(f"{len(records)} images in {arguments.output / 'manifest.csv'} ({coverage(records)})")
+    manifest = arguments.output / "manifest.csv"
+    images = [record for record in records if record.slice_spacing_um is None]
+    if images:
+        print(f"{len(images)} images in {manifest} ({coverage(images)})")
+    if volumes := {record.image for record in records if record.slice_spacing_um is not None}:
+        print(f"{len(volumes)} volumes in {manifest}")
 
 
 def _refuse_options_of_others(arguments: argparse.Namespace) -> None:
@@ -142,7 +153,7 @@ def _writers(arguments: argparse.Namespace) -> dict[str, Callable[[Path], list[R
     from data_modules.phantoms.write import Cohort, write_phantoms
 
     cohort = Cohort(
-        arguments.patients,
+        12 if arguments.patients is None else arguments.patients,
         arguments.slices,
         arguments.seed,
         arguments.labelled_slices,
@@ -166,14 +177,16 @@ def _writers(arguments: argparse.Namespace) -> dict[str, Callable[[Path], list[R
 
 
 def _volume_writer(arguments: argparse.Namespace) -> Callable[[Path], list[Record]]:
-    from data_modules.phantoms.write_volumes import Specimens, write_volumes
+    from data_modules.phantoms.write_volumes import write_volumes
     from data_modules.phantoms.zernike_nanoct import ZernikeConfig
+    from data_modules.phantoms.zernike_volume import Specimens
 
     given = _given(arguments, "zernike_nanoct")
-    processes = given.pop("processes", 1)
+    processes, test_share = given.pop("processes", 1), given.pop("test_share", 0.2)
     if "shape" in given:
         given["shape"] = tuple(given["shape"])
-    specimens = Specimens(ZernikeConfig(**given), arguments.patients, arguments.seed)
+    count = 1 if arguments.patients is None else arguments.patients
+    specimens = Specimens(ZernikeConfig(**given), count, arguments.seed, test_share)
     return partial(write_volumes, specimens, processes=processes)
 
 
