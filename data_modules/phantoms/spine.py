@@ -27,12 +27,12 @@ DIAMETER_UM = 38.0
 _FLATTENING = 0.85
 _WAVES = (2, 3, 4, 5)
 _WAVE_HEIGHT, _WAVE_UM = 0.05, 60.0
-_LACUNAE = LacunaPopulation(240_000.0, 70.0, 20.0, 3.5, 1.6)
+_LACUNAE = LacunaPopulation(325_000.0, 60.0, 18.0, 3.5, 1.6)
 # Long axes run along the spine, where lacunae keep twice the distance that they keep across it.
-_DISTANCE_UM, _STRETCH = 7.0, 2.0
+_DISTANCE_UM, _STRETCH = 6.5, 2.0
 _LEAN_DEGREES = 8.0
 _SURFACE_GAP_UM = 3.0
-_CANALICULI_PER_LACUNA = (16, 26)
+_CANALICULI_PER_LACUNA = (14, 24)
 _LENGTH_UM, _WIDTH_UM = (5.0, 12.0), (0.25, 0.5)
 _NEIGHBOUR_UM, _LINKS = 16.0, 2
 # A tube of this radius in voxels holds a connected chain of voxel centres.

@@ -13,8 +13,8 @@ from data_modules.phantoms.spine_voxels import BONE, LCN, SHADE_OFF, Grid
 from data_modules.phantoms.tomography import in_circle
 from data_modules.phantoms.zernike_scan import Scan, ScanFiles
 
-SMALLEST_LACUNA = 100
-"""Voxels of a lacuna in the volume from which on it counts."""
+SMALLEST_SHARE = 0.05
+"""Of a lacuna that the volume's first or last slice cuts; of less nobody would say what it is."""
 
 # A reconstruction is stored between these percentiles of its values.
 _WINDOW = (0.02, 99.98)
@@ -118,26 +118,27 @@ def canalicular_length_um(spine: Spine, height_um: float, step_um: float) -> flo
 
 
 def lacuna_rows(job: Scan, voxels: list[int]) -> list[dict[str, float]]:
-    """The lacunae that count, as rows of ``lacunae.csv``.
+    """The lacunae in the volume, as rows of ``lacunae.csv``.
 
     Args:
         job: What was scanned.
         voxels: Number of voxels of each lacuna in the volume.
 
     Returns:
-        For each its centre in the volume, volume and axes as drawn, and its voxels in the volume;
-        ``is_whole`` is 1 unless the volume's first or last slice cuts it.
+        For each that has a voxel its centre in the volume, volume and axes as drawn, and what of it
+        is in the volume; ``is_whole`` is 1 unless the volume's first or last slice cuts it.
     """
     lacunae, voxel = job.spine.lacunae, job.beamline.pixel_size_um
     reach = np.sqrt(np.einsum("ni,ni->n", lacunae.axes[:, :, 0] ** 2, lacunae.semi_axes_um**2))
     height = job.depth * voxel
     rows = []
-    for index in np.flatnonzero(np.array(voxels) >= SMALLEST_LACUNA):
+    for index in np.flatnonzero(voxels):
         z, y, x = lacunae.centre_um[index] + [0.0, *[job.size * voxel / 2] * 2]
         length, width, depth = 2 * lacunae.semi_axes_um[index]
         row = {"z_um": z, "y_um": y, "x_um": x, "volume_um3": lacunae.volume_um3[index]}
         row |= {"length_um": length, "width_um": width, "depth_um": depth}
-        row |= {"voxels": voxels[index], "seen_volume_um3": voxels[index] * voxel**3}
+        row["voxels"] = voxels[index]
+        row["seen_share"] = voxels[index] * voxel**3 / lacunae.volume_um3[index]
         row["is_whole"] = int(reach[index] <= z <= height - reach[index])
         rows.append({name: float(value) for name, value in row.items()})
     return rows
@@ -155,11 +156,12 @@ def true_measures(
 
     Returns:
         Porosity both ways, lacunae, canaliculi and the largest thickness; shade-off is bone. NaN
-        where no lacuna is whole.
+        where no lacuna is whole or counts.
     """
     voxel = job.beamline.pixel_size_um
     lcn, bone = int(counts[LCN]), int(counts[BONE] + counts[SHADE_OFF])
     length = canalicular_length_um(job.spine, job.depth * voxel, _STEP_VOXELS * voxel)
+    counting = [row for row in lacunae if row["seen_share"] >= SMALLEST_SHARE]
     whole = [row for row in lacunae if row["is_whole"]]
     return {
         "voxel_size_um": voxel,
@@ -167,7 +169,7 @@ def true_measures(
         "lcn_per_bone_and_lcn": lcn / (bone + lcn),
         "shade_off_per_bone": int(counts[SHADE_OFF]) / bone,
         "bone_volume_um3": bone * voxel**3,
-        "n_lacunae": len(lacunae),
+        "n_lacunae": len(counting),
         "n_whole_lacunae": len(whole),
         "mean_lacunar_volume_um3": (
             float(np.mean([row["volume_um3"] for row in whole])) if whole else float("nan")
@@ -175,5 +177,5 @@ def true_measures(
         "canalicular_length_um": length,
         "canalicular_length_per_um2": length / ((bone + lcn) * voxel**3),
         # An ellipsoid holds no larger ball than that of its shortest axis.
-        "largest_thickness_um": max((row["depth_um"] for row in lacunae), default=float("nan")),
+        "largest_thickness_um": max((row["depth_um"] for row in counting), default=float("nan")),
     }
