@@ -109,6 +109,11 @@ def _load(
         volume_segmenter_of(content, path) for content, path in zip(contents, paths, strict=True)
     ]
     refuse_unlike(records, paths, but=())
+    if records[0]["preprocessing"] is None:
+        raise ValueError(
+            f"{paths[0]} does not say how its volumes were preprocessed: it was saved without a "
+            "data module; train it with `lotus fit`"
+        )
     record, device = records[0], device_named(options.device)
     networks = tuple(_network(content, record["network"], device) for content in contents)
     spacing = record["spacing_um"]

@@ -141,10 +141,10 @@ def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def volume_segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The record that the ``inference_record`` of a task on slabs left in a checkpoint.
+    """The record that a task of volumes left in a checkpoint.
 
     Raises:
-        ValueError: There is none, as in the checkpoint of a network for images.
+        ValueError: There is none, as in the checkpoint of a segmenter of images.
     """
     return _record_of(checkpoint, path, "volume_segmenter")
 
