@@ -1,6 +1,7 @@
 """Porosity by the shipped configurations: from training to prediction, and on to other classes."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +132,11 @@ def test_a_training_that_ends_early_says_when_it_had_converged(tmp_path):
     assert main(fit_arguments(recipe, nanoct(tmp_path), tmp_path / "runs", extra)) == 0
     # The first validation is an improvement over none, the second is not by that much.
     expected = Convergence(2, 1, **rule, stopped=True)
-    assert read_convergence(tmp_path / "runs/unet/tiny/convergence.json") == expected
+    run = tmp_path / "runs/unet/tiny"
+    assert read_convergence(run / "convergence.json") == expected
+    assert main(["report", str(run)]) == 0
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert re.search(r"epochs to convergence\s*</\w+>\s*<[^>]*>\s*1\s*<", page)
 
 
 @pytest.mark.slow
