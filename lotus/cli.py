@@ -25,6 +25,7 @@ COMMANDS = {
     "segment": "masks, probabilities, GeoJSON and an object table of images and slides",
     "pseudo-label": "masks that a network draws on its training patients, with a review list",
     "explain": "GradCAM of a classification's test patches, and how good the maps are",
+    "clean": "a segmented volume without islands, its gaps closed, shade-off made bone",
     "measure": "bone, pores or lacunae of a segmented volume, as tables in µm",
     "enhance": "the SR-microCT enhancement of an image, a folder or a volume",
     "patches": "the patches of slices that lie in bone, as a table",
