@@ -89,7 +89,7 @@ def test_porosity(lacuna, tmp_path, capsys):
     assert len(pd.read_csv(output / "cells.csv")) == 1
     assert len(pd.read_csv(output / "porosity_by_slice.csv")) == len(lcn)
     assert (output / "thickness.ome.zarr").is_dir()
-    assert "Thickness of the LCN" in (output / "report.html").read_text()
+    assert "Thickness of the LCN" in (output / "measurement.html").read_text()
     assert "WARNING: 1 lacunae are few" in capsys.readouterr().out
     assert not list(output.glob(".*"))
 
