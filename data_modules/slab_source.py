@@ -156,7 +156,7 @@ class SlabSource:
         offset = 0 if volume.shape[0] == record.depth else rows_range(record)[0]
         place = index - offset
         (stored,) = volume.window((slice(place, place + 1), *window))
-        values, ignored = record.mask_values.apply(_whole(stored))
+        values, ignored = record.mask_values.apply(_whole(record.mask, place, stored))
         classes = values.astype(np.int64)
         if record.mask_kind != "semantic":
             classes = np.minimum(classes, 1)
@@ -191,6 +191,14 @@ def _check_kind(record: Record, class_names: Sequence[str]) -> None:
         )
 
 
-def _whole(stored: NDArray[Any]) -> NDArray[Any]:
+def _whole(path: Path, index: int, stored: NDArray[Any]) -> NDArray[Any]:
     """Labels as whole numbers, also those that a program stored as real ones."""
-    return stored if stored.dtype.kind in "iub" else np.rint(stored).astype(np.int64)
+    if stored.dtype.kind in "iu":
+        return stored
+    fractional = stored[~(np.isfinite(stored) & (stored == np.round(stored)))]
+    if fractional.size:
+        raise ValueError(
+            f"{path} holds {stored.dtype} values such as {fractional[0]:g} in slice {index}; a "
+            "label map holds whole numbers"
+        )
+    return stored.astype(np.int64)
