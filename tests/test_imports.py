@@ -49,7 +49,7 @@ ALLOWED = {
         *(*GROUND, "lotus.networks", "lotus.losses", "lotus.metrics", "lotus.schemes"),
         *("lotus.transforms", "lotus.windows", "lotus.runs", "lotus.callbacks", "lotus.imaging"),
     ),
-    "data_modules": (*GROUND, "lotus.transforms", "lotus.imaging"),
+    "data_modules": (*GROUND, "lotus.transforms", "lotus.imaging", "lotus.windows"),
     "lotus.callbacks": (
         *(*GROUND, "lotus.evaluation", "lotus.reports", "lotus.imaging", "lotus.metrics"),
         "lotus.runs",

@@ -106,6 +106,11 @@ class RunFolder:
         """The plain student of a distillation's best checkpoint."""
         return self.checkpoints / "student.ckpt"
 
+    @property
+    def convergence(self) -> Path:
+        """After how many epochs a training with a stopping rule had converged."""
+        return self.path / "convergence.json"
+
     # What a test or a prediction leaves: a file per image in each folder.
 
     @property

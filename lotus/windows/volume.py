@@ -34,6 +34,16 @@ def slab_indices(start: int, slices: int, depth: int) -> NDArray[np.intp]:
     return np.clip(np.arange(start, start + slices), 0, depth - 1)
 
 
+def slab_reach(slices: int, output_slices: int) -> int:
+    """How far from a slice a slab can reach that speaks of it.
+
+    Args:
+        slices: T, the slices of a slab.
+        output_slices: D, of how many of them the network speaks: the D in the middle.
+    """
+    return (slices - output_slices) // 2 + output_slices - 1
+
+
 def slab_input(windows: NDArray[np.float32], in_channels: int, device: torch.device) -> Tensor:
     """Windows (B, T, Y, X) in [0, 1] as networks take slabs: on their device, with C channels.
 
