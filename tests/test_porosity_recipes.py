@@ -114,7 +114,7 @@ def test_every_recipe_trains_tests_and_predicts(name, preset, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_network_of_one_beamline_goes_on_with_fewer_classes_at_another(tmp_path, caplog):
+def test_a_network_of_one_beamline_goes_on_with_fewer_classes_at_another(tmp_path, capsys):
     layers = ["porosity/unet.yaml"]
     first = fit_arguments(layers, nanoct(tmp_path / "a"), tmp_path / "runs", SMALL["unet"])
     assert main(first) == 0
@@ -127,12 +127,13 @@ def test_a_network_of_one_beamline_goes_on_with_fewer_classes_at_another(tmp_pat
         *("--data.init_args.merge", "{shade_off: bone}"),
         *("--data.init_args.training_slices", "3", "--trainer.max_epochs", "1"),
     ]
-    with caplog.at_level("INFO"):
+    with pytest.warns(
+        UserWarning, match=r"kept, but for the head \(head.bias, head.weight\), which"
+    ):
         assert main(fit_arguments(layers, other, tmp_path / "runs", transfer, run="other")) == 0
-    (said,) = [line for line in caplog.messages if "made anew" in line]
-    assert "kept, but for the head (head.bias, head.weight)" in said
     run = tmp_path / "runs/unet/other"
     assert json.loads((run / "data.json").read_text())["training_images"] == 3
+    assert json.loads((run / "model.json").read_text())["made_anew"] == ["head.bias", "head.weight"]
     known = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["patients"]["cohorts"]
     assert set(known["default"]) == {"A/A[0:7]", "A/A[10:12]", "B/B[0:7]", "B/B[10:12]"}
 
@@ -141,7 +142,9 @@ def test_a_network_of_one_beamline_goes_on_with_fewer_classes_at_another(tmp_pat
     manifest = tmp_path / "a/manifest.csv"
     text = manifest.read_text().replace(",,15\n", ",8,15\n").replace(",,,15,20", ",,,0,5")
     manifest.write_text(text)
+    capsys.readouterr()
     assert main(fit_arguments(layers, manifest, tmp_path / "runs", leak, run="leak")) == 2
+    assert "best.ckpt was trained with patient A/A[0:5], whom this" in capsys.readouterr().err
 
 
 def test_the_paper_preset_has_the_published_settings():

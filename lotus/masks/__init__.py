@@ -10,11 +10,13 @@ from lotus.masks.facts import FolderFacts, MaskFacts, mask_facts
 from lotus.masks.meaning import Meaning, conclude
 from lotus.masks.moments import Moments, joined_moments, object_moments
 from lotus.masks.morphology import close_with_disk, fill_voids, open_with_ball, open_with_square
+from lotus.masks.thresholds import ZERNIKE_RANGES, classes_in_ranges, multi_otsu_classes
 from lotus.masks.union_find import UnionFind
 from lotus.masks.values import USUAL_VALUES, Labels, MaskKind, MaskValues, classes_and_objects
 
 __all__ = [
     "USUAL_VALUES",
+    "ZERNIKE_RANGES",
     "BlockComponents",
     "CleanedVolume",
     "FolderFacts",
@@ -27,6 +29,7 @@ __all__ = [
     "PoreCleaning",
     "UnionFind",
     "classes_and_objects",
+    "classes_in_ranges",
     "clean_pores",
     "close_with_disk",
     "conclude",
@@ -35,6 +38,7 @@ __all__ = [
     "joined_moments",
     "label_in_blocks",
     "mask_facts",
+    "multi_otsu_classes",
     "object_moments",
     "open_with_ball",
     "open_with_square",

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_utilities.core.rank_zero import rank_zero_info
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from torch import Tensor, nn
 
 from lotus.tasks.checkpoint import read_checkpoint, state_of, volume_segmenter_of
 
 
-def start_from_classes(network: nn.Module, checkpoint: Path, class_names: Sequence[str]) -> None:
+def start_from_classes(
+    network: nn.Module, checkpoint: Path, class_names: Sequence[str]
+) -> list[str]:
     """Copy the weights of a checkpoint into a network that may have other classes.
 
     Where the classes are the same, in the same order, all weights are kept. Otherwise the head, the
@@ -19,6 +21,9 @@ def start_from_classes(network: nn.Module, checkpoint: Path, class_names: Sequen
         network: Gets the weights.
         checkpoint: Of a :class:`lotus.tasks.SlabSegmentationTask`.
         class_names: Foreground classes of the network.
+
+    Returns:
+        Names of the weights that were not kept; none where the classes are the same.
 
     Raises:
         FileNotFoundError: No such file.
@@ -32,12 +37,11 @@ def start_from_classes(network: nn.Module, checkpoint: Path, class_names: Sequen
     _check_shapes(network, kept, checkpoint, head)
     network.load_state_dict(kept, strict=False)
     if head:
-        rank_zero_info(
+        rank_zero_warn(
             f"weights of {checkpoint} kept, but for the head ({', '.join(sorted(head))}), which is "
             f"made anew: classes {', '.join(class_names)} instead of {', '.join(known)}"
         )
-    else:
-        rank_zero_info(f"weights of {checkpoint} loaded into {type(network).__name__}")
+    return sorted(head)
 
 
 def head_names(network: nn.Module) -> set[str]:

@@ -95,8 +95,9 @@ class SlabSegmentationTask(BaseTask):
         self.window = window
         self.overlap = overlap
         self.initial_weights = initial_weights
+        self._made_anew: list[str] = []
         if initial_weights is not None:
-            start_from_classes(network, initial_weights, self.class_names)
+            self._made_anew = start_from_classes(network, initial_weights, self.class_names)
         self.configure_metrics()
 
     @property
@@ -124,11 +125,12 @@ class SlabSegmentationTask(BaseTask):
 
     def summary(self) -> dict[str, Any]:
         """What slabs the network takes, how many weights it has, and where they start."""
+        start = {"initial_weights": str(self.initial_weights), "made_anew": self._made_anew}
         return {
             "parameters": sum(weight.numel() for weight in self.network.parameters()),
             "slices": self.slab_network.slices,
             "output_slices": self.slab_network.output_slices,
-            "initial_weights": None if self.initial_weights is None else str(self.initial_weights),
+            **({} if self.initial_weights is None else start),
         }
 
     def origins(self) -> list[Path]:

@@ -61,7 +61,7 @@ def confusion_scores(confusion: ArrayLike, class_names: Sequence[str]) -> dict[s
     Example:
         >>> from lotus.metrics.functional import confusion_scores
         >>> confusion_scores([[4, 0, 0], [0, 1, 2], [0, 0, 3]], ["lcn", "bone"])
-        {'dice': 0.625, 'dice_lcn': 0.5, 'dice_bone': 0.75, 'accuracy': 0.7}
+        {'dice': 0.625, 'dice_lcn': 0.5, 'dice_bone': 0.75, 'accuracy': 0.8}
     """
     counts = np.asarray(confusion, np.float64)
     shared, both = np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1)
