@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -133,26 +133,40 @@ def with_labels(
     labels: Mapping[VolumeSlice, Path],
     origin: Path | None,
 ) -> list[Record]:
-    """The rows of a manifest, and one for each slice that has been labelled.
+    """The rows of a manifest, of which labelled slices become rows of their own.
 
     Args:
-        records: The rows, which stay as they are.
+        records: The rows.
         labels: Label file of each slice, of that slice alone.
         origin: What says whom the network knows that drafted the labels; None of none.
     """
-    new = [
-        replace(
+    return [row for record in records for row in _divided(record, labels, origin)]
+
+
+def _divided(
+    record: Record, labels: Mapping[VolumeSlice, Path], origin: Path | None
+) -> Iterator[Record]:
+    """A row, or along z its labelled slices and what is between them."""
+    own = {each.z: file for each, file in labels.items() if each.record == record}
+    if not own:
+        yield record
+        return
+    start, stop = rows_range(record)
+    for z in sorted(own):
+        if start < z:
+            yield replace(record, z_start=start, z_stop=z)
+        yield replace(
             record,
-            mask=file,
+            mask=own[z],
             mask_kind="semantic",
             mask_values=USUAL_VALUES,
             z_start=z,
             z_stop=z + 1,
             origin=origin,
         )
-        for (record, z), file in labels.items()
-    ]
-    return [*records, *new]
+        start = z + 1
+    if start < stop:
+        yield replace(record, z_start=start, z_stop=stop)
 
 
 def _by_image(records: Iterable[Record]) -> dict[Path, NDArray[np.bool_]]:

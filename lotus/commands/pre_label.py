@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
         folder, slices, arguments.slices, segmenter=segmenter, apart=arguments.apart, key=key
     )
     if truth:
-        rehearse(folder, slices, truth)
+        rehearse(folder, slices, truth, key)
     found = take_labels(folder, records, slices, known)
     if is_new:
         print(f"{arguments.slices} of {len(slices)} slices written to {arguments.output}")

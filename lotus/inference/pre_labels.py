@@ -19,9 +19,8 @@ from data_modules.slice_choice import (
     with_labels,
 )
 from lotus.atomic import atomic_path
-from lotus.imaging import write_label_map
 from lotus.inference.slice_drafts import drafts, grey_slice, true_labels
-from lotus.inference.slice_folder import SliceFolder
+from lotus.inference.slice_folder import Listed, SliceFolder
 from lotus.inference.volume_segmenter import VolumeSegmenter
 
 
@@ -92,34 +91,37 @@ def draw_slices(
         plane, spacing = grey_slice(each)
         empty = np.zeros(plane.shape, np.uint8)
         folder.write_slice(each, plane, drawn.get(each, empty), spacing)
-    folder.write_list(uncertainty, key)
+    folder.write_list({each: Listed(value) for each, value in uncertainty.items()}, key)
     return True
 
 
-def rehearse(folder: SliceFolder, slices: Sequence[VolumeSlice], truth: Sequence[Record]) -> None:
-    """Correct every slice of the list by masks that are there, in the place of a person.
+def rehearse(
+    folder: SliceFolder, slices: Sequence[VolumeSlice], truth: Sequence[Record], key: str
+) -> None:
+    """Put masks that are there in the place of every draft, and accept them.
 
     Args:
         folder: With the list.
         slices: All that may be labelled.
         truth: Rows with masks of the same images.
+        key: Under which the slices were chosen.
 
     Raises:
         ValueError: None of them has the mask of a slice.
     """
-    for each in folder.read_list(slices):
+    listed = folder.read_list(slices)
+    for each in listed:
         for row in truth:
             first, stop = rows_range(row)
             if row.mask is not None and row.image == each.record.image and first <= each.z < stop:
-                write_label_map(
-                    folder.label_of(each), true_labels(each.z, row), grey_slice(each)[1]
-                )
+                folder.write_draft(each, true_labels(each.z, row), grey_slice(each)[1])
                 break
         else:
             raise ValueError(
                 f"no row has the mask of slice {each.z} of {each.record.name}; the rehearsal needs "
                 "the masks of all slices that may be chosen"
             )
+    folder.write_list({e: Listed(said.uncertainty, "accept") for e, said in listed.items()}, key)
 
 
 def take_labels(

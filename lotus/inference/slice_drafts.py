@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -14,7 +14,8 @@ from data_modules.slab_source import stored_labels
 from data_modules.slice_choice import VolumeSlice
 from lotus.imaging import open_volume
 from lotus.inference.volume_segmenter import VolumeSegmenter
-from lotus.transforms.volume_input import slices_of
+from lotus.inference.volume_spacing import volume_spacing
+from lotus.transforms.volume_input import VolumeInput
 from lotus.windows import predict_slices
 
 
@@ -32,21 +33,29 @@ def entropies(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def drafts(
-    segmenter: VolumeSegmenter, slices: Sequence[VolumeSlice]
+    segmenter: VolumeSegmenter,
+    slices: Sequence[VolumeSlice],
+    notify: Callable[[str], None] = print,
 ) -> Iterator[tuple[VolumeSlice, NDArray[np.uint8], float]]:
     """Segment single slices as `lotus segment` does whole volumes.
 
     Args:
         segmenter: From :func:`~lotus.inference.volume_segmenter.load_volume_segmenter`.
         slices: Volume by volume.
+        notify: Receives lines the user should read.
 
     Yields:
         Each slice, its labels (Y, X), and its mean entropy in [0, 1].
+
+    Raises:
+        ValueError: A volume of another voxel size than the network's.
     """
     with tqdm(total=len(slices), desc="pre-label", unit="slice", disable=None) as bar:
-        for image, own in groupby(slices, key=lambda each: each.record.image):
+        for image, grouped in groupby(slices, key=lambda each: each.record.image):
             with open_volume(image) as volume:
-                read = slices_of(volume, segmenter.preprocessing)
+                own = [*grouped]
+                volume_spacing(image, volume, segmenter, _voxel_size(own[0].record), notify)
+                read = VolumeInput(volume, segmenter.preprocessing)
                 for each in own:
                     ((_, probabilities),) = predict_slices(
                         segmenter.probabilities,
@@ -64,6 +73,13 @@ def drafts(
                     yield each, labels, float(entropies(probabilities).mean())
 
 
+def _voxel_size(record: Record) -> tuple[float, float, float] | None:
+    """What the manifest says of it, where it says all."""
+    if record.pixel_size_um is None or record.slice_spacing_um is None:
+        return None
+    return record.slice_spacing_um, record.pixel_size_um, record.pixel_size_um
+
+
 def grey_slice(each: VolumeSlice) -> tuple[NDArray[np.generic], tuple[float, float] | None]:
     """The slice as it is in its volume, and its pixel size (Y, X) in µm where that is known."""
     with open_volume(each.record.image) as volume:
@@ -74,7 +90,7 @@ def grey_slice(each: VolumeSlice) -> tuple[NDArray[np.generic], tuple[float, flo
     return plane, None if y is None or x is None else (y, x)
 
 
-def true_labels(z: int, row: Record) -> NDArray[np.generic]:
+def true_labels(z: int, row: Record) -> NDArray[np.integer]:
     """The labels (Y, X) of a slice in the mask of a row.
 
     Args:

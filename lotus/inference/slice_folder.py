@@ -35,7 +35,7 @@ class Listed:
     """
 
     uncertainty: float
-    decision: Decision
+    decision: Decision = ""
 
 
 class SliceFolder:
@@ -96,24 +96,33 @@ class SliceFolder:
         spacing_um: tuple[float, float] | None,
     ) -> None:
         """Write a grey slice and the draft of its labels."""
+        self.write_draft(each, draft, spacing_um)
+        write_image(self.image_of(each), plane, spacing_um)
+
+    def write_draft(
+        self,
+        each: VolumeSlice,
+        draft: NDArray[np.integer],
+        spacing_um: tuple[float, float] | None,
+    ) -> None:
+        """Write the draft of a slice's labels, which no person made."""
         label = self.label_of(each)
         self._own.note(_key(label), _of_pixels(draft))
         write_label_map(label, draft, spacing_um)
-        write_image(self.image_of(each), plane, spacing_um)
 
-    def write_list(self, listed: Mapping[VolumeSlice, float], key: str) -> None:
-        """Write the list, the least sure slices first, once all slices are written.
+    def write_list(self, listed: Mapping[VolumeSlice, Listed], key: str) -> None:
+        """Write the list in the order given, once all slices are written.
 
         Args:
-            listed: Uncertainty of each slice.
+            listed: What is known of each slice.
             key: Under which they were chosen and drafted.
         """
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for each, uncertainty in listed.items():
-            said = "" if np.isnan(uncertainty) else f"{uncertainty:.6f}"
-            writer.writerow([each.record.name, each.z, said, ""])
+        for each, known in listed.items():
+            said = "" if np.isnan(known.uncertainty) else f"{known.uncertainty:.6f}"
+            writer.writerow([each.record.name, each.z, said, known.decision])
         content = stream.getvalue().encode()
         self._own.note(self.list.name, hashlib.sha256(content).hexdigest())
         with atomic_path(self.list) as temporary:

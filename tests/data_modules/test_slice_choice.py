@@ -90,15 +90,18 @@ def test_no_more_than_there_are(count):
 def test_labelled_slices_are_rows_of_their_own():
     rows = [row(stop=20), row(start=30, mask="t", split="test")]
     origin = Path("/d/origin.json")
-    found = with_labels(rows, {VolumeSlice(rows[0], 7): Path("/d/7.tif")}, origin)
-    assert found[:2] == rows
-    (new,) = found[2:]
-    assert (new.image, new.mask, new.z_start, new.z_stop) == (
-        *(rows[0].image, Path("/d/7.tif")),
-        *(7, 8),
+    labels = {VolumeSlice(rows[0], z): Path(f"/d/{z}.tif") for z in (19, 7, 8)}
+    *found, test = with_labels(rows, labels, origin)
+    assert test == rows[1]
+    assert [(r.z_start, r.z_stop, r.mask and r.mask.stem) for r in found] == [
+        *((0, 7, None), (7, 8, "7"), (8, 9, "8"), (9, 19, None), (19, 20, "19")),
+    ]
+    new = found[1]
+    assert (new.image, new.mask_kind, new.split, new.origin) == (
+        *(rows[0].image, "semantic", None, origin),
     )
-    assert (new.mask_kind, new.split, new.origin) == ("semantic", None, origin)
-    assert numbers(slices_without_mask(found, None, gap=0)) == [*range(7), *range(8, 20)]
+    assert found[0].origin is None
+    assert numbers(slices_without_mask([*found, test], None, gap=0)) == [*range(7), *range(9, 19)]
 
 
 def test_a_rehearsal_forgets_what_is_labelled_but_not_what_is_held_out():

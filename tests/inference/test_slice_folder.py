@@ -9,7 +9,7 @@ import tifffile
 from data_modules.manifest import Record
 from data_modules.slice_choice import VolumeSlice
 from lotus.imaging import read_label_map
-from lotus.inference.slice_folder import SliceFolder
+from lotus.inference.slice_folder import Listed, SliceFolder
 
 
 @pytest.fixture
@@ -25,7 +25,8 @@ def folder(tmp_path, slices):
     for each in slices:
         grey = rng.random((5, 6)).astype(np.float32)
         folder.write_slice(each, grey, rng.integers(0, 4, (5, 6)).astype(np.uint8), (0.1, 0.1))
-    folder.write_list({slices[1]: 0.5, slices[0]: 0.25, slices[2]: float("nan")}, "key")
+    unsure = {slices[1]: 0.5, slices[0]: 0.25, slices[2]: float("nan")}
+    folder.write_list({each: Listed(value) for each, value in unsure.items()}, "key")
     return folder
 
 
@@ -80,7 +81,7 @@ def test_what_the_list_may_not_say(folder, slices, old, new, message):
 
 def test_labels_that_are_gone_are_missed(folder, slices):
     folder.label_of(slices[0]).unlink()
-    with pytest.raises(FileNotFoundError, match="reject the slice in slices.csv instead"):
+    with pytest.raises(FileNotFoundError, match=r"reject the slice in slices\.csv"):
         folder.is_corrected(slices[0])
 
 
