@@ -112,6 +112,14 @@ def test_every_recipe_trains_tests_and_predicts(name, preset, tmp_path):
     assert np.array_equal(tested, read_label_map(run / "predict/predictions" / f"{slices[0]}.tif"))
     assert main(["report", str(run)]) == 0
 
+    segmented = tmp_path / "segmented.ome.tif"
+    given = [str(tmp_path / "A.tif"), "--checkpoint", str(run), "--output", str(segmented)]
+    assert main(["segment", *given, "--device", "cpu"]) == 0
+    labels = tifffile.imread(segmented)
+    for z, name in zip(range(15, 20), slices, strict=True):
+        written = read_label_map(run / "predictions" / f"{name}.tif")
+        np.testing.assert_array_equal(labels[z], written)
+
 
 @pytest.mark.slow
 def test_a_network_of_one_beamline_goes_on_with_fewer_classes_at_another(tmp_path, capsys):
