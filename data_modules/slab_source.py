@@ -65,11 +65,14 @@ def stored_labels(record: Record, mask: Volume, index: int, window: Window) -> L
         mask: Its open mask: of the whole volume, or of the slices of the row alone.
         index: Number of the slice in the volume.
         window: Of the slice, (Y, X).
+
+    Raises:
+        ValueError: Values that are no whole numbers.
     """
     offset = 0 if mask.shape[0] == record.depth else rows_range(record)[0]
     place = index - offset
     (stored,) = mask.window((slice(place, place + 1), *window))
-    return record.mask_values.apply(_whole(stored))
+    return record.mask_values.apply(_whole(record.mask or record.image, index, stored))
 
 
 class SlabSource:
@@ -202,6 +205,14 @@ def _check_kind(record: Record, class_names: Sequence[str]) -> None:
         )
 
 
-def _whole(stored: NDArray[Any]) -> NDArray[Any]:
+def _whole(path: Path, index: int, stored: NDArray[Any]) -> NDArray[Any]:
     """Labels as whole numbers, also those that a program stored as real ones."""
-    return stored if stored.dtype.kind in "iub" else np.rint(stored).astype(np.int64)
+    if stored.dtype.kind in "iu":
+        return stored
+    fractional = stored[~(np.isfinite(stored) & (stored == np.round(stored)))]
+    if fractional.size:
+        raise ValueError(
+            f"{path} holds {stored.dtype} values such as {fractional[0]:g} in slice {index}; a "
+            "label map holds whole numbers"
+        )
+    return stored.astype(np.int64)

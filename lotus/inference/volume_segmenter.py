@@ -13,7 +13,7 @@ from torch import Tensor
 from lotus.inference.precision import Precision
 from lotus.inference.segmenter import checkpoint_files, device_named, precision_on, refuse_unlike
 from lotus.inference.volume_options import VolumeOptions
-from lotus.networks import SlabNetwork, as_slab_network
+from lotus.networks import SlabNetwork, as_slab_network, store_channels_last
 from lotus.tasks.checkpoint import read_checkpoint, state_of, volume_segmenter_of
 from lotus.tasks.description import build
 from lotus.transforms import Preprocessing
@@ -137,4 +137,5 @@ def _network(
 ) -> SlabNetwork:
     network = build(description)
     network.load_state_dict(state_of(content, "network."))
+    store_channels_last(network)
     return as_slab_network(network.to(device).eval())

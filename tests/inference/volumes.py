@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from lotus.networks import Sensor3D
 
@@ -42,6 +43,11 @@ def sensor3d(path: Path, seed: int = 0, **changes) -> Path:
     torch.manual_seed(seed)
     network = Sensor3D(1, 3, filters=[4, 8], slices=3).eval()
     description = {"class_path": "lotus.networks.Sensor3D", "init_args": settings}
-    with torch.no_grad():  # every class somewhere
-        network.head.bias -= network(torch.rand(4, 3, 1, 32, 32)).mean(dim=(0, 2, 3))
+    balance(network, torch.rand(4, 3, 1, 32, 32))
     return save(path, description, network.state_dict(), **changes)
+
+
+def balance(network: nn.Module, image: Tensor) -> None:
+    """Have a network of random weights find every class somewhere."""
+    with torch.no_grad():
+        network.head.bias -= network(image).mean(dim=(0, 2, 3))
