@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from data_modules.patch_classification import PatchClassificationDataModule
     from data_modules.patch_segmentation import PatchSegmentationDataModule
     from data_modules.segmentation import SegmentationDataModule
+    from data_modules.slabs import SlabDataModule
     from data_modules.unpaired import UnpairedDataModule, UnpairedPartsDataModule
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "PatchClassificationDataModule",
     "PatchSegmentationDataModule",
     "SegmentationDataModule",
+    "SlabDataModule",
     "UnpairedDataModule",
     "UnpairedPartsDataModule",
 ]
@@ -28,6 +30,7 @@ _HOMES = {
     "PatchClassificationDataModule": "data_modules.patch_classification",
     "PatchSegmentationDataModule": "data_modules.patch_segmentation",
     "SegmentationDataModule": "data_modules.segmentation",
+    "SlabDataModule": "data_modules.slabs",
     "UnpairedDataModule": "data_modules.unpaired",
     "UnpairedPartsDataModule": "data_modules.unpaired",
 }

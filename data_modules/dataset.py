@@ -158,7 +158,7 @@ class SegmentationDataset(Dataset[Sample]):
         """
         prepared = self.source.prepared(record)
         rng = np.random.default_rng(seed)
-        window = _random_window(prepared.image.shape[1:], self.patch_size, rng)
+        window = random_window(prepared.image.shape[1:], self.patch_size, rng)
         return crop(prepared, window, self.patch_size)
 
     def finish(self, pixels: Pixels, record: int, seed: int) -> Sample:
@@ -242,8 +242,14 @@ def _check_fit(
         )
 
 
-def _random_window(size: tuple[int, ...], patch_size: int, rng: np.random.Generator) -> Window:
-    """A uniformly drawn window, as much of it as the image has."""
+def random_window(size: tuple[int, ...], patch_size: int, rng: np.random.Generator) -> Window:
+    """A uniformly drawn window, as much of it as the image has.
+
+    Args:
+        size: (Y, X) of the image in pixels.
+        patch_size: Edge of the window in pixels.
+        rng: Of the draw.
+    """
     rows, columns = (int(rng.integers(max(edge - patch_size, 0) + 1)) for edge in size)
     return slice(rows, rows + patch_size), slice(columns, columns + patch_size)
 
@@ -259,19 +265,24 @@ def crop(prepared: PreparedImage, window: Window, smallest: int) -> Pixels:
     Returns:
         What the image has of ``image``, ``mask`` and ``instances``, each ``(C, Y, X)``, in memory.
     """
-    pixels = {"image": _padded(prepared.image[:, *window], smallest)}
+    pixels = {"image": padded(prepared.image[:, *window], smallest)}
     if prepared.mask is not None and prepared.instances is not None:
-        mask = _padded(prepared.mask[None, *window], smallest)
-        instances = _padded(prepared.instances[None, *window], smallest)
+        mask = padded(prepared.mask[None, *window], smallest)
+        instances = padded(prepared.instances[None, *window], smallest)
         pixels["mask"] = mask.astype(np.int64)
         if prepared.ignored is not None:
-            pixels["mask"][_padded(prepared.ignored[None, *window], smallest)] = IGNORED
+            pixels["mask"][padded(prepared.ignored[None, *window], smallest)] = IGNORED
         pixels["instances"] = instances.astype(np.int32)
     return {key: torch.from_numpy(np.array(value)) for key, value in pixels.items()}
 
 
-def _padded(array: NDArray[Any], smallest: int) -> NDArray[Any]:
-    """Mirror an array ``(C, Y, X)`` at its borders up to a smallest edge."""
+def padded(array: NDArray[Any], smallest: int) -> NDArray[Any]:
+    """Mirror an array ``(C, Y, X)`` at its borders up to a smallest edge.
+
+    Args:
+        array: The array.
+        smallest: The edge in pixels; larger ones stay.
+    """
     missing = [max(smallest - edge, 0) for edge in array.shape[1:]]
     if not any(missing):
         return array

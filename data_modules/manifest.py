@@ -1,33 +1,44 @@
 """The manifest: one CSV row per image, validated as a whole before anything is trained.
 
 Columns: ``image, mask, mask_kind, modality, patient, group, pixel_size_um`` and, where known,
-``slice_spacing_um``, ``mask_values``, ``split``, ``origin`` and ``tissue``. Paths are relative to
-the manifest's folder.
+``slice_spacing_um``, ``mask_values``, ``split``, ``origin``, ``tissue``, ``z_start`` and
+``z_stop``. Paths are relative to the manifest's folder.
+
+An image may be a volume: a multi-page TIFF, an OME-Zarr or a folder of slices. Then a row speaks of
+the slices ``z_start`` to ``z_stop``, the last one excluded, of all of them where nothing is said,
+and a volume may have several such rows.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import math
 import os
 import warnings
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from data_modules.manifest_checks import (
+    file_problems,
+    files_of,
+    problem_line,
+    relation_problems,
+)
 from data_modules.manifest_table import SEPARATORS, Table, read_table, with_decimal_point
 from data_modules.patients import identity, one_name_each
 from lotus.atomic import atomic_path
 from lotus.imaging.file_names import image_stem
-from lotus.imaging.raster import read_size
 from lotus.masks import USUAL_VALUES, MaskKind, MaskValues
 
 COLUMNS = ("image", "mask", "mask_kind", "modality", "patient", "group", "pixel_size_um")
-OPTIONAL_COLUMNS = ("slice_spacing_um", "mask_values", "split", "origin", "tissue")
+OPTIONAL_COLUMNS = (
+    *("slice_spacing_um", "mask_values", "split", "origin", "tissue"),
+    *("z_start", "z_stop"),
+)
 LENGTHS = ("pixel_size_um", "slice_spacing_um")
+SLICES = ("z_start", "z_stop")
 WORDS = ("mask_kind", "split")
 Split = Literal["train", "val", "test"]
 MASK_KINDS: tuple[MaskKind, ...] = get_args(MaskKind)
@@ -93,6 +104,9 @@ class Record:
         mask_values: What the values of the mask's file stand for, and which are ignored.
         tissue: Absolute path of a mask of the tissue that the image shows, such as bone, where
             it is not 0; None where nobody looked for it.
+        z_start: First slice that the row speaks of; None for that of the volume.
+        z_stop: The slice after the last; None for the end of the volume.
+        depth: Slices of the volume; None of a 2-D image, and where no file was looked at.
     """
 
     image: Path
@@ -107,6 +121,9 @@ class Record:
     origin: Path | None = None
     mask_values: MaskValues = USUAL_VALUES
     tissue: Path | None = None
+    z_start: int | None = None
+    z_stop: int | None = None
+    depth: int | None = None
 
     @property
     def name(self) -> str:
@@ -117,6 +134,12 @@ class Record:
     def field(self) -> tuple[str, str]:
         """Patient and name: images of several modalities that share them show the same field."""
         return identity(self.patient), self.name
+
+    def is_apart_from(self, other: Record) -> bool:
+        """Whether this and another row speak of different slices of one volume."""
+        ends = [math.inf if row.z_stop is None else row.z_stop for row in (self, other)]
+        starts = [row.z_start or 0 for row in (self, other)]
+        return self.image == other.image and (ends[0] <= starts[1] or ends[1] <= starts[0])
 
 
 def read_manifest(path: Path, check_files: bool = True) -> list[Record]:
@@ -149,9 +172,11 @@ def read_manifest(path: Path, check_files: bool = True) -> list[Record]:
             records.append(_to_record(row, path.parent))
             numbers.append(number)
     records = joined(records)
-    problems += _relation_problems(numbers, records)
+    problems += relation_problems(numbers, records)
     if check_files:
-        problems += _file_problems(numbers, records)
+        found_files = [files_of(*row) for row in zip(numbers, records, strict=True)]
+        records = [files.record for files in found_files]
+        problems += file_problems(found_files)
     if problems:
         raise ManifestError(path, problems)
     return records
@@ -243,18 +268,21 @@ def _row_problems(number: int, row: Mapping[str, str]) -> Iterator[str]:
             hint = " ('unknown' where there is none)" if name == "group" else ""
             yield f"row {number}, column {name}: found nothing, expected a value{hint}"
     if row["mask_kind"] not in MASK_KINDS:
-        yield _line(number, "mask_kind", row["mask_kind"], f"one of {', '.join(MASK_KINDS)}")
+        yield problem_line(number, "mask_kind", row["mask_kind"], f"one of {', '.join(MASK_KINDS)}")
     for name in LENGTHS:
         if not _is_length(row.get(name, "")):
             point = ", with a decimal point" if "," in row[name] else ""
-            yield _line(number, name, row[name], f"a positive number of µm{point}, or nothing")
+            yield problem_line(
+                number, name, row[name], f"a positive number of µm{point}, or nothing"
+            )
+    yield from _slice_problems(number, row)
     if row.get("split", "") not in ("", *SPLIT_NAMES):
         expected = f"one of {', '.join(SPLIT_NAMES)}, or nothing"
-        yield _line(number, "split", row["split"], expected)
+        yield problem_line(number, "split", row["split"], expected)
     origin = row.get("origin", "")
     if origin not in ("", MANUAL) and Path(origin).suffix not in ORIGIN_SUFFIXES:
         expected = f"a file ({', '.join(ORIGIN_SUFFIXES)}), {MANUAL}, or nothing"
-        yield _line(number, "origin", origin, expected)
+        yield problem_line(number, "origin", origin, expected)
     try:
         values = MaskValues.parse(row.get("mask_values", ""))
         if row["mask_kind"] in MASK_KINDS:
@@ -263,92 +291,21 @@ def _row_problems(number: int, row: Mapping[str, str]) -> Iterator[str]:
         yield f"row {number}, column mask_values: {error}"
 
 
+def _slice_problems(number: int, row: Mapping[str, str]) -> Iterator[str]:
+    given = [row.get(name, "") for name in SLICES]
+    for name, text in zip(SLICES, given, strict=True):
+        if text and not (text.isascii() and text.isdigit()):
+            yield problem_line(number, name, text, "the number of a slice, from 0, or nothing")
+            return
+    if given[1] and int(given[1]) <= int(given[0] or 0):
+        yield problem_line(number, "z_stop", given[1], f"more than z_start, {given[0] or 0}")
+
+
 def _is_length(text: str) -> bool:
     try:
         return not text or ("_" not in text and 0.0 < float(text) < math.inf)
     except ValueError:
         return False
-
-
-def _relation_problems(numbers: Sequence[int], records: Sequence[Record]) -> Iterator[str]:
-    """What is wrong between rows: files, names and patients that must not meet."""
-    image_rows: dict[Path, tuple[int, Record]] = {}
-    mask_rows: dict[Path, tuple[int, Record]] = {}
-    names: dict[tuple[str, str], int] = {}
-    splits: dict[str, tuple[int, str]] = {}
-    for number, record in zip(numbers, records, strict=True):
-        first, owner = image_rows.setdefault(record.image, (number, record))
-        if first != number and owner.patient != record.patient:
-            expected = f"one patient per file (row {first} gives it to '{owner.patient}')"
-            yield _line(number, "patient", record.patient, expected)
-        elif first != number:
-            yield _line(number, "image", record.image, f"each image once (also row {first})")
-        elif names.setdefault((record.modality, record.name), number) != number:
-            other = names[(record.modality, record.name)]
-            expected = f"file names that differ within {record.modality} (row {other})"
-            yield _line(number, "image", record.name, expected)
-        if record.mask is not None:
-            row, other_record = mask_rows.setdefault(record.mask, (number, record))
-            # Two modalities may share the annotation of the field that both show.
-            if other_record.field != record.field:
-                expected = f"a mask of its own (row {row} has this one)"
-                yield _line(number, "mask", record.mask, expected)
-        if record.split is not None:
-            other, split = splits.setdefault(record.patient, (number, record.split))
-            if split != record.split:
-                expected = f"{split} as in row {other}: patient '{record.patient}' is one unit"
-                yield _line(number, "split", record.split, expected)
-
-
-def _file_problems(numbers: Sequence[int], records: Sequence[Record]) -> Iterator[str]:
-    """What is wrong with the files themselves, from their headers."""
-    readable: list[tuple[int, Record]] = []
-    for number, record in zip(numbers, records, strict=True):
-        sizes: dict[str, tuple[int, int]] = {}
-        files = {"image": record.image, "mask": record.mask, "tissue": record.tissue}
-        for column, file in files.items():
-            if file is None:
-                continue
-            if not file.is_file():
-                yield _line(number, column, file, "an existing file")
-                continue
-            try:
-                sizes[column] = read_size(file)
-            except (ValueError, OSError) as error:
-                yield f"row {number}, column {column}: {error}"
-        if record.origin is not None and not record.origin.is_file():
-            yield _line(number, "origin", record.origin, "an existing file")
-        if "image" not in sizes:
-            continue
-        readable.append((number, record))
-        expected = "{} x {} as its image".format(*sizes["image"])
-        for column, size in sizes.items():
-            if size != sizes["image"]:
-                found = "{} x {} in {}".format(*size, files[column])
-                yield _line(number, column, found, expected)
-    yield from _copied_files(readable)
-
-
-def _copied_files(rows: Sequence[tuple[int, Record]]) -> Iterator[str]:
-    """Images of two patients with the same bytes: one of the two names must be wrong."""
-    by_size: dict[int, list[tuple[int, Record]]] = defaultdict(list)
-    for number, record in rows:
-        by_size[record.image.stat().st_size].append((number, record))
-    for candidates in by_size.values():
-        if len({record.patient for _, record in candidates}) < 2:
-            continue
-        first: dict[str, tuple[int, Record]] = {}
-        for number, record in candidates:
-            with record.image.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            row, other = first.setdefault(digest, (number, record))
-            if other.patient != record.patient and other.image != record.image:
-                expected = f"one patient per image (same bytes as row {row}, '{other.patient}')"
-                yield _line(number, "patient", record.patient, expected)
-
-
-def _line(number: int, column: str, found: object, expected: str) -> str:
-    return f"row {number}, column {column}: found '{found}', expected {expected}"
 
 
 def _to_record(row: Mapping[str, str], folder: Path) -> Record:
@@ -367,11 +324,17 @@ def _to_record(row: Mapping[str, str], folder: Path) -> Record:
         origin=None if origin in ("", MANUAL) else _file(folder, origin),
         mask_values=MaskValues.parse(row.get("mask_values", "")),
         tissue=_file(folder, row["tissue"]) if row.get("tissue") else None,
+        z_start=_to_slice(row.get("z_start", "")),
+        z_stop=_to_slice(row.get("z_stop", "")),
     )
 
 
 def _to_length(text: str) -> float | None:
     return float(text) if text else None
+
+
+def _to_slice(text: str) -> int | None:
+    return int(text) if text else None
 
 
 def _to_row(record: Record, folder: Path) -> list[str]:
@@ -393,6 +356,7 @@ def _to_row(record: Record, folder: Path) -> list[str]:
         record.split or "",
         "" if record.origin is None else _relative(record.origin, folder),
         "" if record.tissue is None else _relative(record.tissue, folder),
+        *("" if number is None else str(number) for number in (record.z_start, record.z_stop)),
     ]
 
 

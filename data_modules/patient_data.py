@@ -140,7 +140,24 @@ class PatientDataModule(TransferDataModule, ABC, Generic[Source]):
                 f"{self.manifest}: no image of modality '{self.modality}'; "
                 f"found {', '.join(modalities)}"
             )
+        self.check_records([record for record in records if record.modality == self.modality])
         return records
+
+    def check_records(self, records: Sequence[Record]) -> None:
+        """Refuse what no batches can be made of.
+
+        Args:
+            records: Those of the modality.
+
+        Raises:
+            ValueError: A volume, which is sliced by :class:`data_modules.SlabDataModule` alone.
+        """
+        for record in records:
+            if record.depth is not None:
+                raise ValueError(
+                    f"{record.image} is a volume of {record.depth} slices; images are expected: "
+                    "take data_modules.SlabDataModule, or save the slices as images of their own"
+                )
 
     @property
     def groups(self) -> list[str]:

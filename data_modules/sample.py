@@ -41,6 +41,36 @@ class Sample(TypedDict):
     group: str
 
 
+class SlabSample(TypedDict):
+    """A slab of a volume or a crop of one; several make a :class:`lotus.batch.Batch`.
+
+    Attributes:
+        image: float32 (T, C, Y, X) in [0, 1].
+        mask: int64 (Y, X), class per pixel of the middle slice, or (D, Y, X) of the D middle ones;
+            absent without annotation.
+        ignored: bool as ``mask``, where the annotation says nothing, and ``mask`` is 0; absent from
+            data sets in which there is no such place.
+        label: int64 (), index of the group.
+        spacing_um: float64 (3,), voxel size (Z, Y, X) in µm; NaN where unknown.
+        z: int64 (), number of the first slice of ``mask`` in its volume.
+        depth: int64 (), slices of the volume.
+        name: Name of the volume and number of that slice, ``volume_z0012``.
+        patient: Its patient.
+        group: Its group.
+    """
+
+    image: Tensor
+    mask: NotRequired[Tensor]
+    ignored: NotRequired[Tensor]
+    label: Tensor
+    spacing_um: Tensor
+    z: Tensor
+    depth: Tensor
+    name: str
+    patient: str
+    group: str
+
+
 class PatchSample(TypedDict):
     """A patch of a slice; several make a :class:`lotus.batch.PatchBatch`.
 

@@ -94,11 +94,12 @@ class Splits:
 def records_hash(records: Sequence[Record]) -> str:
     """SHA-256 over everything a split depends on, and over nothing else.
 
-    Names, modalities, patients, groups and prescribed splits count; the order of the rows and
-    the folder the data lie in do not.
+    Names, modalities, patients, groups, prescribed splits and slices count; the order of the rows
+    and the folder the data lie in do not.
     """
     rows = sorted(
         (record.modality, record.name, record.patient, record.group, record.split or "")
+        + (() if (slices := (record.z_start, record.z_stop)) == (None, None) else (str(slices),))
         for record in one_name_per_person(records)
     )
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

@@ -13,16 +13,20 @@ class Batch(TypedDict):
 
     Attributes:
         image: float32 (B, C, Y, X) in [0, 1]; slabs of a volume are (B, T, C, Y, X).
-        mask: int64 (B, Y, X), class per pixel, 0 is background; absent without annotation.
+        mask: int64 (B, Y, X), class per pixel, 0 is background; absent without annotation. Of slabs
+            that of the middle slice, or (B, D, Y, X) of the D middle ones.
         instances: int32 (B, Y, X), object number per pixel, 0 is background; absent without
             annotation.
-        ignored: bool (B, Y, X), pixels that count neither in losses nor in scores, and where
+        ignored: bool as ``mask``, pixels that count neither in losses nor in scores, and where
             ``mask`` and ``instances`` are 0; absent from data sets that ignore nothing.
         label: int64 (B,), index of the group.
         spacing_um: float64 (B, 2), pixel size (Y, X) in µm, or (B, 3), voxel size (Z, Y, X); NaN
             where unknown.
         network_size: int64 (B, 2), (Y, X) in pixels that a network sees whole images in; absent
             where that is their own.
+        z: int64 (B,), number of the first slice in the volume that ``mask`` is, or would be, of;
+            slabs alone have it.
+        depth: int64 (B,), slices of the volume; slabs alone have it.
         name: Name of each image.
         patient: Patient of each image.
         group: Group of each image.
@@ -35,6 +39,8 @@ class Batch(TypedDict):
     label: Tensor
     spacing_um: Tensor
     network_size: NotRequired[Tensor]
+    z: NotRequired[Tensor]
+    depth: NotRequired[Tensor]
     name: list[str]
     patient: list[str]
     group: list[str]
@@ -86,6 +92,16 @@ class Prediction(TypedDict):
 
     labels: NDArray[np.integer[Any]]
     probability: NDArray[np.float32]
+    classes: NDArray[np.uint8]
+
+
+class SlabPrediction(TypedDict):
+    """The classes of whole slices of a volume.
+
+    Attributes:
+        classes: uint8 (n, Y, X), class of each voxel, 0 is background.
+    """
+
     classes: NDArray[np.uint8]
 
 

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class Map(Protocol):
+    """Applies a function to items, in this process or in others; results come in any order."""
+
+    def __call__(
+        self, function: Callable[[Item], Result], items: Sequence[Item], /
+    ) -> Iterable[Result]:
+        """Yield the result of each item."""
+
+
+def in_this_process(
+    function: Callable[[Item], Result], items: Sequence[Item], /
+) -> Iterable[Result]:
+    """Apply a function to items, one after the other."""
+    return map(function, items)
 
 
 def map_in_processes(

@@ -72,6 +72,9 @@ ELSEWHERE = {
     "mga/baselines/alexnet.yaml": "test_diagnosis_recipes.py",
     "mga/quick/classifier.yaml": "test_diagnosis_recipes.py",
     "mga/paper/classifier.yaml": "test_diagnosis_recipes.py",
+    "porosity/*.yaml": "test_porosity_recipes.py",
+    "porosity/quick/*.yaml": "test_porosity_recipes.py",
+    "porosity/paper/*.yaml": "test_porosity_recipes.py",
     "studies/*.yaml": "studies/test_study.py",
     "sweeps/*.yaml": "sweeps/test_sweep_files.py",
 }

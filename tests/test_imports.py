@@ -19,11 +19,12 @@ OPTIONAL_EXTRAS = {"ray", "nnunetv2", "cellpose", "onnx", "onnxruntime", "optuna
 
 # What a room may import of the project, itself apart; from the ground up, so that there is no
 # circle. The commands stand on top and may use everything.
-GROUND = ("lotus.atomic", "lotus.batch", "lotus.masks", "lotus.process_pool")
+GROUND = ("lotus.atomic", "lotus.batch", "lotus.masks", "lotus.process_pool", "lotus.progress")
 ALLOWED = {
     "lotus.atomic": (),
     "lotus.batch": (),
     "lotus.process_pool": (),
+    "lotus.progress": ("lotus.atomic",),
     "lotus.masks": (),
     "lotus.losses": (),
     "lotus.networks": (),
@@ -48,7 +49,7 @@ ALLOWED = {
         *(*GROUND, "lotus.networks", "lotus.losses", "lotus.metrics", "lotus.schemes"),
         *("lotus.transforms", "lotus.windows", "lotus.runs", "lotus.callbacks", "lotus.imaging"),
     ),
-    "data_modules": (*GROUND, "lotus.transforms", "lotus.imaging"),
+    "data_modules": (*GROUND, "lotus.transforms", "lotus.imaging", "lotus.windows"),
     "lotus.callbacks": (
         *(*GROUND, "lotus.evaluation", "lotus.reports", "lotus.imaging", "lotus.metrics"),
         "lotus.runs",

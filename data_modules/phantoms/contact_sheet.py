@@ -62,8 +62,9 @@ def write_contact_sheet(path: Path, records: Sequence[Record]) -> None:
 
     Args:
         path: PNG file.
-        records: Images with label maps.
+        records: Images with label maps; volumes among them are left out.
     """
+    records = [record for record in records if record.slice_spacing_um is None]
     modalities = sorted({record.modality for record in records})
     groups = list(dict.fromkeys(record.group for record in records))
     first = {(record.modality, record.group): record for record in reversed(records)}

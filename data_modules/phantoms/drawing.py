@@ -1,4 +1,4 @@
-"""Vectorised drawing of many small ellipses, and smooth random fields."""
+"""Vectorised drawing of many small ellipses, and smooth random fields in 2-D and 3-D."""
 
 from __future__ import annotations
 
@@ -129,13 +129,61 @@ def smooth_noise(
         Float32 (Y, X).
     """
     spacing = max(wavelength / 2.5, 1.0)
-    rows, columns = (_spline_weights(length, spacing, rng.random()) for length in shape)
+    rows, columns = (spline_weights(length, spacing, rng.random()) for length in shape)
     coarse = rng.standard_normal((rows.shape[1], columns.shape[1])).astype(np.float32)
     return np.asarray(rows @ coarse @ columns.T)
 
 
-def _spline_weights(length: int, spacing: float, start: float) -> NDArray[np.float32]:
-    """Matrix (length, nodes) of the uniform cubic B-spline, scaled to unit mean energy per row."""
+@dataclass(frozen=True)
+class SmoothVolume:
+    """A smooth random volume of zero mean and about unit variance, of which slices are made.
+
+    Attributes:
+        weights: Float32 (length, nodes) of each axis.
+        nodes: Float32 (Z', Y', X'): independent normal values.
+    """
+
+    weights: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+    nodes: NDArray[np.float32]
+
+    def slices(self, first: int, stop: int) -> NDArray[np.float32]:
+        """Slices of numbers from ``first`` to below ``stop``, (Z, Y, X), however they are asked."""
+        along, rows, columns = self.weights
+        return np.stack(
+            [rows @ np.tensordot(weight, self.nodes, 1) @ columns.T for weight in along[first:stop]]
+        )
+
+
+def draw_smooth_volume(
+    shape: tuple[int, int, int], wavelength: float, rng: np.random.Generator
+) -> SmoothVolume:
+    """Draw a smooth random volume.
+
+    Args:
+        shape: (Z, Y, X) in voxels.
+        wavelength: Size of its features in voxels, > 0.
+        rng: Random generator.
+
+    Returns:
+        The volume.
+    """
+    spacing = max(wavelength / 2.5, 1.0)
+    along, rows, columns = (spline_weights(length, spacing, rng.random()) for length in shape)
+    nodes = (along.shape[1], rows.shape[1], columns.shape[1])
+    return SmoothVolume((along, rows, columns), rng.standard_normal(nodes, np.float32))
+
+
+def spline_weights(length: int, spacing: float, start: float) -> NDArray[np.float32]:
+    """Values of the uniform cubic B-splines, scaled to unit mean energy per row.
+
+    Args:
+        length: Number of pixels.
+        spacing: Distance of the splines' nodes in pixels, at least 1.
+        start: Where the first pixel lies between the first two nodes, from 0 to 1.
+
+    Returns:
+        Float32 (length, nodes).
+    """
     position = start + np.arange(length) / spacing
     node = np.arange(-1, int(position[-1]) + 3)
     gap = np.abs(position[:, None] - node[None, :])

@@ -67,11 +67,14 @@ class Ellipsoids:
 
 
 def sample_centres(
-    extent_um: tuple[float, float, float], density_per_mm3: float, rng: np.random.Generator
+    extent_um: tuple[float, float, float],
+    density_per_mm3: float,
+    rng: np.random.Generator,
+    minimum_distance_um: float = MINIMUM_DISTANCE_UM,
 ) -> NDArray[np.float64]:
     """Draw the centres of lacunae: a Poisson process without close pairs (Matérn, type II).
 
-    Every candidate gets a random age and yields to any older one within ``MINIMUM_DISTANCE_UM``.
+    Every candidate gets a random age and yields to any older one within the minimum distance.
     With the ball volume v, candidates of intensity λp leave (1 - exp(-λp v)) / v, which is solved
     for the intensity wanted. The box is widened by the distance so that its faces are no barrier.
 
@@ -79,6 +82,7 @@ def sample_centres(
         extent_um: Box (z, y, x) in µm.
         density_per_mm3: Wanted density.
         rng: Random generator.
+        minimum_distance_um: Of two centres, in µm.
 
     Returns:
         Float64 (N, 3): z, y, x from 0 to the extent.
@@ -86,18 +90,18 @@ def sample_centres(
     Raises:
         ValueError: The density cannot be reached with the minimum distance.
     """
-    ball = 4.0 / 3.0 * np.pi * MINIMUM_DISTANCE_UM**3
+    ball = 4.0 / 3.0 * np.pi * minimum_distance_um**3
     filled = density_per_mm3 * 1e-9 * ball
     if not 0.0 < filled < 0.9:
         raise ValueError(
             f"lacunar density {density_per_mm3:g} per mm³ is not possible; "
             f"take a value between 0 and {0.9 / ball * 1e9:,.0f}"
         )
-    extent = np.asarray(extent_um) + 2 * MINIMUM_DISTANCE_UM
+    extent = np.asarray(extent_um) + 2 * minimum_distance_um
     count = rng.poisson(-np.log1p(-filled) / ball * extent.prod())
-    points = rng.random((count, 3)) * extent - MINIMUM_DISTANCE_UM
+    points = rng.random((count, 3)) * extent - minimum_distance_um
     # Points are in random order already, so their index serves as the age.
-    pairs = cKDTree(points).query_pairs(MINIMUM_DISTANCE_UM, output_type="ndarray")
+    pairs = cKDTree(points).query_pairs(minimum_distance_um, output_type="ndarray")
     keep = np.ones(count, bool)
     keep[pairs.max(axis=1)] = False
     keep &= ((points >= 0) & (points <= np.asarray(extent_um))).all(axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def write_phantoms(
     """
     folder = Path(output) / modality
     manifest = Path(output) / "manifest.csv"
-    others = _forget(manifest, modality)
+    others = forget(manifest, modality)
     records, truth = [], []
     code = zlib.crc32(modality.encode())
     patients = [
@@ -143,11 +143,19 @@ def _write_tiff(path: Path, array: NDArray[Any], spacing_um: tuple[float, float]
         )
 
 
-def _forget(manifest: Path, modality: str) -> list[Record]:
-    """Take a modality out of an existing manifest, with its files; return what remains.
+def forget(manifest: Path, modality: str, kept: Container[str] = ()) -> list[Record]:
+    """Take a modality out of an existing manifest, with its files.
 
     Were the rows left in while their files are replaced, an interrupted run would leave a manifest
     of old and new images.
+
+    Args:
+        manifest: Of a folder of phantoms; it may be missing.
+        modality: Which one.
+        kept: Names of images whose files stay.
+
+    Returns:
+        The records that remain.
     """
     if not manifest.is_file():
         return []
@@ -159,7 +167,7 @@ def _forget(manifest: Path, modality: str) -> list[Record]:
         manifest.unlink()
     folder = (manifest.parent / modality).resolve()
     for record in records:
-        if record.modality == modality:
+        if record.modality == modality and record.name not in kept:
             # Written for all images, though the manifest may name it for some alone.
             labels = folder / "labels" / f"{record.name}.tif"
             for file in (record.image, record.mask, labels):

@@ -7,6 +7,7 @@ from lotus.callbacks.epoch_seed import EpochSeed
 from lotus.callbacks.overlay_images import OverlayImages
 from lotus.callbacks.prediction_writer import PredictionWriter
 from lotus.callbacks.run_record import RunRecord
+from lotus.callbacks.slab_writer import SlabWriter
 
 __all__ = [
     "BestCheckpoint",
@@ -16,4 +17,5 @@ __all__ = [
     "OverlayImages",
     "PredictionWriter",
     "RunRecord",
+    "SlabWriter",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytorch_lightning as pl
@@ -16,6 +16,8 @@ from lotus.evaluation.folders import common_pixel_size, evaluate_folders
 from lotus.imaging.raster import write_image, write_label_map
 from lotus.runs import RunFolder
 from lotus.runs.scores import add_patients, write_scores
+
+T = TypeVar("T")
 
 
 class PredictionWriter(pl.Callback):
@@ -33,11 +35,11 @@ class PredictionWriter(pl.Callback):
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove what an earlier test wrote."""
         self._patients.clear()
-        _remove_run_files(trainer, RunFolder(Path(trainer.default_root_dir)))
+        remove_run_files(trainer, RunFolder(Path(trainer.default_root_dir)))
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove what an earlier prediction wrote."""
-        _remove_run_files(trainer, RunFolder(Path(trainer.default_root_dir)).predicted)
+        remove_run_files(trainer, RunFolder(Path(trainer.default_root_dir)).predicted)
 
     def on_test_batch_end(
         self,
@@ -68,7 +70,7 @@ class PredictionWriter(pl.Callback):
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score all images once every process has written its own."""
-        patients = _of_all_processes(self._patients)
+        patients = of_all_processes(self._patients)
         trainer.strategy.barrier("predictions written")
         if trainer.is_global_zero:
             score_run(RunFolder(Path(trainer.default_root_dir)), patients)
@@ -138,16 +140,26 @@ def score_run(run: RunFolder, patients: Mapping[str, str]) -> Path | None:
     return run.scores
 
 
-def _of_all_processes(patients: dict[str, str]) -> dict[str, str]:
-    """The patients of every process's share of the images."""
+def of_all_processes(facts: dict[str, T]) -> dict[str, T]:
+    """What is known of every process's share of the images.
+
+    Args:
+        facts: Of this process's images, by their names.
+    """
     if not torch.distributed.is_initialized():
-        return patients
-    shares: list[dict[str, str]] = [{}] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(shares, patients)
-    return {name: patient for share in shares for name, patient in share.items()}
+        return facts
+    shares: list[dict[str, T]] = [{}] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(shares, facts)
+    return {name: fact for share in shares for name, fact in share.items()}
 
 
-def _remove_run_files(trainer: pl.Trainer, run: RunFolder) -> None:
+def remove_run_files(trainer: pl.Trainer, run: RunFolder) -> None:
+    """Remove what an earlier call left in the folders that every scored run has, and its scores.
+
+    Args:
+        trainer: Of the call.
+        run: The folder.
+    """
     patterns = [place / pattern for place, pattern in run.patterns.items()]
     remove_earlier_files(trainer, *patterns, run.scores)
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from data_modules.phantoms.write import Simulation
+    from data_modules.manifest import Record
 
-NAMES = ("sr_microct", "histology")
+NAMES = ("sr_microct", "histology", "zernike_nanoct")
+# Options that one phantom alone knows; they are None where nobody gave them.
+OWN_OPTIONS = {
+    "sr_microct": ("lacuna_contrast", "photons"),
+    "zernike_nanoct": ("shape", "beamline", "binning", "test_share", "processes"),
+}
 GROUP_NAMES = ("healthy", "osteoporotic", "covid19")
 
 
@@ -22,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument("names", nargs="+", choices=NAMES, metavar="NAME", help=" or ".join(NAMES))
     parser.add_argument("--output", type=Path, required=True, help="folder of the data set")
-    parser.add_argument("--patients", type=int, default=12, help="number of patients (%(default)s)")
+    parser.add_argument("--patients", type=int, help="number of patients (12; zernike_nanoct 1)")
     parser.add_argument("--slices", type=int, default=4, help="images per patient (%(default)s)")
     parser.add_argument("--size", type=int, default=512, help="edge in pixels (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same files (%(default)s)")
@@ -71,6 +78,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--photons", type=float, help="sr_microct: photons per pixel, fewer is noisier (900)"
     )
+    _add_volume_arguments(parser)
+
+
+def _add_volume_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--shape",
+        type=int,
+        nargs=3,
+        metavar=("Z", "Y", "X"),
+        help="zernike_nanoct: voxels of a volume, one per patient (420 512 512)",
+    )
+    parser.add_argument(
+        "--beamline",
+        choices=("anatomix", "p05"),
+        help="zernike_nanoct: ANATOMIX-like, 10 keV, 94 nm, or P05-like, 11 keV, 88 nm (anatomix)",
+    )
+    parser.add_argument(
+        "--binning",
+        type=int,
+        metavar="N",
+        help="zernike_nanoct: N x N detector pixels read out as one (as many as show the whole "
+        "spine: 1 for 512 voxels, 4 for 128)",
+    )
+    parser.add_argument(
+        "--test-share",
+        type=float,
+        metavar="SHARE",
+        help="zernike_nanoct: share of each volume's slices, its last, that are for tests (0.2)",
+    )
+    parser.add_argument(
+        "--processes", type=int, help="zernike_nanoct: parts of a volume worked on at a time (1)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -82,45 +121,76 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ValueError: A value out of range, or one for a modality that is not made.
     """
-    from data_modules.phantoms.groups import study_groups
-    from data_modules.phantoms.write import Cohort, write_phantoms
     from data_modules.splits import coverage
 
+    _refuse_options_of_others(arguments)
+    writers = _writers(arguments)
+    if arguments.output.exists() and not arguments.output.is_dir():
+        raise ValueError(f"{arguments.output} is a file; --output is the folder to write into")
+    for name in dict.fromkeys(arguments.names):
+        records = writers[name](arguments.output)
+    manifest = arguments.output / "manifest.csv"
+    images = [record for record in records if record.slice_spacing_um is None]
+    if images:
+        print(f"{len(images)} images in {manifest} ({coverage(images)})")
+    if volumes := {record.image for record in records if record.slice_spacing_um is not None}:
+        print(f"{len(volumes)} volumes in {manifest}")
+
+
+def _refuse_options_of_others(arguments: argparse.Namespace) -> None:
+    for name, options in OWN_OPTIONS.items():
+        given = [option for option in options if getattr(arguments, option) is not None]
+        if given and name not in arguments.names:
+            flags = ", ".join(f"--{option.replace('_', '-')}" for option in given)
+            raise ValueError(f"{flags} is for {name}; name it or leave the option out")
+
+
+def _writers(arguments: argparse.Namespace) -> dict[str, Callable[[Path], list[Record]]]:
+    """What writes each phantom into a folder, as the command line sets it."""
+    from data_modules.phantoms.groups import study_groups
+    from data_modules.phantoms.histology import HistologyConfig, simulate_histology
+    from data_modules.phantoms.sr_microct import SRMicroCTConfig, simulate_sr_microct
+    from data_modules.phantoms.write import Cohort, write_phantoms
+
     cohort = Cohort(
-        arguments.patients,
+        12 if arguments.patients is None else arguments.patients,
         arguments.slices,
         arguments.seed,
         arguments.labelled_slices,
         study_groups(arguments.groups, arguments.differ, arguments.effect),
     )
-    simulations = _simulations(arguments)
-    if arguments.output.exists() and not arguments.output.is_dir():
-        raise ValueError(f"{arguments.output} is a file; --output is the folder to write into")
-    for name in dict.fromkeys(arguments.names):
-        suffix, simulate = simulations[name]
-        records = write_phantoms(name, suffix, simulate, cohort, arguments.output)
-    print(f"{len(records)} images in {arguments.output / 'manifest.csv'} ({coverage(records)})")
-
-
-def _simulations(arguments: argparse.Namespace) -> dict[str, tuple[str, Simulation]]:
-    """File suffix and simulation of every modality, as the command line sets them."""
-    from data_modules.phantoms.histology import HistologyConfig, simulate_histology
-    from data_modules.phantoms.sr_microct import SRMicroCTConfig, simulate_sr_microct
-
     section = {"size": arguments.size, "cortical_share": arguments.cortical_share}
     if arguments.pixel_size_um is not None:
         section["pixel_size_um"] = arguments.pixel_size_um
-    scan = {
-        name: value
-        for name in ("lacuna_contrast", "photons")
-        if (value := getattr(arguments, name)) is not None
-    }
-    if scan and "sr_microct" not in arguments.names:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in scan)
-        raise ValueError(f"{flags} is for sr_microct; name it or leave the option out")
+    scan = _given(arguments, "sr_microct")
     ct = SRMicroCTConfig(section=replace(SRMicroCTConfig().section, **section), **scan)
     slide = HistologyConfig(section=replace(HistologyConfig().section, **section))
-    return {
+    images = {
         "sr_microct": ("ct", lambda patient, rng: simulate_sr_microct(patient, ct, rng)),
         "histology": ("he", lambda patient, rng: simulate_histology(patient, slide, rng)),
     }
+    writers: dict[str, Callable[[Path], list[Record]]] = {
+        name: partial(write_phantoms, name, suffix, simulate, cohort)
+        for name, (suffix, simulate) in images.items()
+    }
+    return writers | {"zernike_nanoct": _volume_writer(arguments)}
+
+
+def _volume_writer(arguments: argparse.Namespace) -> Callable[[Path], list[Record]]:
+    from data_modules.phantoms.write_volumes import write_volumes
+    from data_modules.phantoms.zernike_nanoct import ZernikeConfig
+    from data_modules.phantoms.zernike_volume import Specimens
+
+    given = _given(arguments, "zernike_nanoct")
+    processes, test_share = given.pop("processes", 1), given.pop("test_share", 0.2)
+    if "shape" in given:
+        given["shape"] = tuple(given["shape"])
+    count = 1 if arguments.patients is None else arguments.patients
+    specimens = Specimens(ZernikeConfig(**given), count, arguments.seed, test_share)
+    return partial(write_volumes, specimens, processes=processes)
+
+
+def _given(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
+    """The options of one phantom that were given."""
+    values = {option: getattr(arguments, option) for option in OWN_OPTIONS[name]}
+    return {option: value for option, value in values.items() if value is not None}

@@ -23,6 +23,7 @@ class CommandJob:
         arguments: Of `lotus`, the command first.
         inputs: Files and folders of earlier jobs that it reads.
         leaves: What it leaves, by name: paths inside the folder.
+        edited: What a person may edit afterwards, so that it is run again.
     """
 
     name: str
@@ -30,6 +31,7 @@ class CommandJob:
     arguments: tuple[str, ...]
     inputs: tuple[Path, ...] = ()
     leaves: Mapping[str, Path] = field(default_factory=dict)
+    edited: tuple[Path, ...] = ()
 
     @property
     def is_finished(self) -> bool:
@@ -41,6 +43,7 @@ class CommandJob:
             and begun["arguments"] == [*self.arguments]
             and all(path.exists() for path in self.leaves.values())
             and begun["inputs"] == fingerprints(self.inputs)
+            and begun["edited"] == self._edited()
         )
 
     def commands(self) -> list[list[str]]:
@@ -75,7 +78,8 @@ class CommandJob:
         for name, path in self.leaves.items():
             if not path.exists():
                 raise JobFailed(f"`lotus {self.arguments[0]}` left no {name} at {path}")
-        write_begun(self._record, self.arguments, fingerprints(self.inputs), finished=True)
+        inputs = fingerprints(self.inputs)
+        write_begun(self._record, self.arguments, inputs, self._edited(), finished=True)
 
     def refuse_other_arguments(self) -> None:
         """Refuse a folder that the command was begun in with other arguments.
@@ -90,6 +94,9 @@ class CommandJob:
                 f"would be `{shlex.join(self.arguments)}`; give the study as it was, or another "
                 "--run"
             )
+
+    def _edited(self) -> dict[str, str]:
+        return fingerprints(path for path in self.edited if path.exists())
 
     @property
     def _record(self) -> Path:

@@ -17,11 +17,13 @@ class Begun(TypedDict):
     Attributes:
         arguments: Of `lotus`.
         inputs: Fingerprint of each file or folder that an earlier job left for this one.
+        edited: Fingerprint of each file or folder that a person may edit, at its end.
         finished: Whether all of its commands ended well.
     """
 
     arguments: list[str]
     inputs: dict[str, str]
+    edited: dict[str, str]
     finished: bool
 
 
@@ -67,6 +69,7 @@ def read_begun(path: Path) -> Begun | None:
         return Begun(
             arguments=[str(argument) for argument in content["arguments"]],
             inputs={str(name): str(digest) for name, digest in content["inputs"].items()},
+            edited={str(name): str(d) for name, d in content.get("edited", {}).items()},
             finished=bool(content["finished"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -76,9 +79,19 @@ def read_begun(path: Path) -> Begun | None:
 
 
 def write_begun(
-    path: Path, arguments: Iterable[str], inputs: Mapping[str, str], *, finished: bool
+    path: Path,
+    arguments: Iterable[str],
+    inputs: Mapping[str, str],
+    edited: Mapping[str, str] | None = None,
+    *,
+    finished: bool,
 ) -> None:
     """Write down what a job was begun with; whole or not at all."""
-    content = Begun(arguments=list(arguments), inputs=dict(inputs), finished=finished)
+    content = Begun(
+        arguments=list(arguments),
+        inputs=dict(inputs),
+        edited=dict(edited or {}),
+        finished=finished,
+    )
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -14,7 +14,8 @@ from lotus.imaging.raster import (
 from lotus.imaging.slide import Slide
 from lotus.imaging.tiff_volumes import volume_writer
 from lotus.imaging.tiled_writer import TiledWriter, write_tiled
-from lotus.imaging.volume import Volume, open_volume
+from lotus.imaging.volume import open_volume
+from lotus.imaging.voxels import Volume
 
 __all__ = [
     "Raster",

@@ -1,4 +1,4 @@
-"""Names of image files: which suffixes they end in, and what is left without them."""
+"""Names of image files: which suffixes they end in, what is left without them; what changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROBABILITY_ENDING = "_probability"
 """What `lotus segment` adds to the name of an image for its label map and its probabilities."""
 
 _OME = ".ome"
-_ZARR_METADATA = "zarr.json"
+_ZARR_METADATA = ("zarr.json", ".zgroup")
 
 
 def image_stem(path: Path) -> str:
@@ -39,12 +39,12 @@ def image_stem(path: Path) -> str:
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder holds Zarr metadata of version 3.
+    """Whether a folder holds the metadata of a Zarr group, of version 3 or 2.
 
     Args:
         path: The folder; there may be none.
     """
-    return (path / _ZARR_METADATA).is_file()
+    return any((path / name).is_file() for name in _ZARR_METADATA)
 
 
 def images_in(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:
@@ -66,3 +66,17 @@ def images_in(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Pa
         for path in folder.iterdir()
         if path.suffix.lower() in suffixes and not path.name.startswith(".")
     )
+
+
+def last_changes(path: Path) -> list[list[object]]:
+    """What tells a file, or the files of a folder, from what they were before they were changed.
+
+    Args:
+        path: A file or folder that is there.
+
+    Returns:
+        Name, size in bytes and time of the last change in ns of each file, as plain data.
+    """
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    stats = [(file, file.stat()) for file in files]
+    return [[file.name, stat.st_size, stat.st_mtime_ns] for file, stat in stats]

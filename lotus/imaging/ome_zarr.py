@@ -1,13 +1,13 @@
-"""OME-Zarr 0.5: chunked volumes with a pyramid, voxel size and label maps.
+"""OME-Zarr 0.4 and 0.5 of any writer, read in parts: chunked volumes with a pyramid and labels.
 
-Specification: https://ngff.openmicroscopy.org/0.5/. One slice is one shard, so that processes that
-write different slices never touch the same file; its chunks are small, so that a window is read
-without the rest of the slice.
+Specification: https://ngff.openmicroscopy.org/0.4/ (Zarr 2) and /0.5/ (Zarr 3, also with shards).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,87 +15,59 @@ from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import DTypeLike, NDArray
-from zarr.codecs import BloscCodec
+from numpy.typing import NDArray
 
 from lotus.imaging.file_names import is_zarr
-from lotus.imaging.image_files import ImageFileError
+from lotus.imaging.image_files import ImageFileError, native
 from lotus.imaging.pixel_size import micrometres
-from lotus.imaging.voxels import Spacing, check_plane, check_voxels
+from lotus.imaging.voxels import Shape, Spacing, Window
 
-VERSION = "0.5"
 LABELS = "labels"
-CHUNK = 256
-SMALLEST_LEVEL = 512
-"""The pyramid ends with the level whose longer side is no longer than this."""
+_AXES = ("z", "y", "x")
+_VERSIONS = {2: "0.4", 3: "0.5"}
+"""Of the metadata, by that of Zarr."""
 
 
 @dataclass(frozen=True)
 class OmeZarr:
-    """An image or label map (Z, Y, X) in the format OME-Zarr 0.5.
-
-    Every level of the pyramid halves the slices and leaves their number as it is. Grey values are
-    averaged, of labels every second is kept.
+    """A grey image or label map (Z, Y, X).
 
     Attributes:
-        path: Its folder, which is all it needs to be sent to another process.
+        path: Its folder, which with ``leading`` is all it needs to be sent to another process.
+        leading: Index along each axis before z, y and x.
     """
 
     path: Path
+    leading: tuple[int, ...] = ()
 
     @classmethod
-    def create(
-        cls,
-        path: Path,
-        shape: tuple[int, int, int],
-        dtype: DTypeLike,
-        spacing_um: Spacing = (None, None, None),
-        *,
-        label_of: OmeZarr | None = None,
-    ) -> OmeZarr:
-        """Make an empty one, all 0; what is there of one is kept if it is the same.
+    def open(cls, path: Path, at: Mapping[str, int] | None = None) -> OmeZarr:
+        """Open one, once all that its metadata say is found in order.
 
         Args:
-            path: Its folder; that of a label map of another image is ``<image>/labels/<name>``.
-            shape: (Z, Y, X) in voxels.
-            dtype: Type of the voxels.
-            spacing_um: Size of a voxel (Z, Y, X) in µm, None where it is not known.
-            label_of: The image whose label map it is; the image then lists it.
+            path: Its folder.
+            at: Which index is meant along time (t) or channels (c), from 0. It has to be said
+                where there are several.
 
         Raises:
-            ValueError: Shape and spacing are not those of a volume, or another one is there.
-        """
-        check_voxels(path, shape, spacing_um)
-        levels = _levels(shape)
-        group = zarr.open_group(path, mode="a", zarr_format=3)
-        content = _multiscales(path.name, levels, spacing_um, is_label=label_of is not None)
-        if label_of is not None:
-            content["image-label"] = {"source": {"image": "../../"}}
-            label_of.list_label(path.name)
-        group.attrs["ome"] = content
-        for number, size in enumerate(levels):
-            _require_level(group, str(number), size, np.dtype(dtype))
-        return cls(path)
-
-    @classmethod
-    def open(cls, path: Path) -> OmeZarr:
-        """Open one of any writer.
-
-        Raises:
-            ImageFileError: It is no OME-Zarr of version 0.5 with a grey volume (Z, Y, X).
+            ImageFileError: It is no OME-Zarr of version 0.4 or 0.5, holds no volume with the axes
+                z, y and x, or was written in part.
+            ValueError: ``at`` leaves open which volume is meant, or names none.
         """
         opened = cls(path)
-        axes = [str(axis.get("name", "")).lower() for axis in opened._multiscale.get("axes", [])]
-        single = (1,) * (len(axes) - 3)
-        if axes[-3:] != ["z", "y", "x"] or opened._array(0).shape[: len(single)] != single:
+        axes = [str(axis.get("name", "")).lower() for axis in opened._axes]
+        shape = opened._array(0).shape
+        if tuple(axes[-3:]) != _AXES or len(axes) != len(shape):
             raise ImageFileError(
-                f"{path} has the axes {''.join(axes) or 'of no image'} "
-                f"{opened._array(0).shape}; a grey volume zyx is expected"
+                f"{path} has the axes {''.join(axes) or 'of no image'} {shape}; a volume with the "
+                "axes zyx is expected"
             )
-        return opened
+        for level in range(len(opened._datasets)):
+            opened._array(level)
+        return cls(path, _chosen(path, axes[:-3], shape, at or {}))
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> Shape:
         """(Z, Y, X) in voxels."""
         depth, height, width = self._array(0).shape[-3:]
         return depth, height, width
@@ -106,15 +78,20 @@ class OmeZarr:
         return np.dtype(self._array(0).dtype)
 
     @property
+    def version(self) -> str:
+        """Of the metadata: 0.4 or 0.5."""
+        return _VERSIONS[self._group.metadata.zarr_format]
+
+    @property
     def spacing_um(self) -> Spacing:
         """Size of a voxel (Z, Y, X) in µm, None where there is no unit of length."""
         scales = [
-            *self._multiscale["datasets"][0].get("coordinateTransformations", []),
-            *self._multiscale.get("coordinateTransformations", []),
+            *self._datasets[0].get("coordinateTransformations", []),
+            *(self._multiscale.get("coordinateTransformations") or []),
         ]
         factors = [step["scale"] for step in scales if step.get("type") == "scale"]
-        sizes = np.prod([[1.0] * len(self._multiscale["axes"]), *factors], axis=0)
-        units = [micrometres(str(axis.get("unit", ""))) for axis in self._multiscale["axes"]]
+        sizes = np.prod([[1.0] * len(self._axes), *factors], axis=0)
+        units = [micrometres(str(axis.get("unit", ""))) for axis in self._axes]
         depth, height, width = (
             None if unit is None else float(size) * unit
             for size, unit in zip(sizes[-3:], units[-3:], strict=True)
@@ -122,23 +99,42 @@ class OmeZarr:
         return depth, height, width
 
     @property
+    def class_names(self) -> dict[int, str]:
+        """What the values of a label map stand for, where it says so."""
+        about: Any = self._attributes.get("image-label") or {}
+        return {
+            int(each["label-value"]): str(each["name"])
+            for each in about.get("properties") or []
+            if "name" in each
+        }
+
+    @property
     def label_names(self) -> list[str]:
         """Names of its label maps, which lie in ``labels/<name>``."""
         folder = self.path / LABELS
         if not is_zarr(folder):
             return []
-        ome: Any = zarr.open_group(folder, mode="r").attrs.get("ome", {})
-        return [str(name) for name in ome.get("labels", [])]
+        with _reading(folder):
+            attributes: Any = zarr.open_group(folder, mode="r").attrs.asdict()
+        return [str(name) for name in attributes.get("ome", attributes).get("labels", [])]
 
     def label(self, name: str) -> OmeZarr:
         """A label map of this image."""
-        return OmeZarr(self.path / LABELS / name)
+        return OmeZarr.open(self.path / LABELS / name)
 
-    def list_label(self, name: str) -> None:
-        """Add a name to the list of label maps that readers look in."""
-        group = zarr.open_group(self.path / LABELS, mode="a", zarr_format=3)
-        names = sorted({*self.label_names, name})
-        group.attrs["ome"] = {"version": VERSION, "labels": names}
+    @property
+    def absent_chunks(self) -> tuple[int, int]:
+        """How many chunks (or shards) of the finest level have no file, and how many there are.
+
+        Writers leave those out that hold nothing but the fill value; they also miss where a
+        program was stopped.
+        """
+        array = self._array(0)
+        grid = zip(array.shape, array.shards or array.chunks, strict=True)
+        number = math.prod(-(-side // edge) for side, edge in grid)
+        folder = self.path / str(self._datasets[0]["path"])
+        files = sum(1 for file in folder.rglob("*") if file.name[-1].isdigit() and file.is_file())
+        return number - files, number
 
     def read(self, index: int, level: int = 0) -> NDArray[Any]:
         """Read one slice.
@@ -151,122 +147,95 @@ class OmeZarr:
         (plane,) = self.window((slice(index, index + 1), whole, whole), level)
         return np.asarray(plane)
 
-    def window(self, window: tuple[slice, slice, slice], level: int = 0) -> NDArray[Any]:
+    def window(self, window: Window, level: int = 0) -> NDArray[Any]:
         """Read a part; only the chunks that it touches are decoded.
 
         Args:
             window: (Z, Y, X).
             level: Of the pyramid, 0 is the finest.
-        """
-        array = self._array(level)
-        leading: tuple[int | slice, ...] = (0,) * (array.ndim - 3)
-        found = np.asarray(array[(*leading, *window)])
-        return found.astype(found.dtype.newbyteorder("="), copy=False)
-
-    def write(self, index: int, plane: NDArray[Any]) -> None:
-        """Write one slice and its part of the pyramid.
-
-        Args:
-            index: Its number, from 0.
-            plane: (Y, X) of the volume's type.
 
         Raises:
-            ValueError: Another shape or type, or no such slice.
+            ImageFileError: A chunk is truncated or damaged.
         """
-        check_plane(self.path, index, plane, self.shape, self.dtype)
-        is_label = "image-label" in self._ome
-        for level in range(len(self._multiscale["datasets"])):
-            if level:
-                plane = plane[::2, ::2] if is_label else _halved(plane)
-            self._array(level)[index] = plane
+        array = self._array(level)
+        part: tuple[int | slice, ...] = (*self.leading, *window)
+        with _reading(self.path):
+            return native(np.asarray(array[part]))
 
     @cached_property
     def _group(self) -> zarr.Group:
-        try:
-            return zarr.open_group(self.path, mode="r+", zarr_format=3)
-        except (FileNotFoundError, ValueError, KeyError) as error:
-            raise ImageFileError(f"{self.path} is no Zarr group of version 3 ({error})") from error
+        with _reading(self.path):
+            return zarr.open_group(self.path, mode="r")
 
     @cached_property
-    def _ome(self) -> Mapping[str, Any]:
-        ome: Any = self._group.attrs.get("ome", {})
-        if str(ome.get("version", "")) != VERSION or not ome.get("multiscales"):
-            found = ome.get("version") or "no multiscale image"
-            raise ImageFileError(f"{self.path} holds {found}; OME-Zarr {VERSION} is expected")
+    def _attributes(self) -> Mapping[str, Any]:
+        """What the group says in the words of OME."""
+        found: dict[str, Any] = self._group.attrs.asdict()
+        ome = found.get("ome", {}) if self._group.metadata.zarr_format == 3 else found
+        if "bioformats2raw.layout" in ome:
+            raise ImageFileError(f"{self.path} holds several images; give one, {self.path / '0'}")
+        images = ome.get("multiscales") or [{}]
+        version = str(ome.get("version") or images[0].get("version") or self.version)
+        if version != self.version or not images[0].get("datasets"):
+            what = f"OME-Zarr {version}" if images[0] else "no multiscale image"
+            raise ImageFileError(f"{self.path} holds {what}; OME-Zarr 0.4 or 0.5 is expected")
         return dict(ome)
 
     @property
     def _multiscale(self) -> Mapping[str, Any]:
-        return dict(self._ome["multiscales"][0])
+        return dict(self._attributes["multiscales"][0])
+
+    @property
+    def _axes(self) -> list[Mapping[str, Any]]:
+        return list(self._multiscale.get("axes", []))
+
+    @property
+    def _datasets(self) -> list[Mapping[str, Any]]:
+        return list(self._multiscale["datasets"])
 
     def _array(self, level: int) -> zarr.Array[Any]:
-        found = self._group[str(self._multiscale["datasets"][level]["path"])]
+        name = str(self._datasets[level]["path"])
+        with _reading(self.path):
+            found = self._group.get(name)
         if not isinstance(found, zarr.Array):
-            raise ImageFileError(f"{self.path} holds no array for level {level}")
+            raise ImageFileError(
+                f"{self.path} was written in part: its array {name} is not there; copy the volume "
+                "again, or have it written to its end"
+            )
         return found
 
 
-def _levels(shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
-    levels = [shape]
-    while max(levels[-1][1:]) > SMALLEST_LEVEL:
-        depth, height, width = levels[-1]
-        levels.append((depth, -(-height // 2), -(-width // 2)))
-    return levels
+def _chosen(
+    path: Path, axes: list[str], shape: tuple[int, ...], at: Mapping[str, int]
+) -> tuple[int, ...]:
+    """The index along each axis before z, y and x."""
+    lengths = dict(zip(axes, shape, strict=False))
+    for name, index in at.items():
+        if not 0 <= index < lengths.get(name, 0):
+            found = f"{lengths[name]} along {name}" if name in lengths else f"no axis {name}"
+            raise ValueError(f"{path} has {found}; {name}={index} names no volume of it")
+    for name, length in lengths.items():
+        if length > 1 and name not in at:
+            raise ImageFileError(
+                f"{path} has the axes {''.join(axes)}zyx {shape}; choose one of the {length} along "
+                f"{name}, such as the first: --at {name}=0 (in Python at={{{name!r}: 0}}), or save "
+                "it as a volume of its own"
+            )
+    return tuple(at.get(name, 0) for name in axes)
 
 
-def _require_level(
-    group: zarr.Group, name: str, shape: tuple[int, int, int], dtype: np.dtype[Any]
-) -> None:
-    if name in group:
-        found = group[name]
-        is_same = isinstance(found, zarr.Array) and found.shape == shape and found.dtype == dtype
-        if not is_same:
-            raise ValueError(f"{group.store_path} holds another volume; give another name")
-        return
-    chunk = [min(CHUNK, side) for side in shape[1:]]
-    shard = [-(-side // edge) * edge for side, edge in zip(shape[1:], chunk, strict=True)]
-    group.create_array(
-        name,
-        shape=shape,
-        dtype=dtype,
-        chunks=(1, *chunk),
-        shards=(1, *shard),
-        # As small as with zstd to a twentieth, in a third of its time.
-        compressors=BloscCodec(cname="lz4", clevel=5, shuffle="shuffle"),
-        fill_value=0,
-        dimension_names=("z", "y", "x"),
-    )
-
-
-def _multiscales(
-    name: str, levels: list[tuple[int, int, int]], spacing_um: Spacing, *, is_label: bool
-) -> dict[str, Any]:
-    """The attribute ``ome`` of the group."""
-    sizes = [1.0 if size is None else float(size) for size in spacing_um]
-    axes = [
-        {"name": axis, "type": "space"} | ({} if size is None else {"unit": "micrometer"})
-        for axis, size in zip("zyx", spacing_um, strict=True)
-    ]
-    datasets = []
-    for number in range(len(levels)):
-        factor = 2**number
-        scale = [sizes[0], factor * sizes[1], factor * sizes[2]]
-        steps: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-        if number and not is_label:
-            # The centre of averaged pixels lies between them.
-            shift = [0.0, *((factor - 1) / 2 * size for size in sizes[1:])]
-            steps.append({"type": "translation", "translation": shift})
-        datasets.append({"path": str(number), "coordinateTransformations": steps})
-    multiscale: dict[str, Any] = {"name": name, "axes": axes, "datasets": datasets}
-    if len(levels) > 1:
-        multiscale["type"] = "nearest" if is_label else "mean"
-    return {"version": VERSION, "multiscales": [multiscale]}
-
-
-def _halved(plane: NDArray[Any]) -> NDArray[Any]:
-    """Mean of 2 x 2 pixels; the last row and column of an odd size count twice."""
-    padded = np.pad(plane, [(0, side % 2) for side in plane.shape], mode="edge")
-    height, width = (side // 2 for side in padded.shape)
-    blocks = padded.reshape(height, 2, width, 2)
-    mean = blocks.mean(axis=(1, 3), dtype=np.float64 if plane.dtype.kind in "iu" else None)
-    return np.asarray(np.rint(mean) if plane.dtype.kind in "iu" else mean, plane.dtype)
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what Zarr raises about a damaged store into one line that names it."""
+    try:
+        yield
+    except (ImageFileError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        found = " ".join(str(error).split()) or type(error).__name__
+        raise ImageFileError(
+            f"{path} cannot be read as OME-Zarr ({found}); it is damaged or was written in part, "
+            "copy it again or have it written to its end"
+        ) from error

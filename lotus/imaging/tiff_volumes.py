@@ -1,4 +1,4 @@
-"""Grey volumes as OME-TIFF, written slice by slice: in order, or by several processes."""
+"""Volumes as OME-TIFF, written slice by slice: in order, or by several processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 from lotus.atomic import atomic_path
 from lotus.imaging.file_names import TIFF_SUFFIXES
 from lotus.imaging.image_files import decoding
-from lotus.imaging.voxels import Spacing, check_plane, check_voxels
+from lotus.imaging.voxels import Shape, Spacing, check_block, check_plane, check_voxels
 
 # Offsets of a classic TIFF have 32 bits; some room stays for the metadata.
 CLASSIC_TIFF_BYTES = 2**32 - 2**25
@@ -27,7 +27,7 @@ CLASSIC_TIFF_BYTES = 2**32 - 2**25
 @contextmanager
 def volume_writer(
     path: Path,
-    shape: tuple[int, int, int],
+    shape: Shape,
     dtype: DTypeLike,
     spacing_um: Spacing = (None, None, None),
 ) -> Iterator[Callable[[NDArray[Any]], None]]:
@@ -64,7 +64,7 @@ def volume_writer(
 
 @dataclass(frozen=True)
 class TiffSlices:
-    """An OME-TIFF whose slices are written in any order, by any process, in one run or several.
+    """An OME-TIFF written block by block; a :class:`~lotus.imaging.voxels.VolumeStore`.
 
     A slice waits, compressed, in a hidden folder; at the end the compressed bytes are put together.
     The file is the same to the byte, whoever wrote the slices.
@@ -75,13 +75,15 @@ class TiffSlices:
         shape: (Z, Y, X) in voxels.
         dtype: Type of the voxels.
         spacing_um: Size of a voxel (Z, Y, X) in µm, None where it is not known.
+        depth: Slices of a block.
     """
 
     path: Path
     hidden: Path
-    shape: tuple[int, int, int]
+    shape: Shape
     dtype: np.dtype[Any]
     spacing_um: Spacing
+    depth: int = 1
 
     @property
     def is_begun(self) -> bool:
@@ -97,20 +99,13 @@ class TiffSlices:
         _check(self.path, self.shape, self.spacing_um)
         self.hidden.mkdir(parents=True, exist_ok=True)
 
-    def write(self, index: int, plane: NDArray[Any]) -> None:
-        """Write one slice.
-
-        Args:
-            index: Its number, from 0.
-            plane: (Y, X) of the volume's type.
-
-        Raises:
-            ValueError: Another shape or type, or no such slice.
-        """
-        check_plane(self.path, index, plane, self.shape, self.dtype)
-        with atomic_path(self._part(index)) as temporary:
-            # Of noise the fastest level makes files as small as the others do.
-            tifffile.imwrite(temporary, plane, **_fields((None, None, None), level=1))
+    def write(self, start: int, block: NDArray[Any]) -> None:
+        """Write one block; see :class:`~lotus.imaging.voxels.VolumeStore`."""
+        check_block(self.path, start, block, self.shape, self.dtype, self.depth)
+        for index, plane in enumerate(block, start):
+            with atomic_path(self._part(index)) as temporary:
+                # Of noise the fastest level makes files as small as the others do.
+                tifffile.imwrite(temporary, plane, **_fields((None, None, None), level=1))
 
     def finish(self) -> None:
         """Put the file together.
@@ -131,7 +126,7 @@ class TiffSlices:
         return self.hidden / f"{index:06d}.tif"
 
 
-def _check(path: Path, shape: tuple[int, int, int], spacing_um: Spacing) -> None:
+def _check(path: Path, shape: Shape, spacing_um: Spacing) -> None:
     if path.suffix.lower() not in TIFF_SUFFIXES:
         raise ValueError(f"{path}: a volume is written as a .tif or .ome.tif file")
     check_voxels(path, shape, spacing_um)
@@ -140,7 +135,7 @@ def _check(path: Path, shape: tuple[int, int, int], spacing_um: Spacing) -> None
 @contextmanager
 def _pages(
     path: Path,
-    shape: tuple[int, int, int],
+    shape: Shape,
     dtype: np.dtype[Any],
     spacing_um: Spacing,
     identity: Sequence[object],
@@ -191,7 +186,7 @@ def _copy_page(
 
 
 def _ome_xml(
-    shape: tuple[int, int, int],
+    shape: Shape,
     dtype: np.dtype[Any],
     spacing_um: Spacing,
     identity: Sequence[object],

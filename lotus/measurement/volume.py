@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from lotus.measurement.scale import Scale
 
 CLASS_NAMES = ("lcn", "shade_off", "bone")
 """Classes of a segmentation that measures know; what has another value is background."""
+BLOCK_DEPTH = 64
+"""Slices that are looked at at once; the chunks of most chunked volumes are as deep."""
+Labels = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -31,18 +34,25 @@ class LabelVolume:
         shape: (Z, Y, X) in voxels.
         scale: Size of a voxel.
         classes: Name of each class to its value; empty where none were named.
-        read: Gives the (Y, X) slice of a number from 0, as integers.
+        block: Gives the values (Z, Y, X) from one slice to before another, as integers.
     """
 
     path: Path
     shape: tuple[int, int, int]
     scale: Scale
     classes: Mapping[str, int]
-    read: Callable[[int], NDArray[np.integer[Any]]]
+    block: Callable[[int, int], NDArray[np.integer[Any]]]
 
-    def block(self, start: int, stop: int) -> NDArray[np.integer[Any]]:
-        """The values (Z, Y, X) of the slices from ``start`` to before ``stop``."""
-        return np.stack([self.read(index) for index in range(start, stop)])
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Labels]]:
+        """The number of the first slice and the values (Z, Y, X) of a few slices after others.
+
+        Args:
+            start: First slice.
+            stop: Slice after the last; None for all.
+        """
+        last = self.shape[0] if stop is None else stop
+        for first in range(start, last, BLOCK_DEPTH):
+            yield first, self.block(first, min(first + BLOCK_DEPTH, last))
 
     def mask(self, *names: str, start: int = 0, stop: int | None = None) -> NDArray[np.bool_]:
         """Where the classes of these names are; a class that was not named is nowhere.
@@ -58,10 +68,10 @@ class LabelVolume:
         values = [self.classes[name] for name in names if name in self.classes]
         last = self.shape[0] if stop is None else stop
         found = np.zeros((last - start, *self.shape[1:]), np.bool_)
-        for plane, index in zip(found, range(start, last), strict=True):
-            labels = self.read(index)
+        for first, labels in self.blocks(start, last):
+            part = found[first - start :][: len(labels)]
             for value in values:
-                plane |= labels == value
+                part |= labels == value
         return found
 
 
@@ -78,7 +88,7 @@ def open_labels(
     Args:
         path: TIFF, OME-Zarr or a folder of slices.
         voxel_size_um: (Z, Y, X) in µm, or one number for all; goes before what the file states.
-        classes: Name of each class to its value in the file.
+        classes: Name of each class to its value in the file; None: those that an OME-Zarr states.
         foreground: What the one value besides 0 is where no classes are named: the volume is then
             read once, and refused if it has several.
 
@@ -94,15 +104,18 @@ def open_labels(
     if path.is_dir() and not is_zarr(path):
         check_series(path)
     with open_volume(path) as volume:
+        whole = slice(None)
 
-        def read(index: int) -> NDArray[np.integer[Any]]:
-            return _whole_numbers(path, index, volume.read(index))
+        def block(start: int, stop: int) -> Labels:
+            return _whole_numbers(path, start, volume.window((slice(start, stop), whole, whole)))
 
         scale = _scale(path, volume.shape, volume.spacing_um, voxel_size_um)
-        named = dict(classes or {})
+        named = dict(classes or _stated_classes(path))
+        labels = LabelVolume(path, volume.shape, scale, named, block)
         if foreground is not None and not named:
-            named = {foreground: _only_value(path, map(read, range(volume.shape[0])), foreground)}
-        yield LabelVolume(path, volume.shape, scale, named, read)
+            only = _only_value(path, (values for _, values in labels.blocks()), foreground)
+            labels = replace(labels, classes={foreground: only})
+        yield labels
 
 
 def scale_warnings(volume: LabelVolume) -> list[str]:
@@ -144,26 +157,38 @@ def _scale(
     return Scale((depth, height, width))
 
 
-def _whole_numbers(path: Path, index: int, plane: NDArray[Any]) -> NDArray[np.integer[Any]]:
+def _stated_classes(path: Path) -> dict[str, int]:
+    """Classes that a measure knows, by the values that the file says they have."""
+    if not is_zarr(path):
+        return {}
+    # Zarr takes a quarter of a second, and most volumes are none.
+    from lotus.imaging.ome_zarr import OmeZarr
+
+    stated = OmeZarr.open(path).class_names
+    return {name: value for value, name in stated.items() if name in CLASS_NAMES}
+
+
+def _whole_numbers(path: Path, start: int, voxels: NDArray[Any]) -> Labels:
     """Labels as integers, whatever type a program keeps them in."""
-    if plane.dtype.kind in "iu":
-        return plane
-    if plane.dtype.kind == "b":
-        return plane.view(np.uint8)
-    whole = plane.astype(np.int64) if np.isfinite(plane).all() else None
-    if whole is None or not np.array_equal(whole, plane):
+    if voxels.dtype.kind in "iu":
+        return voxels
+    if voxels.dtype.kind == "b":
+        return voxels.view(np.uint8)
+    is_odd = ~np.isfinite(voxels) | (voxels != np.trunc(voxels))
+    if is_odd.any():
+        index = start + int(is_odd.any(axis=(1, 2)).argmax())
         raise ValueError(
-            f"{path}: slice {index + 1} holds {plane.dtype} values that are no whole numbers; a "
+            f"{path}: slice {index + 1} holds {voxels.dtype} values that are no whole numbers; a "
             "segmented volume is expected"
         )
-    return whole
+    return voxels.astype(np.int64)
 
 
-def _only_value(path: Path, planes: Iterator[NDArray[np.integer[Any]]], foreground: str) -> int:
+def _only_value(path: Path, blocks: Iterator[Labels], foreground: str) -> int:
     """The one value besides 0 of a binary; 1 where all is 0."""
     only: int | None = None
-    for plane in planes:
-        inside = plane[plane != 0]
+    for labels in blocks:
+        inside = labels[labels != 0]
         if not inside.size:
             continue
         if only is None:

@@ -13,6 +13,7 @@ from lotus.networks.classifier import (
     SegmentingClassifier,
     as_classifier,
 )
+from lotus.networks.conv_lstm import BidirectionalConvLSTM, ConvLSTMCell
 from lotus.networks.denoiser import Denoiser
 from lotus.networks.distillable import (
     check_distillable,
@@ -25,6 +26,13 @@ from lotus.networks.modality_aware_fusion import ModalityAwareFusion
 from lotus.networks.modality_norm import with_own_norm_layers
 from lotus.networks.noise_adapter import NoiseAdapter
 from lotus.networks.projector import Projector
+from lotus.networks.sensor3d import Sensor3D
+from lotus.networks.slabs import (
+    SlabNetwork,
+    VolumetricNetwork,
+    as_slab_network,
+    store_channels_last,
+)
 from lotus.networks.standardisation import standard_deviation, standardised
 from lotus.networks.u2net import U2Net
 from lotus.networks.unet import UNet
@@ -40,7 +48,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlexNet",
+    "BidirectionalConvLSTM",
     "Classifier",
+    "ConvLSTMCell",
     "Denoiser",
     "DynUNet",
     "FeatureDiffusion",
@@ -53,18 +63,23 @@ __all__ = [
     "NoiseAdapter",
     "Projector",
     "SegmentingClassifier",
+    "Sensor3D",
+    "SlabNetwork",
     "SwinUNETR",
     "SwinUNet",
     "TimmClassifier",
     "U2Net",
     "UNet",
     "UNetPlusPlus",
+    "VolumetricNetwork",
     "as_classifier",
+    "as_slab_network",
     "check_distillable",
     "features_and_logits",
     "segmentation_head",
     "standard_deviation",
     "standardised",
+    "store_channels_last",
     "with_own_norm_layers",
 ]
 

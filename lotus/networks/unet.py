@@ -71,6 +71,34 @@ class UNet(nn.Module):
         )
         self.head = nn.Conv2d(filters[0], out_channels, kernel_size=1)
 
+    @property
+    def multiple(self) -> int:
+        """What the sides of the finest map are multiples of inside."""
+        return 1 << len(self.up)
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """Feature maps of the contraction, finest first.
+
+        Args:
+            image: (B, C, Y, X) float, both sides multiples of :attr:`multiple`.
+
+        Returns:
+            (B, filters[level], Y / 2^level, X / 2^level) of every level.
+        """
+        maps: list[Tensor] = []
+        value = image
+        for level, block in enumerate(self.encoder):
+            value = block(value if level == 0 else F.max_pool2d(value, 2))
+            maps.append(value)
+        return maps
+
+    def decode(self, maps: list[Tensor]) -> Tensor:
+        """Features (B, D, Y, X) of the expansion, from the maps of :meth:`encode`."""
+        *skips, value = maps
+        for level in reversed(range(len(self.up))):
+            value = self.decoder[level](torch.cat([skips[level], self.up[level](value)], dim=1))
+        return value
+
     def features(self, image: Tensor) -> Tensor:
         """Decoder features before the head.
 
@@ -81,14 +109,8 @@ class UNet(nn.Module):
             (B, D, Y, X) with D = ``filters[0]``.
         """
         height, width = image.shape[-2:]
-        skips: list[Tensor] = []
-        value = pad_to_multiple(image, 2 ** len(self.up))
-        for level, block in enumerate(self.encoder):
-            value = block(value if level == 0 else F.max_pool2d(value, 2))
-            skips.append(value)
-        for level in reversed(range(len(self.up))):
-            value = self.decoder[level](torch.cat([skips[level], self.up[level](value)], dim=1))
-        return value[..., :height, :width]
+        maps = self.encode(pad_to_multiple(image, self.multiple))
+        return self.decode(maps)[..., :height, :width]
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, K, Y, X) of an image (B, C, Y, X)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from lotus.atomic import atomic_path
 from lotus.evaluation.classifier_comparison import ClassifierComparison
 from lotus.metrics.catalogue import score_of
 from lotus.reports.comparison_figure import CHARACTERS, COLUMNS, WIDTH_PER_METHOD
-from lotus.reports.figures import STYLE
+from lotus.reports.figures import STYLE, in_lines
 from lotus.reports.paper_table import OF_STARS, marks
 
 MARKERS = ("o", "s", "D")
@@ -65,7 +64,7 @@ def _draw_panel(axes: Axes, comparisons: Sequence[ClassifierComparison], score: 
             p = cell.test.p if cell.test else math.nan
             text = marks(p, cell.p_holm)
             axes.text(x, 1.0, text, ha="center", va="bottom", transform=axes.get_xaxis_transform())
-    axes.set_xticks(range(1, len(names) + 1), [textwrap.fill(name, CHARACTERS) for name in names])
+    axes.set_xticks(range(1, len(names) + 1), [in_lines(name, CHARACTERS) for name in names])
     axes.set_xlim(0.4, len(names) + 0.6)
     axes.set_ylabel(described.paper_heading)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -14,7 +13,7 @@ from lotus.atomic import atomic_path
 from lotus.evaluation.comparison import Comparison
 from lotus.metrics.catalogue import score_of
 from lotus.reports.comparison import marks_of
-from lotus.reports.figures import STYLE, draw_boxes
+from lotus.reports.figures import STYLE, draw_boxes, in_lines
 
 COLUMNS = 2
 WIDTH_PER_METHOD = 0.95
@@ -51,7 +50,7 @@ def write_comparison_figure(path: Path, comparison: Comparison) -> None:
 def _draw_panel(axes: Axes, comparison: Comparison, score: str) -> None:
     described = score_of(score)
     samples = {
-        textwrap.fill(method, CHARACTERS): (units[score] * described.paper_scale).tolist()
+        in_lines(method, CHARACTERS): (units[score] * described.paper_scale).tolist()
         for method, units in comparison.units.items()
     }
     draw_boxes(axes, samples)

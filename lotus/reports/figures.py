@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -110,6 +111,25 @@ def box_plot(samples: Mapping[str, Sequence[float]], y_label: str, unit_range: b
         else:
             axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])
         return to_svg(figure)
+
+
+def in_lines(name: str, characters: int) -> str:
+    """Break the name of a method into lines under a figure, at spaces, hyphens and underscores.
+
+    Args:
+        name: Of a method.
+        characters: Of a line; longer words stay whole.
+
+    Example:
+        >>> in_lines("class_0.1_from_teacher", 12).splitlines()
+        ['class_0.1_', 'from_teacher']
+    """
+    lines = [""]
+    for word in re.split(r"(?<=[ _-])", name):
+        if lines[-1] and len((lines[-1] + word).rstrip()) > characters:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def draw_boxes(axes: Axes, samples: Mapping[str, Sequence[float]]) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lotus.atomic import atomic_path
+from lotus.metrics.catalogue import score_of
 from lotus.reports import pictures
 from lotus.reports.paper_table import PaperTable
 from lotus.reports.report import lotus_version
@@ -25,12 +28,14 @@ class StudySection:
     Attributes:
         title: What stands above it.
         tables: The table; of classifiers one per level.
-        figure: The same as a picture.
+        figures: The same as pictures.
+        factors: Tests of what the scores follow, where the methods are a grid.
     """
 
     title: str
     tables: Sequence[PaperTable]
-    figure: Path
+    figures: Sequence[Path]
+    factors: pd.DataFrame | None = None
 
 
 def write_study_report(
@@ -62,7 +67,8 @@ def write_study_report(
             {
                 "title": section.title,
                 "tables": section.tables,
-                "uri": pictures.file_uri(section.figure),
+                "uris": [pictures.file_uri(figure) for figure in section.figures],
+                "factors": None if section.factors is None else _tests(section.factors),
             }
             for section in sections
         ],
@@ -74,6 +80,24 @@ def write_study_report(
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return target
+
+
+def _tests(factors: pd.DataFrame) -> Table:
+    """What every factor does to every score, with the least p that so few cells can give."""
+    rows = [
+        [
+            str(row["factor"]),
+            str(row["among"]),
+            score_of(str(row["score"])).label,
+            str(row["test"]),
+            f"{row['effect']:+.3f}",
+            *("not defined" if math.isnan(p) else f"{p:.3g}" for p in (row["p"], row["least_p"])),
+            str(row["n"]),
+        ]
+        for row in factors.to_dict("records")
+    ]
+    heads = ["factor", "among", "score", "test", "ρ or difference", "p", "least p", "n"]
+    return Table(heads, rows)
 
 
 def _methods(folder: Path, contents: Mapping[str, RunContents]) -> Table:

@@ -106,6 +106,11 @@ class RunFolder:
         """The plain student of a distillation's best checkpoint."""
         return self.checkpoints / "student.ckpt"
 
+    @property
+    def convergence(self) -> Path:
+        """After how many epochs a training with a stopping rule had converged."""
+        return self.path / "convergence.json"
+
     # What a test or a prediction leaves: a file per image in each folder.
 
     @property
@@ -290,6 +295,14 @@ class RunFolder:
     def compared_images(self) -> Path:
         """The scores of all compared methods in every image."""
         return self.path / "per_image.csv"
+
+    def factors(self, suffix: str) -> Path:
+        """What scores follow where the compared methods are a grid, as a table or figure.
+
+        Args:
+            suffix: ``.csv`` or ``.png``.
+        """
+        return self.path / f"factors{suffix}"
 
     @property
     def tables(self) -> Path:

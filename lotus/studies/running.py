@@ -10,6 +10,7 @@ from lotus.engines import CommandJob, Engine, Job, TrainingJob
 from lotus.reports.study import StudySection, write_study_report
 from lotus.runs import RunFolder
 from lotus.studies.comparison import compare_runs
+from lotus.studies.factors import write_factors
 from lotus.studies.numbered import numbered
 from lotus.studies.repeats import Planned, Repeats
 from lotus.studies.stages import Command, Training
@@ -129,6 +130,7 @@ class StudyRun:
             arguments=tuple(here(self.study.command_line(stage, self.folder))),
             inputs=tuple(map(Path, inputs)),
             leaves=dict(zip(stage.leaves, map(Path, leaves), strict=False)),
+            edited=tuple(Path(folder) / path for path in stage.edited),
         )
         job.refuse_other_arguments()
         return job
@@ -164,7 +166,11 @@ class StudyRun:
             apart={name: places[name] for name, method in methods.items() if method.row == "apart"},
             output=output.path,
         )
-        return StudySection(table.title or "Comparison", tables, output.comparison(".png"))
+        factors = write_factors(output, methods)
+        figures = [output.comparison(".png")]
+        if factors is not None:
+            figures.append(output.factors(".png"))
+        return StudySection(table.title or "Comparison", tables, figures, factors)
 
     def _first_run(self, stage: Training) -> Path:
         """The run of a method's first repetition."""

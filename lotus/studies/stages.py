@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -67,6 +68,7 @@ class Training(Stage):
         row: How it stands in its table; None where it does not.
         table: Name of the table; empty where the study has but one.
         note: What a reader of its row has to know.
+        levels: Its place in a grid of methods, by factor; empty where it is in none.
     """
 
     configs: tuple[str, ...] = ()
@@ -75,6 +77,7 @@ class Training(Stage):
     row: Row | None = None
     table: str = ""
     note: str = ""
+    levels: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def placeholders(self) -> set[str]:
@@ -111,11 +114,13 @@ class Command(Stage):
         command: Its name.
         arguments: Of the command; ``{folder}`` is the folder it is to write to.
         leaves: What others may refer to, by name: paths inside its folder.
+        edited: Paths inside its folder that a person may edit, so that it is run again.
     """
 
     command: str = ""
     arguments: tuple[str, ...] = ()
     leaves: Mapping[str, str] = field(default_factory=dict)
+    edited: tuple[str, ...] = ()
 
     @property
     def placeholders(self) -> set[str]:
@@ -135,6 +140,44 @@ class Command(Stage):
             fill: From a placeholder to its value.
         """
         return [self.command, *(str(filled(argument, fill)) for argument in self.arguments)]
+
+
+def each_of(name: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The methods that one entry of a study's file stands for.
+
+    An entry with ``each``, which has a list of levels for every factor, stands for one method per
+    combination: the factors in braces, in its name too, are filled in. Any other entry stands for
+    itself.
+
+    Args:
+        name: Of the entry.
+        entry: Its content.
+
+    Yields:
+        Name and entry of each method; the latter has its ``levels``.
+
+    Raises:
+        TypeError: ``each`` is no factors with lists.
+        ValueError: The name does not tell all combinations apart.
+    """
+    grid = entry.get("each", {})
+    if not isinstance(grid, Mapping) or not all(isinstance(v, list) and v for v in grid.values()):
+        raise TypeError(f"each of {name} is {grid!r}, expected factors with lists of levels")
+    if missing := sorted(grid.keys() - placeholders(name)):
+        raise ValueError(f"the name {name!r} does not hold {{{missing[0]}}}, by which it differs")
+    rest = {key: value for key, value in entry.items() if key != "each"}
+    if not grid:
+        yield name, rest
+        return
+    for chosen in product(*grid.values()):
+        levels = dict(zip(grid, chosen, strict=True))
+        text = filled(name, _known(levels))
+        yield str(text), {**filled(rest, _known(levels)), "levels": levels}
+
+
+def _known(levels: Mapping[str, Any]) -> Callable[[str], Any]:
+    """Fills in what is among the levels and leaves all other placeholders as they are."""
+    return lambda name: levels.get(name, f"{{{name}}}")
 
 
 def read_method(name: str, entry: Mapping[str, Any]) -> Training:
@@ -159,7 +202,7 @@ def read_stage(name: str, entry: Mapping[str, Any]) -> Training | Command:
     Args:
         name: Its name.
         entry: That of a method and ``tested``, or ``command``, and perhaps ``arguments``,
-            ``leaves`` and ``per``.
+            ``leaves``, ``edited`` and ``per``.
 
     Raises:
         KeyError, TypeError, ValueError: It cannot be used.
@@ -167,14 +210,17 @@ def read_stage(name: str, entry: Mapping[str, Any]) -> Training | Command:
     if "command" not in entry:
         return Training(name, **{"tested": False, **_checked(entry)})
     arguments, leaves = entry.get("arguments", []), entry.get("leaves", {})
-    if not isinstance(arguments, list):
-        raise TypeError(f"arguments of a command is {arguments!r}, expected a list")
+    edited = entry.get("edited", [])
+    for key, value in (("arguments", arguments), ("edited", edited)):
+        if not isinstance(value, list):
+            raise TypeError(f"{key} of a command is {value!r}, expected a list")
     if not isinstance(leaves, Mapping):
         raise TypeError(f"leaves is {leaves!r}, expected names with paths")
     fields = {
         **entry,
         "arguments": tuple(map(str, arguments)),
         "leaves": {str(name): str(path) for name, path in leaves.items()},
+        "edited": tuple(map(str, edited)),
     }
     return Command(name, **_with_known_per(fields))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lotus.runs import RunFolder
 from lotus.studies.numbered import RepeatedBy
-from lotus.studies.stages import ALL, Command, Training, read_method, read_stage
+from lotus.studies.stages import ALL, Command, Training, each_of, read_method, read_stage
 from lotus.studies.tables import StudyTable, read_tables
 from lotus.training.layers import composed
 
@@ -18,8 +18,8 @@ SPLITS, FOLDER = "splits", "folder"
 
 EXPECTED = (
     "expected the keys variables, methods and reference, perhaps stages and published, or tables "
-    "with a reference each; in each method configs, arguments, compared, table, note, per; in each "
-    "stage the same and tested, or command, arguments, leaves, per"
+    "with a reference each; in each method configs, arguments, compared, each, table, note, per; "
+    "in each stage the same and tested, or command, arguments, leaves, edited, per"
 )
 
 
@@ -185,8 +185,9 @@ def read_study(path: Path, variables: Mapping[str, Any], by: RepeatedBy = "fold"
             for name, entry in (content.get("stages") or {}).items()
         }
         methods = {
-            str(name): read_method(str(name), entry)
-            for name, entry in (content.get("methods") or {}).items()
+            name: read_method(name, entry)
+            for given, content_of in (content.get("methods") or {}).items()
+            for name, entry in each_of(str(given), content_of)
         }
         own = dict(content.get("variables") or {})
         tables = read_tables(content, methods)

@@ -8,6 +8,7 @@ from lotus.tasks.mask_rcnn import MaskRCNNTask
 from lotus.tasks.mutual_learning import ModalityAwareMutualLearningTask
 from lotus.tasks.precision import NativePrecision
 from lotus.tasks.segmentation import SegmentationTask
+from lotus.tasks.slab_segmentation import SlabSegmentationTask
 from lotus.tasks.ummkd import UnpairedKnowledgeDistillationTask
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "ModalityAwareMutualLearningTask",
     "NativePrecision",
     "SegmentationTask",
+    "SlabSegmentationTask",
     "UnpairedKnowledgeDistillationTask",
 ]

@@ -34,7 +34,7 @@ class BaseTask(pl.LightningModule, ABC):
         monitor: Name of the logged score that picks the best checkpoint.
         phases: How many phases the training has. The best checkpoint is one of the last of them.
         inference_kind: What a checkpoint is used as, and the name of its record there:
-            ``segmenter`` or ``classifier``.
+            ``segmenter``, ``volume_segmenter`` or ``classifier``.
         patients: Whom the weights know, as plain data for the checkpoints; None if nobody said.
     """
 

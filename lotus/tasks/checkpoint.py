@@ -21,7 +21,8 @@ PRETRAINED = {
 """Arguments by which common networks fetch pre-trained weights, and their value for none."""
 
 USES = {
-    "segmenter": "its objects are found with `lotus segment`",
+    "segmenter": "it finds objects in images; use `lotus segment IMAGE --output FOLDER`",
+    "volume_segmenter": "it labels volumes; use `lotus segment VOLUME --output NAME.ome.zarr`",
     "classifier": "it gives groups, no masks; use `lotus predict`, or `lotus explain` for maps",
 }
 """What the checkpoints of each kind are for; the names are those of the records in them."""
@@ -137,6 +138,15 @@ def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     record = _record_of(checkpoint, path, "segmenter")
     earlier = {"window": WINDOW, "overlap": OVERLAP, "precision": "32", "resample": False}
     return earlier | record
+
+
+def volume_segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The record that a task of volumes left in a checkpoint.
+
+    Raises:
+        ValueError: There is none, as in the checkpoint of a segmenter of images.
+    """
+    return _record_of(checkpoint, path, "volume_segmenter")
 
 
 def classifier_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:

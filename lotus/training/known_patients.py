@@ -11,7 +11,8 @@ Masks that a model drew know whom the model knew: their manifest names its check
 ``origin``, or a JSON file with the record alone.
 
 Two patients are the same person if name and cohort are equal, whatever their capitals, blanks and
-Unicode form. One cohort, ``default``, is the rule:
+Unicode form; of volumes that are divided along z, blocks of slices are named, and two that overlap
+are the same. One cohort, ``default``, is the rule:
 manifests of two modalities name the same people, and whether two manifests do cannot be read from
 them, as their hashes differ also where one is a part of the other or the same images exported
 again. Who pre-trains on other people whose names may coincide by chance, such as ``1``, says so
@@ -25,7 +26,7 @@ from typing import Any, TypedDict, cast
 
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
-from data_modules.patients import identity
+from data_modules.patients import identity, sharing_tissue
 from data_modules.splits import Splits, read_splits
 from lotus.runs import RunFolder
 from lotus.tasks.checkpoint import read_checkpoint
@@ -68,8 +69,7 @@ def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> 
     unrecorded: set[str] = set()
     for checkpoint in checkpoints:
         record = record_of(checkpoint, cohort)
-        known = _people(record, cohort)
-        _refuse(checkpoint, {name for name in splits.test if identity(name) in known})
+        _refuse(checkpoint, sharing_tissue(splits.test, _members(record, cohort)))
         for name, patients in record["cohorts"].items():
             cohorts.setdefault(name, set()).update(patients)
         unrecorded.update(record["unrecorded"])
@@ -84,14 +84,14 @@ def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> 
     }
 
 
-def _people(record: KnownPatients, cohort: str) -> set[str]:
-    """The identities of a cohort's patients."""
-    return {
-        identity(patient)
+def _members(record: KnownPatients, cohort: str) -> list[str]:
+    """A cohort's patients, and blocks of their volumes."""
+    return [
+        patient
         for name, patients in record["cohorts"].items()
         if identity(name) == identity(cohort)
         for patient in patients
-    }
+    ]
 
 
 def record_of(checkpoint: Path, cohort: str) -> KnownPatients:

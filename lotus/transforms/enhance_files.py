@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +15,11 @@ from tqdm import tqdm
 from lotus.atomic import errors_naming, exclusively
 from lotus.imaging import Volume, open_volume
 from lotus.imaging.file_names import image_stem
-from lotus.imaging.slice_stores import slice_stores
-from lotus.imaging.voxels import SliceStore, Spacing
+from lotus.imaging.volume_stores import slice_stores
+from lotus.imaging.voxels import Spacing, VolumeStore
+from lotus.process_pool import Map, in_this_process
+from lotus.progress import Progress
 from lotus.transforms.enhance_plan import EnhancementPlan, SliceFile, settings_of
-from lotus.transforms.enhance_progress import Progress
 from lotus.transforms.enhancement import SRMicroCTEnhancement
 from lotus.transforms.padding import without_padding
 from lotus.transforms.slice_facts import (
@@ -31,27 +31,8 @@ from lotus.transforms.slice_facts import (
     write_slice_table,
 )
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
 BLOCK = 4
 """Slices that a process takes at a time: enough to open a long file for, few enough to repeat."""
-
-
-class Map(Protocol):
-    """Applies a function to items, in this process or in others; results come in any order."""
-
-    def __call__(
-        self, function: Callable[[Item], Result], items: Sequence[Item], /
-    ) -> Iterable[Result]:
-        """Yield the result of each item."""
-
-
-def in_this_process(
-    function: Callable[[Item], Result], items: Sequence[Item], /
-) -> Iterable[Result]:
-    """Apply a function to items, one after the other."""
-    return map(function, items)
 
 
 @dataclass(frozen=True)
@@ -104,7 +85,7 @@ class Block:
     slices: tuple[int, ...]
     progress: Progress
 
-    def stores(self) -> tuple[SliceStore, SliceStore]:
+    def stores(self) -> tuple[VolumeStore, VolumeStore]:
         """Where the enhanced slices and the bone masks go."""
         hidden = self.progress.of_file(self.key)
         return slice_stores(self.file.image, self.file.bone, hidden, self.shape, self.spacing_um)
@@ -175,7 +156,9 @@ def _run(
             waiting[block.number] -= 1
             if not waiting[block.number]:
                 _finish(wholes[block.number])
-    return [fact for whole in wholes for fact in progress.facts(whole.key, whole.slices)]
+    return [
+        SliceFacts(**fact) for whole in wholes for fact in progress.facts(whole.key, whole.slices)
+    ]
 
 
 def _begin(whole: Block) -> list[int]:
@@ -218,9 +201,9 @@ def enhance_block(block: Block, enhancement: SRMicroCTEnhancement) -> Block:
     with open_volume(block.file.source) as volume:
         for index in block.slices:
             enhanced, mask, facts = _enhance(block, volume, index, enhancement)
-            image.write(index, enhanced)
-            bone.write(index, mask.astype(np.uint8) * np.uint8(255))
-            block.progress.note(block.key, facts)
+            image.write(index, enhanced[None])
+            bone.write(index, mask[None].astype(np.uint8) * np.uint8(255))
+            block.progress.note(block.key, index, asdict(facts))
     return block
 
 

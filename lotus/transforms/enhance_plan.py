@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from lotus.imaging.file_names import IMAGE_SUFFIXES, TIFF_SUFFIXES, ZARR_SUFFIX, image_stem, is_zarr
+from lotus.imaging.file_names import (
+    IMAGE_SUFFIXES,
+    TIFF_SUFFIXES,
+    ZARR_SUFFIX,
+    image_stem,
+    is_zarr,
+    last_changes,
+)
 from lotus.imaging.ome_zarr import LABELS
 from lotus.imaging.slice_series import check_series, missing_line, series_among, slice_files
 from lotus.transforms.enhancement import SRMicroCTEnhancement
@@ -47,7 +54,7 @@ class SliceFile:
     @property
     def key(self) -> str:
         """What tells it from others, and from itself once its source has changed."""
-        changes = [*_last_changes(self.source), self.pixel_size_um, self.slice_spacing_um]
+        changes = [*last_changes(self.source), self.pixel_size_um, self.slice_spacing_um]
         text = json.dumps([str(self.source), str(self.image), str(self.bone), changes])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -182,10 +189,3 @@ def _plan_each(source: Path, output: Path, masks: Path) -> EnhancementPlan:
             stack = str(series.files[0]) if is_part else str(file)
             files.append(SliceFile(file, output / name, masks / name, stack, is_part))
     return plan_folder(files, output, remarks)
-
-
-def _last_changes(source: Path) -> list[list[object]]:
-    """Size and time of a file, or of every file in a folder."""
-    files = sorted(source.rglob("*")) if source.is_dir() else [source]
-    stats = [(file, file.stat()) for file in files]
-    return [[file.name, stat.st_size, stat.st_mtime_ns] for file, stat in stats]

@@ -9,7 +9,7 @@ from lotus.windows.grid import OVERLAP, WINDOW, WindowGrid, window_grid, windows
 from lotus.windows.label_bands import LabelBand, decode_bands
 from lotus.windows.object_collector import FinishedObjects, ObjectCollector
 from lotus.windows.partial_object import PartialObject
-from lotus.windows.volume import ReadSlices, predict_slices, slab_indices, slab_input
+from lotus.windows.volume import ReadSlices, predict_slices, slab_indices, slab_input, slab_reach
 
 __all__ = [
     "OVERLAP",
@@ -30,6 +30,7 @@ __all__ = [
     "segment_array",
     "slab_indices",
     "slab_input",
+    "slab_reach",
     "window_grid",
     "windows_at_once",
 ]

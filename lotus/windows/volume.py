@@ -34,6 +34,16 @@ def slab_indices(start: int, slices: int, depth: int) -> NDArray[np.intp]:
     return np.clip(np.arange(start, start + slices), 0, depth - 1)
 
 
+def slab_reach(slices: int, output_slices: int) -> int:
+    """How far from a slice a slab can reach that speaks of it.
+
+    Args:
+        slices: T, the slices of a slab.
+        output_slices: D, of how many of them the network speaks: the D in the middle.
+    """
+    return (slices - output_slices) // 2 + output_slices - 1
+
+
 def slab_input(windows: NDArray[np.float32], in_channels: int, device: torch.device) -> Tensor:
     """Windows (B, T, Y, X) in [0, 1] as networks take slabs: on their device, with C channels.
 
@@ -46,6 +56,24 @@ def slab_input(windows: NDArray[np.float32], in_channels: int, device: torch.dev
         (B, T, C, Y, X).
     """
     return torch.from_numpy(windows).to(device)[:, :, None].expand(-1, -1, in_channels, -1, -1)
+
+
+def slab_starts(
+    depth: int, z_range: tuple[int, int], output_slices: int, overlap: float
+) -> list[int]:
+    """Where the slabs lie that reach into a part of a volume.
+
+    Args:
+        depth: Slices of the volume.
+        z_range: First slice of the part, and the one after its last.
+        output_slices: Slices of a slab that are predicted.
+        overlap: Share of them that the next slab predicts as well, in [0, 1).
+
+    Returns:
+        First predicted slice of each, ascending.
+    """
+    starts = window_starts(max(depth, output_slices), output_slices, overlap)
+    return [start for start in starts if z_range[0] < start + output_slices and start < z_range[1]]
 
 
 def predict_slices(
@@ -97,9 +125,8 @@ def predict_slices(
     margin = (slices - output_slices) // 2
     held = _HeldSlices(read, depth)
     blend = _SlabBlend(output_slices, first)
-    starts = window_starts(max(depth, output_slices), output_slices, overlap)
-    reaching = [start for start in starts if first < start + output_slices and start < stop]
-    for start, following in zip(reaching, [*reaching[1:], stop], strict=True):
+    starts = slab_starts(depth, z_range, output_slices, overlap)
+    for start, following in zip(starts, [*starts[1:], stop], strict=True):
         slab = held.slab(slab_indices(start - margin, slices, depth))
         blend.add(_blended_slab(predict, slab, grid, batch_size, output_slices), start)
         yield from blend.finish(min(following, stop))

@@ -25,7 +25,7 @@ from lotus.imaging import (
     write_image,
     write_label_map,
 )
-from lotus.imaging.ome_zarr import OmeZarr
+from lotus.imaging.volume_stores import write_volume
 from lotus.transforms import enhance_slice
 
 
@@ -230,9 +230,7 @@ def test_a_folder_of_slices_becomes_one_volume_with_its_bone_beside(tmp_path, vo
 
 
 def test_an_ome_zarr_is_enhanced_and_keeps_its_voxel_size(tmp_path, volume):
-    source = OmeZarr.create(tmp_path / "in.ome.zarr", volume.shape, np.float32, (0.8, 0.5, 0.25))
-    for index, plane in enumerate(volume):
-        source.write(index, plane)
+    write_volume(tmp_path / "in.ome.zarr", volume.astype(np.float32), (0.8, 0.5, 0.25))
     run(tmp_path / "in.ome.zarr", "--output", tmp_path / "out")
     with open_volume(tmp_path / "out/in.tif") as written:
         assert written.spacing_um == (0.8, 0.5, 0.25)

@@ -2,7 +2,6 @@ import shutil
 
 import numpy as np
 import pytest
-import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -152,12 +151,10 @@ def test_mask_of_another_size(folder):
     assert problem.endswith("expected 6 x 8 as its image")
 
 
-def test_stack_and_truncated_file(folder):
-    tifffile.imwrite(folder / "stack.tif", np.arange(240, dtype=np.uint16).reshape(5, 6, 8))
+def test_truncated_file(folder):
     (folder / "cut.png").write_bytes((folder / "c.png").read_bytes()[:20])
-    found = problems(folder, "stack.tif,,binary,m,p,g,,,", "cut.png,,binary,m,q,g,,,")
-    assert "stack.tif" in found[0]
-    assert "cut.png" in found[1]
+    (problem,) = problems(folder, "cut.png,,binary,m,q,g,,,")
+    assert "cut.png" in problem
 
 
 def test_two_patients_with_one_file(folder):
@@ -222,7 +219,7 @@ def test_a_mask_comes_from_a_person_or_from_a_model(folder):
         folder.resolve() / "model.json",
     ]
     write_manifest(folder / "deep/manifest.csv", records)
-    assert (folder / "deep/manifest.csv").read_text().count(",../model.json,\n") == 1
+    assert (folder / "deep/manifest.csv").read_text().count(",../model.json,,,\n") == 1
     assert read_manifest(folder / "deep/manifest.csv") == records
 
 

@@ -1,6 +1,7 @@
 """Jobs that go on, and are run again, by what they were begun with."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -56,6 +57,24 @@ def test_what_was_made_from_other_inputs_is_removed(job, tmp_path):
     (tmp_path / "weights.ckpt").write_text("b")
     job.begin()
     assert not (job.folder / "masks").exists()
+
+
+def test_what_a_person_edits_is_honoured(job):
+    review = job.folder / "review.csv"
+    job = replace(job, edited=(review, job.folder / "corrected"))
+    run(job)
+    assert job.is_finished
+    review.write_text("accept")
+    assert not job.is_finished
+    run(job)
+    assert (job.folder / "masks/1.tif").exists()
+    assert job.is_finished
+    (job.folder / "corrected").mkdir()
+    assert not job.is_finished
+    run(job)
+    assert job.is_finished
+    review.unlink()
+    assert not job.is_finished
 
 
 def test_a_begun_command_is_not_finished(job):

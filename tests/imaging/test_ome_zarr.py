@@ -1,4 +1,4 @@
-import json
+"""OME-Zarr as other programs write it, made here with zarr alone."""
 
 import numpy as np
 import pytest
@@ -7,159 +7,143 @@ import zarr
 from lotus.imaging import open_volume
 from lotus.imaging.ome_zarr import OmeZarr
 
-VOXELS = np.random.default_rng(0).random((3, 530, 20)).astype(np.float32)
-SPACING = (2.0, 0.5, 0.25)
+VERSIONS = {"0.4": 2, "0.5": 3}
+both = pytest.mark.parametrize("version", VERSIONS)
 
 
-def create(path, voxels, spacing=SPACING, **options):
-    written = OmeZarr.create(path, voxels.shape, voxels.dtype, spacing, **options)
-    for index, plane in enumerate(voxels):
-        written.write(index, plane)
-    return written
-
-
-def metadata(path):
-    return json.loads((path / "zarr.json").read_text())
-
-
-def test_metadata_are_those_of_version_0_5(tmp_path):
-    """Field by field as the specification has them, from the files alone."""
-    create(tmp_path / "a.ome.zarr", VOXELS)
-    group = metadata(tmp_path / "a.ome.zarr")
-    assert (group["zarr_format"], group["node_type"]) == (3, "group")
-    ome = group["attributes"]["ome"]
-    assert ome["version"] == "0.5"
-    (image,) = ome["multiscales"]
-    assert image["axes"] == [
-        {"name": name, "type": "space", "unit": "micrometer"} for name in ("z", "y", "x")
-    ]
-    assert image["datasets"] == [
-        {
-            "path": "0",
-            "coordinateTransformations": [{"type": "scale", "scale": [2.0, 0.5, 0.25]}],
-        },
-        {
-            "path": "1",
-            "coordinateTransformations": [
-                {"type": "scale", "scale": [2.0, 1.0, 0.5]},
-                # Half the distance of two pixels: where the mean of both lies.
-                {"type": "translation", "translation": [0.0, 0.25, 0.125]},
-            ],
-        },
-    ]
-    for level in "01":
-        array = metadata(tmp_path / "a.ome.zarr" / level)
-        assert array["dimension_names"] == ["z", "y", "x"]
-        assert array["data_type"] == "float32"
-
-
-def test_voxels_are_read_back_by_zarr_alone_and_levels_are_means(tmp_path):
-    create(tmp_path / "a.ome.zarr", VOXELS)
-    group = zarr.open_group(tmp_path / "a.ome.zarr", mode="r")
-    np.testing.assert_array_equal(group["0"][:], VOXELS)
-    expected = (
-        VOXELS[:, ::2, ::2] + VOXELS[:, 1::2, ::2] + VOXELS[:, ::2, 1::2] + VOXELS[:, 1::2, 1::2]
-    ) / 4
-    np.testing.assert_allclose(group["1"][:], expected, rtol=1e-6)
-
-
-def test_the_last_row_of_an_odd_size_is_kept(tmp_path):
-    voxels = np.zeros((1, 513, 3), np.uint8)
-    voxels[0, 512] = (1, 4, 9)
-    create(tmp_path / "a.ome.zarr", voxels)
-    level = zarr.open_group(tmp_path / "a.ome.zarr", mode="r")["1"]
-    assert level.shape == (1, 257, 2)
-    assert level[0, 256].tolist() == [2, 9]  # of 2.5 the even one
-
-
-def test_a_slice_is_one_file_so_that_processes_do_not_meet(tmp_path):
-    path = tmp_path / "a.ome.zarr"
-    written = OmeZarr.create(path, (3, 600, 300), np.uint8)
-    written.write(1, np.ones((600, 300), np.uint8))
-    files = [p.relative_to(path) for p in path.rglob("*") if p.is_file() and p.name != "zarr.json"]
-    assert sorted(map(str, files)) == ["0/c/1/0/0", "1/c/1/0/0"]
-
-
-def test_labels_lie_within_their_image_and_are_listed(tmp_path):
-    image = create(tmp_path / "a.ome.zarr", VOXELS)
-    labels = (VOXELS * 10).astype(np.uint16)
-    create(tmp_path / "a.ome.zarr/labels/lacunae", labels, label_of=image)
-    create(tmp_path / "a.ome.zarr/labels/bone", labels, label_of=image)
-    listed = metadata(tmp_path / "a.ome.zarr/labels")["attributes"]["ome"]
-    assert listed == {"version": "0.5", "labels": ["bone", "lacunae"]}
-    ome = metadata(tmp_path / "a.ome.zarr/labels/bone")["attributes"]["ome"]
-    assert ome["image-label"] == {"source": {"image": "../../"}}
-    opened = OmeZarr.open(tmp_path / "a.ome.zarr")
-    assert opened.label_names == ["bone", "lacunae"]
-    # Numbers of objects have no mean.
-    np.testing.assert_array_equal(opened.label("bone").read(2, level=1), labels[2, ::2, ::2])
-
-
-def test_a_window_is_read_of_any_level(tmp_path):
-    create(tmp_path / "a.ome.zarr", VOXELS)
-    opened = OmeZarr.open(tmp_path / "a.ome.zarr")
-    window = (slice(1, 3), slice(250, 270), slice(3, 9))
-    np.testing.assert_array_equal(opened.window(window), VOXELS[window])
-    assert opened.window((slice(0, 1), slice(0, 5), slice(0, 5)), level=1).shape == (1, 5, 5)
-
-
-@pytest.mark.parametrize("spacing", [SPACING, (None, 0.5, 0.25), (None, None, None)])
-def test_a_volume_is_opened_with_its_voxel_size(tmp_path, spacing):
-    create(tmp_path / "a.ome.zarr", VOXELS, spacing)
-    with open_volume(tmp_path / "a.ome.zarr") as volume:
-        assert volume.shape == VOXELS.shape
-        assert volume.spacing_um == spacing
-        np.testing.assert_array_equal(np.stack(list(volume.planes)), VOXELS)
-
-
-def foreign(path, axes, shape, scales=(), unit="nanometer"):
-    """What another program writes: big-endian, unsharded, scales in two places."""
-    group = zarr.open_group(path, mode="w", zarr_format=3)
-    array = group.create_array("s0", shape=shape, dtype=">u2", chunks=shape)
-    array[:] = np.arange(np.prod(shape), dtype=">u2").reshape(shape)
+def foreign(path, axes, shape, scales=(), unit="nanometer", version="0.5", **options):
+    """Big-endian, scales in two places; returns the voxels."""
+    group = zarr.open_group(path, mode="w", zarr_format=VERSIONS[version])
+    options = {"chunks": shape, **options}
+    array = group.create_array("s0", shape=shape, dtype=">u2", **options)
+    voxels = np.arange(np.prod(shape), dtype=">u2").reshape(shape)
+    array[:] = voxels
     steps = [{"type": "scale", "scale": list(scale)} for scale in scales]
     named = [{"name": axis} | ({"unit": unit} if axis in "zyx" else {}) for axis in axes]
     dataset = {"path": "s0", "coordinateTransformations": steps[:1]}
     image = {"axes": named, "datasets": [dataset], "coordinateTransformations": steps[1:]}
-    group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
+    if version == "0.4":
+        group.attrs["multiscales"] = [image | {"version": "0.4"}]
+    else:
+        group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
+    return voxels
 
 
-def test_files_of_other_programs_are_read(tmp_path):
+LAYOUTS = [
+    ("0.4", {}),
+    ("0.4", {"chunks": (1, 1, 1, 2, 3), "compressors": {"id": "zlib", "level": 1}}),
+    ("0.4", {"chunk_key_encoding": {"name": "v2", "separator": "/"}}),
+    ("0.5", {}),
+    ("0.5", {"chunks": (1, 1, 1, 3, 2), "shards": (1, 1, 2, 3, 4)}),
+]
+
+
+@pytest.mark.parametrize(("version", "layout"), LAYOUTS)
+def test_both_versions_are_read_with_and_without_shards(tmp_path, version, layout):
     scales = [(1, 1, 800, 500, 250), (1, 1, 1, 2, 2)]
-    foreign(tmp_path / "a.zarr", "tczyx", (1, 1, 2, 3, 4), scales)
+    shape = (1, 1, 5, 3, 4)
+    voxels = foreign(tmp_path / "a.zarr", "tczyx", shape, scales, version=version, **layout)
+    assert OmeZarr.open(tmp_path / "a.zarr").version == version
     with open_volume(tmp_path / "a.zarr") as volume:
+        assert volume.shape == (5, 3, 4)
         assert volume.spacing_um == pytest.approx((0.8, 1.0, 0.5))
-        plane = volume.read(1)
+        plane, part = volume.read(1), volume.window((slice(3, 5), slice(1, 3), slice(0, 2)))
     assert plane.dtype.isnative
-    np.testing.assert_array_equal(plane, np.arange(12, 24).reshape(3, 4))
+    np.testing.assert_array_equal(plane, voxels[0, 0, 1])
+    np.testing.assert_array_equal(part, voxels[0, 0, 3:5, 1:3, 0:2])
+
+
+@both
+def test_one_of_several_channels_and_times_is_chosen(tmp_path, version):
+    voxels = foreign(tmp_path / "a.zarr", "tczyx", (2, 3, 2, 3, 4), version=version)
+    with open_volume(tmp_path / "a.zarr", at={"c": 2, "t": 1}) as volume:
+        np.testing.assert_array_equal(list(volume.planes), voxels[1, 2])
+
+
+@both
+def test_several_channels_are_refused_in_a_line_that_says_how_to_choose(tmp_path, version):
+    foreign(tmp_path / "a.zarr", "czyx", (3, 2, 3, 4), version=version)
+    found = r"axes czyx \(3, 2, 3, 4\); choose one of the 3 along c.*--at c=0"
+    with pytest.raises(ValueError, match=found):
+        OmeZarr.open(tmp_path / "a.zarr")
 
 
 @pytest.mark.parametrize(
-    ("axes", "shape"), [("czyx", (2, 2, 3, 4)), ("yx", (3, 4)), ("xyz", (2, 3, 4))]
+    ("at", "found"),
+    [({"c": 3}, "3 along c; c=3 names no"), ({"c": -1}, "c=-1"), ({"t": 0}, "no axis t")],
 )
-def test_what_is_no_grey_volume_is_refused(tmp_path, axes, shape):
-    foreign(tmp_path / "a.zarr", axes, shape)
+def test_a_choice_that_names_nothing_is_refused(tmp_path, at, found):
+    foreign(tmp_path / "a.zarr", "czyx", (3, 2, 3, 4))
+    with pytest.raises(ValueError, match=found):
+        OmeZarr.open(tmp_path / "a.zarr", at)
+
+
+def test_a_choice_goes_with_ome_zarr_alone(tmp_path):
+    with (
+        pytest.raises(ValueError, match=r"a\.tif is no OME-Zarr"),
+        open_volume(tmp_path / "a.tif", at={"c": 0}),
+    ):
+        pass
+
+
+@both
+@pytest.mark.parametrize(("axes", "shape"), [("yx", (3, 4)), ("xyz", (2, 3, 4)), ("zyx", (3, 4))])
+def test_what_is_no_volume_is_refused(tmp_path, axes, shape, version):
+    foreign(tmp_path / "a.zarr", axes, shape, version=version)
     with pytest.raises(ValueError, match=f"axes {axes}.*zyx is expected"):
         OmeZarr.open(tmp_path / "a.zarr")
 
 
 def test_other_versions_and_folders_are_refused(tmp_path):
     group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=3)
-    with pytest.raises(ValueError, match=r"no multiscale image; OME-Zarr 0\.5"):
+    with pytest.raises(ValueError, match=r"no multiscale image; OME-Zarr 0\.4 or 0\.5"):
         OmeZarr.open(tmp_path / "a.zarr")
-    group.attrs["ome"] = {"version": "0.6", "multiscales": [{}]}
-    with pytest.raises(ValueError, match=r"holds 0\.6; OME-Zarr 0\.5"):
+    group.attrs["ome"] = {"version": "0.6", "multiscales": [{"datasets": [{"path": "0"}]}]}
+    with pytest.raises(ValueError, match=r"holds OME-Zarr 0\.6; OME-Zarr 0\.4 or 0\.5"):
         OmeZarr.open(tmp_path / "a.zarr")
-    with pytest.raises(ValueError, match="no Zarr group"):
+    group.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
+    with pytest.raises(ValueError, match=r"several images; give one, .*a\.zarr/0"):
+        OmeZarr.open(tmp_path / "a.zarr")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ValueError, match=r"none cannot be read as OME-Zarr"):
         OmeZarr.open(tmp_path / "none")
 
 
-def test_slices_and_volumes_that_do_not_fit_are_refused(tmp_path):
-    written = OmeZarr.create(tmp_path / "a.zarr", (2, 3, 4), np.uint8)
-    for index, plane in ((2, np.zeros((3, 4), np.uint8)), (0, np.zeros((3, 4), np.uint16))):
-        with pytest.raises(ValueError, match="2 slices of uint8"):
-            written.write(index, plane)
-    with pytest.raises(ValueError, match="another volume"):
-        OmeZarr.create(tmp_path / "a.zarr", (2, 3, 5), np.uint8)
-    with pytest.raises(ValueError, match="voxel size"):
-        OmeZarr.create(tmp_path / "b.zarr", (2, 3, 4), np.uint8, (0.0, 1.0, 1.0))
+@both
+def test_a_store_written_in_part_is_refused_in_one_line(tmp_path, version, one_line):
+    path = tmp_path / "a.zarr"
+    foreign(path, "zyx", (4, 3, 4), version=version, chunks=(2, 3, 4), filters=None)
+    group = zarr.open_group(path, mode="r+")
+    attributes = group.attrs.asdict()
+    images = attributes.get("ome", attributes)["multiscales"]
+    images[0]["datasets"].append({"path": "s1", "coordinateTransformations": []})
+    group.attrs.put(attributes)
+    one_line(OmeZarr.open, path, "written in part", "array s1")
+
+
+@both
+def test_a_truncated_chunk_is_refused_in_one_line(tmp_path, version, one_line):
+    foreign(tmp_path / "a.zarr", "zyx", (4, 3, 4), version=version)
+    (chunk,) = [p for p in (tmp_path / "a.zarr/s0").rglob("*") if p.is_file() and p.name[-1] == "0"]
+    chunk.write_bytes(chunk.read_bytes()[:9])
+    opened = OmeZarr.open(tmp_path / "a.zarr")
+
+    def read(path):
+        return opened.read(0)
+
+    one_line(read, tmp_path / "a.zarr", "written in part")
+
+
+@pytest.mark.parametrize(("version", "layout"), LAYOUTS)
+def test_chunks_without_a_file_are_counted(tmp_path, version, layout):
+    path = tmp_path / "a.zarr"
+    foreign(path, "tczyx", (1, 1, 4, 3, 4), version=version, **layout)
+    array = zarr.open_group(path, mode="r")["s0"]
+    number = OmeZarr.open(path).absent_chunks[1]
+    assert number == np.prod(
+        [-(-s // c) for s, c in zip(array.shape, array.shards or array.chunks, strict=True)]
+    )
+    assert OmeZarr.open(path).absent_chunks[0] == 0
+    files = [p for p in (path / "s0").rglob("*") if p.is_file() and p.name[-1].isdigit()]
+    files[-1].unlink()
+    assert OmeZarr.open(path).absent_chunks == (1, number)

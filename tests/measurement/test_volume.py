@@ -3,6 +3,8 @@ import pytest
 import tifffile
 
 from lotus.imaging import volume_writer
+from lotus.imaging.ome_zarr_metadata import label_classes
+from lotus.imaging.volume_stores import write_volume
 from lotus.measurement.volume import open_labels, scale_warnings
 
 
@@ -29,6 +31,24 @@ def test_classes_are_masks_of_their_values(tmp_path, labels):
         assert np.array_equal(volume.mask("lcn", start=1, stop=3), labels[1:] == 1)
         assert np.array_equal(volume.block(1, 3), labels[1:])
         assert scale_warnings(volume) == []
+
+
+def test_classes_that_an_ome_zarr_states_need_not_be_given(tmp_path, labels):
+    path = tmp_path / "a.ome.zarr"
+    write_volume(path, labels, classes=label_classes(["lcn", "canal", "bone"]))
+    with open_labels(path, foreground="lcn") as volume:
+        assert volume.classes == {"lcn": 1, "bone": 3}
+    with open_labels(path, classes={"bone": 1}) as volume:
+        assert volume.classes == {"bone": 1}
+
+
+def test_blocks_are_all_slices_once(tmp_path):
+    labels = np.arange(150, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 2), np.uint8)
+    with open_labels(written(tmp_path / "a.tif", labels), classes={"bone": 77}) as volume:
+        starts, blocks = zip(*volume.blocks(10), strict=True)
+        assert np.array_equal(np.concatenate(blocks), labels[10:])
+        assert [labels[start, 0, 0] for start in starts] == [block[0, 0, 0] for block in blocks]
+        assert np.argwhere(volume.mask("bone", start=70, stop=149))[:, 0].tolist() == [7] * 4
 
 
 @pytest.mark.parametrize("value", [1, 7, 255])

@@ -325,3 +325,49 @@ def with_table(**fields):
 def test_what_is_wrong_with_tables_is_said(write, content, message):
     with pytest.raises(ValueError, match=message):
         read_study(write(content), {})
+
+
+GRID = {
+    "reference": "unet, 10 slices",
+    "variables": {"data": "m.csv"},
+    "methods": {
+        "{network}, {slices} slices": {
+            "each": {"network": ["unet", "sensor3d"], "slices": [10, 20]},
+            "configs": ["experiments/{network}.yaml"],
+            "arguments": {"n": "{slices}", "m": "{data}", "text": "k{slices}"},
+            "note": "with {slices}",
+        },
+        "other": {"configs": [], "arguments": {"start": "{sensor3d, 20 slices.last}"}},
+    },
+}
+
+
+def test_one_entry_stands_for_a_grid_of_methods(write):
+    study = read_study(write(GRID), {})
+    assert list(study.methods) == [
+        *("unet, 10 slices", "unet, 20 slices", "sensor3d, 10 slices", "sensor3d, 20 slices"),
+        "other",
+    ]
+    method = study.methods["sensor3d, 20 slices"]
+    assert method.levels == {"network": "sensor3d", "slices": 20}
+    assert (method.note, method.folder) == ("with 20", "sensor3d-20-slices")
+    assert study.command_line(method, Path("runs")) == [
+        *("--config=experiments/sensor3d.yaml", "--n=20", "--m=m.csv", "--text=k20")
+    ]
+    assert study.methods["other"].levels == {}
+    assert [len(level) for level in study.levels()] == [4, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "each", "message"),
+    [
+        ("{a}", {"a": [1], "b": [2]}, r"the name '\{a\}' does not hold \{b\}"),
+        ("{a}", {"a": 1}, r"each of \{a\} is .*expected factors with lists"),
+        ("{a}", {"a": []}, "expected factors with lists of levels"),
+        ("{a}", [1], "expected factors with lists of levels"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_refused(write, name, each, message):
+    content = {"reference": "x", "methods": {name: {"configs": [], "each": each}}}
+    with pytest.raises(ValueError, match=message):
+        read_study(write(content), {})

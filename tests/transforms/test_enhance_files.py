@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lotus.imaging import volume_writer, write_image
-from lotus.transforms.enhance_files import BLOCK, enhance_files, in_this_process
+from lotus.process_pool import in_this_process
+from lotus.transforms.enhance_files import BLOCK, enhance_files
 from lotus.transforms.enhance_plan import plan_files
 from lotus.transforms.enhancement import SRMicroCTEnhancement
 
@@ -110,7 +111,7 @@ def test_the_same_volume_is_written_by_one_process_at_a_time(source, output, who
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("store", ["TiffSlices", "ZarrSlices"])
+@pytest.mark.parametrize("store", ["TiffSlices", "ZarrStore"])
 @pytest.mark.parametrize("mask", [None, "mask.tif", "mask.zarr"])
 def test_a_run_stopped_in_the_last_step_has_only_that_left(
     store, mask, source, output, tmp_path, monkeypatch
@@ -128,7 +129,7 @@ def test_a_run_stopped_in_the_last_step_has_only_that_left(
         if target:
             shutil.rmtree(target) if target.is_dir() else target.unlink()
     with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
-        patched.setattr(f"lotus.imaging.slice_stores.{store}.finish", interrupted)
+        patched.setattr(f"lotus.imaging.volume_stores.{store}.finish", interrupted)
         enhance_files(plan, enhancement())
     done = []
     enhance_files(plan, enhancement(), counting(done))

@@ -1,5 +1,6 @@
 """Scores of one image as pure functions: arrays in, numbers out; nothing here imports torch."""
 
+from lotus.metrics.functional.confusion import confusion_matrix, confusion_scores
 from lotus.metrics.functional.contingency import ContingencyTable, contingency_table
 from lotus.metrics.functional.hausdorff import hausdorff_distance, hausdorff_distances
 from lotus.metrics.functional.ignored import without_ignored
@@ -31,6 +32,8 @@ __all__ = [
     "aggregated_jaccard_index",
     "class_dice",
     "class_intersection_over_union",
+    "confusion_matrix",
+    "confusion_scores",
     "contingency_table",
     "detection_scores",
     "dice",

@@ -39,6 +39,12 @@ def test_centres_have_the_wanted_density_and_keep_apart():
     assert np.mean(slab) == pytest.approx(20_600e-9 * 10 * 800 * 800, rel=0.06)
 
 
+def test_another_distance_is_kept():
+    centres = sample_centres((60.0, 60.0, 60.0), 325_000.0, np.random.default_rng(3), 6.5)
+    assert 6.5 < pdist(centres).min() < 7.5
+    assert len(centres) == pytest.approx(325_000e-9 * 60**3, rel=0.3)
+
+
 def test_impossible_density_is_refused():
     with pytest.raises(ValueError, match="is not possible; take a value between 0 and 52,"):
         sample_centres((50.0, 50.0, 50.0), 80_000.0, np.random.default_rng(0))

@@ -1,20 +1,20 @@
-"""What an enhancement has finished, kept in a hidden folder so that it goes on from there."""
+"""What long work on files has finished, kept in a hidden folder so that it goes on from there."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lotus.atomic import atomic_path
-from lotus.transforms.slice_facts import SliceFacts
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A file for each finished slice, written last, by whichever process enhanced it.
+    """A file for each finished part, written last, by whichever process worked on it.
 
     Attributes:
         folder: Hidden folder; it is gone at the end.
@@ -45,34 +45,34 @@ class Progress:
         """
         return self.folder / key
 
-    def note(self, key: str, facts: SliceFacts) -> None:
-        """Note that a slice is written.
+    def note(self, key: str, part: int, facts: Mapping[str, Any]) -> None:
+        """Note that a part is written.
 
         Args:
             key: Of the file.
-            facts: Of the slice.
+            part: Its number.
+            facts: What is to be known of it, as plain data.
         """
-        with atomic_path(self._slice(key, facts.slice)) as temporary:
-            temporary.write_text(json.dumps(asdict(facts)), encoding="utf-8")
+        with atomic_path(self._note(key, part)) as temporary:
+            temporary.write_text(json.dumps(facts), encoding="utf-8")
 
-    def unfinished(self, key: str, slices: Iterable[int]) -> list[int]:
-        """The slices of a file that are not written.
+    def unfinished(self, key: str, parts: Iterable[int]) -> list[int]:
+        """The parts of a file that are not written.
 
         Args:
             key: Of the file.
-            slices: All of them.
+            parts: All of them.
         """
-        return [index for index in slices if not self._slice(key, index).is_file()]
+        return [part for part in parts if not self._note(key, part).is_file()]
 
-    def facts(self, key: str, slices: Iterable[int]) -> list[SliceFacts]:
-        """What was noted of the slices of a file.
+    def facts(self, key: str, parts: Iterable[int]) -> list[dict[str, Any]]:
+        """What was noted of the parts of a file.
 
         Args:
             key: Of the file.
-            slices: All of them.
+            parts: All of them.
         """
-        texts = [self._slice(key, index).read_text(encoding="utf-8") for index in slices]
-        return [SliceFacts(**json.loads(text)) for text in texts]
+        return [json.loads(self._note(key, part).read_text(encoding="utf-8")) for part in parts]
 
     def forget(self, key: str) -> None:
         """Begin a file anew.
@@ -83,9 +83,9 @@ class Progress:
         shutil.rmtree(self.of_file(key))
 
     def discard_if_empty(self) -> None:
-        """Leave nothing behind of a run that has not finished a single slice."""
+        """Leave nothing behind of a run that has not finished a single part."""
         if not any(self.folder.glob("*/*.json")):
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _slice(self, key: str, index: int) -> Path:
-        return self.of_file(key) / f"{index:06d}.json"
+    def _note(self, key: str, part: int) -> Path:
+        return self.of_file(key) / f"{part:06d}.json"

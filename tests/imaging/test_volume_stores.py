@@ -4,7 +4,8 @@ import tifffile
 import zarr
 
 from lotus.imaging import open_volume
-from lotus.imaging.slice_stores import slice_stores
+from lotus.imaging.ome_zarr import OmeZarr
+from lotus.imaging.volume_stores import slice_stores, volume_store
 
 SHAPE = (3, 40, 300)
 VOXELS = np.random.default_rng(0).random(SHAPE).astype(np.float32)
@@ -20,7 +21,7 @@ def write(pair, order=(0, 1, 2)):
     for store, voxels in zip(pair, (VOXELS, MASK), strict=True):
         store.begin()
         for index in order:
-            store.write(index, voxels[index])
+            store.write(index, voxels[index : index + 1])
     for store in reversed(pair):
         store.finish()
 
@@ -89,9 +90,21 @@ def test_an_older_zarr_is_replaced_and_anything_else_is_left(tmp_path):
 def test_nothing_appears_before_all_slices_are_there(tmp_path):
     image, _ = stores(tmp_path, "a.tif", "b.tif")
     image.begin()
-    image.write(0, VOXELS[0])
+    image.write(0, VOXELS[:1])
     with pytest.raises(FileNotFoundError, match="was the slice written"):
         image.finish()
     assert not (tmp_path / "a.tif").exists()
-    with pytest.raises(ValueError, match="got slice 2 of uint8"):
-        image.write(1, MASK[1])
+    with pytest.raises(ValueError, match=r"got uint8 .* from slice 2 on"):
+        image.write(1, MASK[1:2])
+
+
+def test_what_a_killed_writer_left_in_a_store_goes(tmp_path):
+    store = volume_store(
+        tmp_path / "a.zarr", tmp_path / ".hidden", SHAPE, np.float32, SPACING, version="0.4"
+    )
+    store.begin()
+    store.write(0, VOXELS)
+    (tmp_path / ".hidden/x.partial").touch()
+    store.finish()
+    assert not [*tmp_path.rglob("*.partial")]
+    assert OmeZarr.open(tmp_path / "a.zarr").version == "0.4"
