@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 
@@ -12,7 +13,6 @@ from scipy.ndimage import binary_erosion
 
 Floats = NDArray[np.floating]
 AZIMUTH, ELEVATION = math.radians(30), math.radians(25)
-_COVER = 1.5
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,11 @@ def project(
     shape = tuple(int(length) for length in np.ceil(extent / pixel) + 1)
     places, shown = _surface(values)
     placed = ((places + 0.5) * spacing - size / 2) @ view.T
-    # Neighbours leave no gap, whichever way a voxel is turned.
-    width = math.ceil(_COVER * max(spacing) / pixel)
-    at = ((placed[:, :2] - corner) / pixel - (width - 1) / 2).astype(np.intp)
-    image, depth = _nearest(shape, at, width, placed[:, 2].astype(np.float32), shown)
+    # What a voxel covers, whichever way it is turned: so neighbours leave no gap.
+    covered = np.ceil(np.abs(view[:2]) @ spacing / pixel).astype(int)
+    at = ((placed[:, :2] - corner) / pixel - (covered - 1) / 2).astype(np.intp)
+    steps = np.ndindex(*covered.tolist())
+    image, depth = _nearest(shape, at, steps, placed[:, 2].astype(np.float32), shown)
     ends = np.array([(a, a | side) for a in range(8) for side in (1, 2, 4) if not a & side])
     return Projection(image, depth, ((seen[:, :2] - corner) / pixel)[ends], pixel, max(spacing))
 
@@ -76,15 +77,15 @@ def project(
 def _nearest(
     shape: tuple[int, ...],
     corners: NDArray[np.intp],
-    width: int,
+    steps: Iterable[tuple[int, ...]],
     depths: NDArray[np.float32],
     values: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Value and depth (H, W) of the nearest of the squares (N,) that cover a pixel."""
+    """Value and depth (H, W) of the nearest of the boxes (N,) that cover a pixel."""
     nearest = np.full(shape, -np.inf, np.float32)
     image = np.full(shape, np.nan, np.float32)
     last = np.array(shape) - 1
-    covered = [tuple(np.clip(corners + step, 0, last).T) for step in np.ndindex(width, width)]
+    covered = [tuple(np.clip(corners + step, 0, last).T) for step in steps]
     for at in covered:
         np.maximum.at(nearest, at, depths)
     for rows, columns in covered:
