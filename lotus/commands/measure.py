@@ -144,11 +144,55 @@ def _trabecular(volume: LabelVolume, arguments: argparse.Namespace) -> Measured:
     return measure_trabecular(volume, arguments.thickness_convention)
 
 
+def _add_lcn_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--canaliculus-um",
+        type=float,
+        metavar="DIAMETER",
+        help="what of the network is thinner is a canaliculus, what is thicker a lacuna (default: "
+        "1; without a voxel size they are not told apart)",
+    )
+    parser.add_argument(
+        "--minimum-voxels",
+        type=int,
+        default=100,
+        metavar="N",
+        help="cells and lacunae of fewer voxels are left out (default: %(default)s)",
+    )
+
+
+def _porosity(volume: LabelVolume, arguments: argparse.Namespace) -> Measured:
+    from lotus.measurement.lcn import lcn_of
+    from lotus.measurement.porosity import measure_porosity
+
+    lcn = lcn_of(volume, arguments.canaliculus_um, arguments.minimum_voxels)
+    return measure_porosity(lcn, arguments.thickness_convention, arguments.output)
+
+
+def _lacunae(volume: LabelVolume, arguments: argparse.Namespace) -> Measured:
+    from lotus.measurement.lacunae import measure_lacunae
+    from lotus.measurement.lcn import lcn_of
+
+    return measure_lacunae(lcn_of(volume, arguments.canaliculus_um, arguments.minimum_voxels))
+
+
 MEASUREMENTS = {
     "trabecular": Measurement(
         "BV/TV, BS, Tb.Th, Tb.Sp, Tb.N, Conn.D and DA of trabecular bone",
         "bone",
         _no_further_arguments,
         _trabecular,
+    ),
+    "porosity": Measurement(
+        "porosity, cells, thickness, canaliculi and nodes of a lacuna-canalicular network (LCN)",
+        "lcn",
+        _add_lcn_arguments,
+        _porosity,
+    ),
+    "lacunae": Measurement(
+        "number, volume, shape and canaliculi of osteocyte lacunae",
+        "lcn",
+        _add_lcn_arguments,
+        _lacunae,
     ),
 }
