@@ -150,9 +150,13 @@ class Lcn:
         """
         if not self.is_resolved:
             return None
-        labels = np.concatenate([block for _, block in self.lacunae.blocks()])
-        whole = self.network_mask(0, len(labels))
-        return canalicular_network(whole, labels, self.volume.scale.spacing)
+        # Canaliculi begin where no ball fits; what is given back has their roots.
+        cores = [
+            np.where(self.thick_mask(start, start + len(labels)), labels, 0)
+            for start, labels in self.lacunae.blocks()
+        ]
+        whole = self.network_mask(0, self.volume.shape[0])
+        return canalicular_network(whole, np.concatenate(cores), self.volume.scale.spacing)
 
     def network_mask(self, start: int, stop: int) -> NDArray[np.bool_]:
         """The network (Z, Y, X) from one slice to before another."""
@@ -164,21 +168,32 @@ class Lcn:
             return ~self.network_mask(start, stop)
         return self.volume.mask(*BONE, start=start, stop=stop)
 
-    def lacunar_mask(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """What of the network is as thick as a lacuna, likewise.
-
-        It is opened with a ball, and what that takes from the lacunae's ends is given back: what
-        of the network lies within a quarter of the ball's diameter.
-        """
-        if not self.is_resolved:
-            return self.network_mask(start, stop)
-        spacing, grown = self.volume.scale.spacing, GROWN_BACK * self.canaliculus
-        halo = math.ceil((self.canaliculus + grown) / spacing[0]) + 1
-        first, last = max(start - halo, 0), min(stop + halo, self.volume.shape[0])
+    def thick_mask(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """What of the network is thicker than canaliculi, likewise: its opening with a ball."""
+        first, last = self._with_halo(start, stop, self.canaliculus)
         network = self.network_mask(first, last)
-        thick = open_with_ball(network, self.canaliculus, spacing)
-        lacunar = network & dilate_with_ball(thick, grown, spacing)
-        return lacunar[start - first : stop - first]
+        thick = open_with_ball(network, self.canaliculus, self.volume.scale.spacing)
+        return thick[start - first :][: stop - start]
+
+    def lacunar_mask(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """What of the network is lacunae, likewise; all of it where canaliculi are not resolved.
+
+        No ball fits into their ends, so what of the network lies within a quarter of its diameter
+        is given back.
+        """
+        network = self.network_mask(start, stop)
+        if not self.is_resolved:
+            return network
+        grown = GROWN_BACK * self.canaliculus
+        first, last = self._with_halo(start, stop, grown)
+        thick = self.thick_mask(first, last)
+        near = dilate_with_ball(thick, grown, self.volume.scale.spacing)
+        return network & near[start - first :][: stop - start]
+
+    def _with_halo(self, start: int, stop: int, reach: float) -> tuple[int, int]:
+        """The slices from which what is asked for depends, as far as there are."""
+        halo = math.ceil(reach / self.volume.scale.spacing[0]) + 1
+        return max(start - halo, 0), min(stop + halo, self.volume.shape[0])
 
     def matrix_distances(self) -> Iterator[NDArray[np.float32]]:
         """Distance to the network (N,) of the voxels of bone, block after block."""
