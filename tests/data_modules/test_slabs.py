@@ -236,6 +236,16 @@ def test_sources_travel_to_other_processes(module):
     assert torch.equal(again[3, 7]["image"], dataset[3, 7]["image"])
 
 
+@pytest.mark.slow
+def test_processes_that_load_give_what_one_gives(module):
+    batches = [
+        [batch["image"] for batch in module(rows=TEST_ROWS, num_workers=workers).train_dataloader()]
+        for workers in (0, 2)
+    ]
+    assert len(batches[0]) == 7
+    assert all(map(torch.equal, *batches))
+
+
 def test_a_label_without_a_name_is_refused_with_its_slice(module):
     data = module(rows=TEST_ROWS, class_names=["lcn", "bone"])
     with pytest.raises(
