@@ -180,6 +180,15 @@ def test_classes_may_count_as_others(module):
         np.testing.assert_array_equal(sample["mask"], np.array([0, 1, 2, 2])[stored])
 
 
+@pytest.mark.parametrize("kind", ["binary", "instances"])
+def test_masks_of_objects_have_one_class(module, kind):
+    rows = [{**row, "mask_kind": kind} for row in TEST_ROWS]
+    for sample in samples(module(rows=rows, class_names=["pore"]).test_dataloader()):
+        np.testing.assert_array_equal(sample["mask"], voxels()[sample["z"].item()] >= 64)
+    with pytest.raises(ValueError, match=f"a mask of kind {kind} has one class; found the 3 class"):
+        module(rows=rows).setup("fit")
+
+
 def test_ignored_values_are_said(module):
     values = MaskValues.parse("ignore=3")
     data = module(rows=[{**row, "mask_values": values} for row in TEST_ROWS], class_names="ab")
