@@ -9,7 +9,6 @@ from lotus.measurement.lcn import Lcn
 from lotus.measurement.lcn_measures import (
     lacuna_count_measures,
     lacuna_warnings,
-    lcn_warnings,
     volume_measures,
 )
 from lotus.measurement.outputs import Measured
@@ -41,10 +40,11 @@ def measure_lacunae(lcn: Lcn) -> Measured:
         raise ValueError(f"{volume.path} is one slice; lacunae are measured in volumes")
     moments = lcn.lacunae.moments
     cells = cell_table(moments, volume.shape, volume.scale.spacing_um)
+    cells["label"] = lcn.lacuna_names
     if lcn.network is not None:
         cells["canaliculi"] = lcn.network.lacuna_degrees
     parts = [
-        Part(volume_measures(lcn), warnings=lcn_warnings(lcn)),
+        Part(volume_measures(lcn), warnings=lcn.doubts),
         Part(lacuna_count_measures(lcn), warnings=lacuna_warnings(lcn)),
         _shapes(lcn, cells),
         Part(pictures=[_picture(lcn)] if len(moments) else []),

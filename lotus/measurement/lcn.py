@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lotus.masks import BlockComponents, label_in_blocks, open_with_ball
+from lotus.masks import BlockComponents, Moments, label_in_blocks, open_with_ball
 from lotus.measurement.volume import LabelVolume
 from lotus.morphometry.matrix_distance import distance_blocks
 from lotus.morphometry.network import Network, canalicular_network
@@ -23,6 +24,17 @@ CANALICULUS_UM = 1.0
 """Canaliculi are thinner: 0.1 to 0.7 µm in human bone, where lacunae are 2 µm thick and more."""
 RESOLVED_VOXELS = 3
 Integers = NDArray[np.int64]
+
+
+class Components(Protocol):
+    """Objects of a volume: their sums, and their label map block by block."""
+
+    @property
+    def moments(self) -> Moments:
+        """Of the objects 1 to N."""
+
+    def blocks(self) -> Iterator[tuple[int, NDArray[np.int32]]]:
+        """Number of the first slice and label map (Z, Y, X) of every block, in order."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +55,6 @@ class Lcn:
     minimum_voxels: int
 
     @property
-    def value(self) -> int:
-        """What the voxels of the network have."""
-        return self.volume.classes[LCN]
-
-    @property
     def is_resolved(self) -> bool:
         """Whether canaliculi can be told from lacunae: a ball of their thickness has neighbours."""
         return self.canaliculus >= 2 * min(self.volume.scale.spacing)
@@ -66,7 +73,7 @@ class Lcn:
     def counts(self) -> tuple[Integers, Integers]:
         """Voxels (Z,) of the network and of the bone in each slice."""
         classes, (_, height, width) = self.volume.classes, self.volume.shape
-        values = [self.value, *(classes[name] for name in BONE if name in classes)]
+        values = [classes[LCN], *(classes[name] for name in BONE if name in classes)]
         counts = [slice_counts(labels, values) for _, labels in self.volume.blocks()]
         network, *bone = np.concatenate(counts).T
         return network, np.sum(bone, axis=0) if bone else height * width - network
@@ -88,10 +95,44 @@ class Lcn:
         return label_in_blocks(self.network_mask, depth, minimum_size=self.minimum_voxels)
 
     @cached_property
-    def lacunae(self) -> BlockComponents:
+    def lacunae(self) -> Components:
         """The connected parts of what is as thick as a lacuna."""
         depth = self.volume.shape[0]
         return label_in_blocks(self.lacunar_mask, depth, minimum_size=self.minimum_voxels)
+
+    @property
+    def lacuna_names(self) -> Integers:
+        """What each of the lacunae is called in tables (N,)."""
+        return np.arange(1, len(self.lacunae.moments) + 1)
+
+    @property
+    def lacuna_rule(self) -> str:
+        """What counts as a lacuna, in words."""
+        rule = f"26-connected, >= {self.minimum_voxels} voxels"
+        if not self.is_resolved:
+            return rule
+        thickness = f"{self.canaliculus:g} {self.volume.scale.length_unit}"
+        return f"{rule}, of what is left of the LCN by opening with a ball of {thickness}"
+
+    @property
+    def doubts(self) -> list[str]:
+        """What makes measures of this network doubtful before any is taken, a line each."""
+        path, limit = self.volume.path, f"{self.canaliculus:g} {self.volume.scale.length_unit}"
+        found = []
+        if not self.voxels:
+            found.append(f"{path} holds no LCN: no voxel has the value {self.volume.classes[LCN]}")
+        elif self.voxels == math.prod(self.volume.shape):
+            found.append(f"{path} is LCN throughout: thickness and network are not defined")
+        if not self.names_bone:
+            found.append(
+                "no class is bone, so all that is not LCN counts as bone; --classes names it"
+            )
+        if not self.is_resolved:
+            found.append(
+                f"canaliculi are not told from lacunae ({limit}, the limit between them, is < 2 "
+                "voxels): all of the LCN is lacunae"
+            )
+        return found
 
     @cached_property
     def network(self) -> Network | None:

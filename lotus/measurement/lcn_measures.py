@@ -71,17 +71,13 @@ def lacuna_count_measures(lcn: Lcn) -> list[Measure]:
     scale, count = lcn.volume.scale, len(lcn.lacunae.moments)
     volume, _ = scale.millimetres(lcn.bone_voxels * scale.voxel_volume, 3)
     _, unit = scale.millimetres(0.0, -3)
-    thickness, length = scale.micrometres(lcn.canaliculus)
-    what = f"26-connected, >= {lcn.minimum_voxels} voxels"
-    if lcn.is_resolved:
-        what += f", of what is left of the LCN by opening with a ball of {thickness:g} {length}"
     return [
         Measure(
             measure="Lc.N",
             value=count,
             n=count,
             unit="",
-            definition=f"lacunae: {what}; with those that the volume's edge cuts",
+            definition=f"lacunae: {lcn.lacuna_rule}; with those that the volume's edge cuts",
         ),
         Measure(
             measure="Lc.N/BV",
@@ -201,26 +197,6 @@ def distance_measures(distances: Tally, scale: Scale) -> list[Measure]:
             definition="the greatest of these distances",
         ),
     ]
-
-
-def lcn_warnings(lcn: Lcn) -> list[str]:
-    """What makes measures of this network doubtful before any is taken.
-
-    Args:
-        lcn: The network.
-    """
-    path, scale = lcn.volume.path, lcn.volume.scale
-    found = []
-    if not lcn.voxels:
-        found.append(f"{path} holds no LCN: no voxel has the value {lcn.value}")
-    elif lcn.voxels == math.prod(lcn.volume.shape):
-        found.append(f"{path} is LCN throughout: thickness and network are not defined")
-    if not lcn.names_bone:
-        found.append("no class is bone, so all that is not LCN counts as bone; --classes names it")
-    if not lcn.is_resolved:
-        limit = f"{lcn.canaliculus:g} {scale.length_unit}, the limit between them, is < 2 voxels"
-        found.append(f"canaliculi are not told from lacunae ({limit}): all of the LCN is lacunae")
-    return found
 
 
 def lacuna_warnings(lcn: Lcn) -> list[str]:

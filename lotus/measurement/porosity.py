@@ -15,7 +15,6 @@ from lotus.measurement.lcn_measures import (
     distance_measures,
     lacuna_count_measures,
     lacuna_warnings,
-    lcn_warnings,
     network_measures,
     porosity_measures,
     thickness_measures,
@@ -48,7 +47,7 @@ def measure_porosity(lcn: Lcn, convention: Convention, output: Path) -> Measured
         What was found; of a single slice the porosity alone.
     """
     volume, spacing = lcn.volume, lcn.volume.scale.spacing_um
-    parts = [Part([*volume_measures(lcn), *porosity_measures(lcn)], warnings=lcn_warnings(lcn))]
+    parts = [Part([*volume_measures(lcn), *porosity_measures(lcn)], warnings=lcn.doubts)]
     cells: pd.DataFrame | None = None
     if volume.shape[0] == 1:
         parts.append(Part(warnings=[f"{volume.path} is one slice: only its porosity is measured"]))

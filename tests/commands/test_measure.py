@@ -120,6 +120,20 @@ def test_lacunae(lacuna, tmp_path):
     assert not (output / "thickness.ome.zarr").exists()
 
 
+def test_instances(tmp_path, capsys):
+    labels = np.zeros((6, 8, 8), np.uint8)
+    labels[1:5, 1:4, 1:7], labels[1:5, 4:7, 1:7] = 3, 5
+    path, output = tmp_path / "labels.tif", tmp_path / "out"
+    with volume_writer(path, labels.shape, labels.dtype, (0.5, 0.5, 0.5)) as write:
+        for plane in labels:
+            write(plane)
+    options = ("--output", output, "--minimum-voxels", 10)
+    assert lotus("measure", "lacunae", path, *options) == 2
+    assert "holds the values 3 and 5 besides 0" in capsys.readouterr().err
+    assert lotus("measure", "lacunae", path, *options, "--instances") == 0
+    assert pd.read_csv(output / "cells.csv")["label"].tolist() == [3, 5]
+
+
 def test_micrometres_without_a_voxel_size_are_one_line(lacuna, tmp_path, capsys):
     path = tmp_path / "plain.tif"
     with volume_writer(path, lacuna[1].shape, np.dtype(np.uint8), (None, None, None)) as write:
