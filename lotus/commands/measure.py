@@ -54,10 +54,11 @@ def run(arguments: argparse.Namespace) -> None:
         FileNotFoundError: The volume is not there, or a slice of it is missing.
         ValueError: It cannot be measured so.
     """
-    from lotus.measurement.outputs import SUMMARY, write_measured
+    from lotus.measurement.outputs import SUMMARY, read_summary, write_measured
     from lotus.measurement.volume import open_labels
 
     measurement = MEASUREMENTS[arguments.kind]
+    against = None if arguments.against is None else read_summary(arguments.against)
     with open_labels(
         arguments.volume,
         voxel_size_um=arguments.voxel_size_um,
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
         foreground=measurement.foreground,
     ) as volume:
         measured = measurement.measure(volume, arguments)
-    write_measured(arguments.output, measured)
+    write_measured(arguments.output, measured, against)
     for warning in measured.warnings:
         print(f"WARNING: {warning}")
     for row in measured.measures:
@@ -100,6 +101,13 @@ def _add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="gets the tables and the report"
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="DIR",
+        help="folder of another measured volume, such as of the truth: against.csv and the report "
+        "have the measures side by side",
     )
     parser.add_argument(
         "--voxel-size-um",

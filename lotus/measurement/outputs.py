@@ -10,12 +10,13 @@ import pandas as pd
 
 from lotus.atomic import atomic_path
 from lotus.morphometry.histogram import Histogram, histogram_table
-from lotus.morphometry.summary import Measure, summary_table
+from lotus.morphometry.summary import Measure, compared_summary, summary_table
 from lotus.reports.measurement import Picture, write_measurement_report
 
 SUMMARY = "summary.csv"
 CELLS = "cells.csv"
 HISTOGRAMS = "histograms.csv"
+AGAINST = "against.csv"
 REPORT = "measurement.html"
 
 
@@ -42,7 +43,22 @@ class Measured:
     warnings: Sequence[str] = field(default=())
 
 
-def write_measured(folder: Path, measured: Measured) -> None:
+def read_summary(folder: Path) -> pd.DataFrame:
+    """The summary of a measured volume.
+
+    Args:
+        folder: Of :func:`write_measured`.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    path = folder / SUMMARY
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} has no {SUMMARY}; it is no folder of `lotus measure`")
+    return pd.read_csv(path, keep_default_na=False, na_values={"value": "", "sd": "", "n": ""})
+
+
+def write_measured(folder: Path, measured: Measured, against: pd.DataFrame | None = None) -> None:
     """Write ``summary.csv``, ``cells.csv`` where there are cells, histograms and the report.
 
     Every file appears whole or not at all.
@@ -50,9 +66,16 @@ def write_measured(folder: Path, measured: Measured) -> None:
     Args:
         folder: Made if it is not there.
         measured: What was found.
+        against: Summary of another volume, such as of the truth; then there is ``against.csv``.
+
+    Raises:
+        ValueError: The summaries have nothing in common.
     """
     summary = summary_table(measured.measures)
+    compared = None if against is None else compared_summary(summary, against)
     _write_table(folder / SUMMARY, summary)
+    if compared is not None:
+        _write_table(folder / AGAINST, compared)
     if measured.cells is not None:
         _write_table(folder / CELLS, measured.cells)
     if measured.histograms:
@@ -65,6 +88,7 @@ def write_measured(folder: Path, measured: Measured) -> None:
         histograms=measured.histograms,
         pictures=measured.pictures,
         warnings=measured.warnings,
+        compared=compared,
     )
 
 

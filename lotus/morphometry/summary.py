@@ -54,3 +54,40 @@ def summary_table(measures: Iterable[Measure]) -> pd.DataFrame:
     if len(twice):
         raise ValueError(f"the measure {twice.iloc[0]} is there twice; each has one row")
     return table.astype({"value": float, "sd": float, "n": "Int64"})
+
+
+def compared_summary(summary: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """The measures of two volumes side by side, such as those of a segmentation and of the truth.
+
+    Args:
+        summary: Columns of :func:`summary_table`.
+        other: Of the other volume.
+
+    Returns:
+        A row per measure that both have: ``measure``, ``unit``, ``value``, ``against``,
+        ``difference`` of the two and ``relative`` to the other one; NaN where it is not defined.
+
+    Raises:
+        ValueError: They have no measure in common, or one in different units.
+
+    Example:
+        >>> import pandas as pd
+        >>> from lotus.morphometry.summary import compared_summary
+        >>> found = pd.DataFrame({"measure": ["BV"], "value": [1.5], "unit": ["mm³"]})
+        >>> compared_summary(found, found.assign(value=2.0))[["difference", "relative"]].values
+        array([[-0.5 , -0.25]])
+    """
+    both = summary.merge(other, on="measure", suffixes=("", "_other"))
+    if both.empty:
+        raise ValueError("the two summaries have no measure in common")
+    unlike = both[both["unit"].fillna("") != both["unit_other"].fillna("")]
+    if len(unlike):
+        row = unlike.iloc[0]
+        raise ValueError(
+            f"{row['measure']} is in {row['unit'] or 'no unit'} here and in "
+            f"{row['unit_other'] or 'no unit'} there; measure both with the same voxel size"
+        )
+    found = both[["measure", "unit", "value"]].assign(against=both["value_other"])
+    found["difference"] = found["value"] - found["against"]
+    found["relative"] = found["difference"] / found["against"].where(found["against"] != 0)
+    return found

@@ -44,9 +44,23 @@ def test_the_size_on_the_command_line_goes_first(plates, tmp_path):
     assert float(summary(tmp_path)["value"]["TV"]) == pytest.approx(16 * 12 * 12 * 6e-9)
 
 
+def test_measures_stand_beside_those_of_another_volume(plates, tmp_path):
+    other, here = tmp_path / "other", tmp_path / "here"
+    assert lotus("measure", "trabecular", plates, "--output", other) == 0
+    options = ("--output", here, "--voxel-size-um", 20, "--against", other)
+    assert lotus("measure", "trabecular", plates, *options) == 0
+    found = pd.read_csv(here / "against.csv").set_index("measure")
+    assert found.loc["BV", "value"] == pytest.approx(8 * found.loc["BV", "against"])
+    assert found.loc["BV", "relative"] == pytest.approx(7)
+    assert found.loc["BV/TV", "difference"] == 0
+    assert "+700.0%" in (here / "measurement.html").read_text()
+    assert not (other / "against.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--against", "nowhere"), "nowhere has no summary.csv"),
         (("--classes", "bone"), "bone is no class with its value"),
         (("--classes", "bnoe=1"), "bnoe=1 is no class with its value"),
         (("--classes", "bone=3"), "holds no bone: no voxel has the value 3"),
