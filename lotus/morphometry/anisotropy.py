@@ -65,7 +65,7 @@ def anisotropy(
     """
     units = even_directions(directions)
     rates = phase_changes(mask, spacing, units)
-    if not rates.any():
+    if not np.nansum(rates):
         return Anisotropy(math.nan, np.full(3, np.inf), np.eye(3))
     z, y, x = units.T
     products = np.stack((z * z, y * y, x * x, 2 * z * y, 2 * z * x, 2 * y * x), axis=1)
