@@ -27,10 +27,12 @@ DIAMETER_UM = 38.0
 _FLATTENING = 0.85
 _WAVES = (2, 3, 4, 5)
 _WAVE_HEIGHT, _WAVE_UM = 0.05, 60.0
-_LACUNAE = LacunaPopulation(325_000.0, 60.0, 18.0, 3.5, 1.6)
+_LACUNAE = LacunaPopulation(330_000.0, 60.0, 18.0, 3.5, 1.6)
 # Long axes run along the spine, where lacunae keep twice the distance that they keep across it.
 _DISTANCE_UM, _STRETCH = 6.5, 2.0
 _LEAN_DEGREES = 8.0
+# No two lacunae come nearer to each other than this, so that they can be counted.
+_GAP_UM = 1.0
 _SURFACE_GAP_UM = 3.0
 _CANALICULI_PER_LACUNA = (14, 24)
 _LENGTH_UM, _WIDTH_UM = (5.0, 12.0), (0.25, 0.5)
@@ -159,7 +161,7 @@ def draw_spine(
     lean = np.deg2rad(_LEAN_DEGREES)
     elevation = rng.normal(np.pi / 2, lean, len(centre))
     unit = shape_ellipsoids(centre, normal, elevation, _LACUNAE, rng)
-    lacunae = Ellipsoids(unit.centre_um, unit.semi_axes_um * scale, unit.axes)
+    lacunae = _apart(Ellipsoids(unit.centre_um, unit.semi_axes_um * scale, unit.axes), scale)
     return Spine(outline, lacunae, _draw_canaliculi(lacunae, scale, voxel_um, rng))
 
 
@@ -188,8 +190,30 @@ def _draw_centres(
     centre = centre[outline.depth_um(*centre.T) > _SURFACE_GAP_UM * scale]
     if ((centre[:, 0] > 0) & (centre[:, 0] < height_um)).any():
         return centre
+    # First, as those that come too near to an earlier one go.
     middle = [height_um / 2, 0.0, outline.diameter_um / 4]
-    return np.vstack([centre, middle])
+    return np.vstack([middle, centre])
+
+
+def _apart(lacunae: Ellipsoids, scale: float) -> Ellipsoids:
+    """Leave out every lacuna that comes too near to one before it."""
+    # Points all over a sphere, and so all over the surface of an ellipsoid.
+    number = np.arange(400) + 0.5
+    height, turn = 1 - number / 200, np.pi * (1 + np.sqrt(5)) * number
+    flat = np.sqrt(1 - height**2)
+    sphere = np.stack([height, flat * np.cos(turn), flat * np.sin(turn)], axis=1)
+    wide = lacunae.semi_axes_um + _GAP_UM * scale / 2
+    kept = np.zeros(len(lacunae), bool)
+    for index, (centre, axes) in enumerate(zip(lacunae.centre_um, lacunae.axes, strict=True)):
+        surface = centre + (sphere * wide[index]) @ axes
+        away = [
+            np.linalg.norm(
+                (surface - lacunae.centre_um[other]) @ lacunae.axes[other].T / wide[other], axis=1
+            )
+            for other in np.flatnonzero(kept)
+        ]
+        kept[index] = all((distance > 1.0).all() for distance in away)
+    return lacunae.take(kept)
 
 
 def _draw_canaliculi(
