@@ -5,7 +5,7 @@ import sys
 
 BENCHMARKS = (
     *("startup", "metrics", "scoring", "training_step", "attention", "validation", "segment"),
-    *("enhancement", "patches", "explain", "engines"),
+    *("volume_segmentation", "enhancement", "patches", "explain", "engines"),
 )
 
 

@@ -154,7 +154,8 @@ def _shape_problems(row: RowFiles) -> Iterator[str]:
     for column, shape in row.shapes.items():
         if shape[1:] != image[1:] or shape[0] not in depths:
             found = f"{_size(shape)} in {getattr(record, column)}"
-            expected = f"{_size(image)} as its image"
+            name = f"the volume {record.image.name}" if image[0] > 1 else "its image"
+            expected = f"{_size(image)} as {name}"
             if depths[1] != image[0]:
                 expected += f", or {_size((depths[1], *image[1:]))} as its row"
             yield problem_line(row.number, column, found, expected)

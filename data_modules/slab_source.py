@@ -16,6 +16,7 @@ from data_modules.blocks import Block, rows_range
 from data_modules.dataset import IGNORED, Window
 from data_modules.manifest import Record
 from lotus.imaging import Volume, open_volume
+from lotus.masks import Labels
 from lotus.transforms import IntensityRange, rescale
 from lotus.transforms.intensity_range import Limits
 from lotus.transforms.volume_input import limits_of
@@ -54,6 +55,24 @@ def voxel_size(record: Record, volume: Volume) -> tuple[float, float, float]:
     pixel, spacing = record.pixel_size_um, record.slice_spacing_um
     y, x = stated[1:] if pixel is None else (pixel, pixel)
     return stated[0] if spacing is None else spacing, y, x
+
+
+def stored_labels(record: Record, mask: Volume, index: int, window: Window) -> Labels:
+    """Labels in a slice of a volume, as its mask has them, and where they are to be ignored.
+
+    Args:
+        record: The row.
+        mask: Its open mask: of the whole volume, or of the slices of the row alone.
+        index: Number of the slice in the volume.
+        window: Of the slice, (Y, X).
+
+    Raises:
+        ValueError: Values that are no whole numbers.
+    """
+    offset = 0 if mask.shape[0] == record.depth else rows_range(record)[0]
+    place = index - offset
+    (stored,) = mask.window((slice(place, place + 1), *window))
+    return record.mask_values.apply(_whole(record.mask or record.image, index, stored))
 
 
 class SlabSource:
@@ -151,19 +170,14 @@ class SlabSource:
         """Classes in one slice (Y, X), merged, -1 where nothing is known."""
         if record.mask is None:
             raise ValueError(f"{record.image}: there is no mask to learn from")
-        volume = self._open(record.mask)
-        # A mask may hold the slices of its row alone.
-        offset = 0 if volume.shape[0] == record.depth else rows_range(record)[0]
-        place = index - offset
-        (stored,) = volume.window((slice(place, place + 1), *window))
-        values, ignored = record.mask_values.apply(_whole(stored))
+        values, ignored = stored_labels(record, self._open(record.mask), index, window)
         classes = values.astype(np.int64)
         if record.mask_kind != "semantic":
             classes = np.minimum(classes, 1)
         if (largest := int(classes.max(initial=0))) > len(self._class_names):
             listed = ", ".join(f"{i} {n}" for i, n in enumerate(("background", *self._class_names)))
             raise ValueError(
-                f"{record.mask}: found label {largest} in slice {place}; allowed are {listed}"
+                f"{record.mask}: found label {largest} in slice {index}; allowed are {listed}"
             )
         if ignored is not None:
             classes[ignored] = IGNORED
@@ -191,6 +205,14 @@ def _check_kind(record: Record, class_names: Sequence[str]) -> None:
         )
 
 
-def _whole(stored: NDArray[Any]) -> NDArray[Any]:
+def _whole(path: Path, index: int, stored: NDArray[Any]) -> NDArray[Any]:
     """Labels as whole numbers, also those that a program stored as real ones."""
-    return stored if stored.dtype.kind in "iub" else np.rint(stored).astype(np.int64)
+    if stored.dtype.kind in "iu":
+        return stored
+    fractional = stored[~(np.isfinite(stored) & (stored == np.round(stored)))]
+    if fractional.size:
+        raise ValueError(
+            f"{path} holds {stored.dtype} values such as {fractional[0]:g} in slice {index}; a "
+            "label map holds whole numbers"
+        )
+    return stored.astype(np.int64)

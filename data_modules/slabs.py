@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from monai.transforms import Compose, Transform
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from data_modules.blocks import Block, SliceSplit, divide_slices, select_blocks
@@ -113,21 +114,29 @@ class SlabDataModule(PatientDataModule[SlabSource]):
         self.validation_share = validation_share
         self.gap = slices if gap is None else gap
 
+    def setup(self, stage: str) -> None:
+        """Read the manifest, divide its volumes and open those of a stage.
+
+        Args:
+            stage: ``fit``, ``validate``, ``test`` or ``predict``.
+
+        Raises:
+            ValueError: If manifest, split or a file cannot be used, or a needed split is empty.
+        """
+        super().setup(stage)
+        sizes = self._voxel_sizes()
+        if stage == "fit" and (np.ptp(sizes, axis=0) > TOLERANCE * sizes.min(axis=0)).any():
+            least, most = (np.round(size, 4).tolist() for size in (sizes.min(0), sizes.max(0)))
+            rank_zero_warn(
+                f"{self.manifest}: voxels of {self.modality} are {least} to {most} µm large (Z, Y, "
+                "X); a network sees them as one size"
+            )
+
     @property
     def spacing_um(self) -> tuple[float, float, float] | None:
         """Median voxel size (Z, Y, X) in µm of the training volumes; None where none is known."""
-        source = self.source("train")
-        sizes = np.array([source.spacing_um(block) for block in range(len(source.blocks))])
-        known = sizes[np.isfinite(sizes).all(axis=1)]
-        if not len(known):
-            return None
-        if (np.ptp(known, axis=0) > TOLERANCE * known.min(axis=0)).any():
-            rank_zero_warn(
-                f"{self.manifest}: voxels of {self.modality} are {known.min(axis=0)} to "
-                f"{known.max(axis=0)} µm large (Z, Y, X); a network sees them as one size"
-            )
-        z, y, x = np.median(known, axis=0).tolist()
-        return z, y, x
+        z, y, x = np.median(self._voxel_sizes(), axis=0).tolist()
+        return None if np.isnan(z) else (z, y, x)
 
     def check_records(self, records: Sequence[Record]) -> None:
         """Take volumes, and single images as volumes of one slice."""
@@ -255,6 +264,13 @@ class SlabDataModule(PatientDataModule[SlabSource]):
             "volumes": len({block.record.image for block in blocks}),
             "patients": len({block.record.patient for block in blocks}),
         }
+
+    def _voxel_sizes(self) -> NDArray[np.float64]:
+        """(Z, Y, X) in µm of each training volume that has one; of none a row of NaN."""
+        source = self.source("train")
+        sizes = np.array([source.spacing_um(block) for block in range(len(source.blocks))])
+        known = sizes[np.isfinite(sizes).all(axis=1)]
+        return known if len(known) else np.full((1, 3), np.nan)
 
     def _divided(self) -> Splits:
         own = [record for record in self.records if record.modality == self.modality]

@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": "Dice, HD, HD95, AJI, PQ and detection scores of two folders of masks",
     "segment": "masks, probabilities, GeoJSON and an object table of images and slides",
     "pseudo-label": "masks that a network draws on its training patients, with a review list",
+    "pre-label": "slices of volumes to label next, with a network's draft, and back again",
     "explain": "GradCAM of a classification's test patches, and how good the maps are",
     "clean": "a segmented volume without islands, its gaps closed, shade-off made bone",
     "measure": "bone, pores or lacunae of a segmented volume, as tables in µm",

@@ -152,8 +152,12 @@ def no_validation(folder):
 SPOILT_DATA = {
     **{
         name: (lambda folder, spoil=spoil: spoil(folder / f"{BAD}.tif"), [f"{BAD}.tif", message])
-        for name, (spoil, message) in {**SPOILT_IMAGES, "stack": STACK}.items()
+        for name, (spoil, message) in SPOILT_IMAGES.items()
     },
+    "stack": (
+        lambda folder: STACK[0](folder / f"{BAD}.tif"),
+        [f"expected 5 x 48 x 48 as the volume {BAD}.tif"],
+    ),
     "mask is missing": (
         lambda folder: (folder / f"{BAD}_mask.tif").unlink(),
         [f"{BAD}_mask.tif", "expected an existing file"],

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from torch import nn
 
@@ -80,6 +81,16 @@ def test_baselines_of_two_modalities_add_what_their_rows_say():
     assert "(+2944)" in row("baselines.md", "`ummkd`")
     assert count(maml) - 2 * STUDENT_U_NET == 18_593
     assert "(18 593 with" in row("baselines.md", "`maml`")
+
+
+@pytest.mark.parametrize("recipe", ["sensor3d", "unet", "unet3d"])
+def test_networks_of_porosity_have_the_millions_of_their_row(recipe):
+    path = REPOSITORY / f"experiments/porosity/{recipe}.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    with torch.device("meta"):
+        found = count(build(config["model"]["init_args"]["network"])) / 1e6
+    (written,) = re.findall(r"([\d.]+) M\b", row("porosity.md", f"`porosity/{recipe}.yaml`"))
+    assert written == f"{found:.{len(written.partition('.')[2])}f}"
 
 
 def test_parts_of_a_distillation_have_the_numbers_of_its_table():

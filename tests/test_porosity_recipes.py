@@ -1,6 +1,7 @@
 """Porosity by the shipped configurations: from training to prediction, and on to other classes."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from data_modules.splits import read_splits
 from lotus.cli import main
 from lotus.imaging import read_label_map
 from lotus.networks import Sensor3D
-from lotus.runs.convergence import read_convergence
+from lotus.runs.convergence import Convergence, read_convergence
 from lotus.tasks.checkpoint import read_checkpoint, volume_segmenter_of
 from lotus.tasks.description import build
 from tests.conftest import TINY, parsed, task_of
@@ -111,6 +112,31 @@ def test_every_recipe_trains_tests_and_predicts(name, preset, tmp_path):
     tested = read_label_map(run / "predictions" / f"{slices[0]}.tif")
     assert np.array_equal(tested, read_label_map(run / "predict/predictions" / f"{slices[0]}.tif"))
     assert main(["report", str(run)]) == 0
+
+    segmented = tmp_path / "segmented.ome.tif"
+    given = [str(tmp_path / "A.tif"), "--checkpoint", str(run), "--output", str(segmented)]
+    assert main(["segment", *given, "--device", "cpu"]) == 0
+    labels = tifffile.imread(segmented)
+    for z, name in zip(range(15, 20), slices, strict=True):
+        written = read_label_map(run / "predictions" / f"{name}.tif")
+        np.testing.assert_array_equal(labels[z], written)
+
+
+@pytest.mark.slow
+def test_a_training_that_ends_early_says_when_it_had_converged(tmp_path):
+    rule = {"monitor": "val_loss", "min_delta": 10.0, "patience": 1}
+    kind = "pytorch_lightning.callbacks.EarlyStopping"
+    callbacks = json.dumps([{"class_path": kind, "init_args": rule}])
+    extra = [*SMALL["unet"], "--trainer.max_epochs", "5", "--trainer.callbacks", callbacks]
+    recipe = RECIPES["unet"][:1]
+    assert main(fit_arguments(recipe, nanoct(tmp_path), tmp_path / "runs", extra)) == 0
+    # The first validation is an improvement over none, the second is not by that much.
+    expected = Convergence(2, 1, **rule, stopped=True)
+    run = tmp_path / "runs/unet/tiny"
+    assert read_convergence(run / "convergence.json") == expected
+    assert main(["report", str(run)]) == 0
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert re.search(r"epochs to convergence\s*</\w+>\s*<[^>]*>\s*1\s*<", page)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Segment an image, a folder of images or a slide larger than memory."""
+"""Segment an image, a folder of images, a slide or a volume larger than memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,24 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
+from lotus.commands.engine_arguments import add_map_arguments, map_of
+from lotus.commands.volume_arguments import add_at_argument, add_voxel_size_argument
 from lotus.inference.precision import Precision
+
+VOLUME_SUFFIXES = (".zarr", ".tif", ".tiff")
+"""Of an output that is a volume; any other is a folder for what is found in images."""
+OF_IMAGES = ("pixel_size_um", "no_resample", "threshold")
+OF_VOLUMES = ("voxel_size_um", "at", "ome_zarr", "processes")
+"""Arguments that go with one of them alone."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``lotus segment``."""
     parser.add_argument(
-        "input", type=Path, metavar="INPUT", help="image, slide or folder of images"
+        "input",
+        type=Path,
+        metavar="INPUT",
+        help="image, slide or folder of images; volume (TIFF, OME-Zarr, folder of slices)",
     )
     parser.add_argument(
         "--checkpoint",
@@ -20,7 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="a .ckpt file, a run folder (its best checkpoint) or a cross-validation (all folds)",
     )
-    parser.add_argument("--output", type=Path, required=True, help="folder of the results")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="folder of the results; of a volume a name ending in .ome.zarr or .ome.tif, for the "
+        "class of every voxel",
+    )
     parser.add_argument(
         "--window", type=int, help="side of the windows in pixels (default: as tested)"
     )
@@ -55,6 +72,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="bf16 is about twice as fast where the processor has it, and rounds (default: as "
         "tested)",
     )
+    volumes = parser.add_argument_group("volumes")
+    add_voxel_size_argument(volumes, "without either, labels have none")
+    add_at_argument(volumes)
+    volumes.add_argument(
+        "--ome-zarr",
+        choices=("0.4", "0.5"),
+        help="version that is written (default: 0.4, which most programs open)",
+    )
+    add_map_arguments(parser)
+    parser.set_defaults(processes=None)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -67,14 +94,77 @@ def run(arguments: argparse.Namespace) -> None:
         FileNotFoundError: The input or the checkpoint is not there.
         ValueError: An input, a checkpoint or an option that cannot be used.
     """
+    if not arguments.input.exists():
+        raise FileNotFoundError(f"{arguments.input} does not exist")
+    is_volume = arguments.output.suffix.lower() in VOLUME_SUFFIXES
+    _refuse_others(arguments, is_volume)
+    if is_volume:
+        _segment_volume(arguments)
+    else:
+        _segment_images(arguments)
+
+
+def _refuse_others(arguments: argparse.Namespace, is_volume: bool) -> None:
+    """Refuse what would have no effect."""
+    given = {name for name in (*OF_IMAGES, *OF_VOLUMES) if getattr(arguments, name)}
+    if arguments.engine != "local":
+        given.add("engine")
+    wrong = given & {*OF_IMAGES} if is_volume else given - {*OF_IMAGES}
+    if wrong:
+        goes_with = "images, whose results go to a folder"
+        if not is_volume:
+            goes_with = "volumes, whose labels go to a name ending in .ome.zarr or .ome.tif"
+        name = min(wrong).replace("_", "-")
+        raise ValueError(f"--{name} goes with {goes_with}; the output is {arguments.output}")
+
+
+def _segment_volume(arguments: argparse.Namespace) -> None:
+    from lotus.engines.job_commands import available_cores
+    from lotus.imaging.voxels import checked_voxel_size
+    from lotus.inference.segment_volume import segment_volume
+    from lotus.inference.segmenter import device_named
+    from lotus.inference.volume_options import VolumeOptions
+
+    given = arguments.voxel_size_um
+    options = VolumeOptions(
+        window=arguments.window,
+        overlap=arguments.overlap,
+        batch_size=arguments.batch_size,
+        precision=arguments.precision,
+        device=arguments.device,
+        voxel_size_um=None if given is None else checked_voxel_size(given),
+        at=tuple(arguments.at),
+        version=arguments.ome_zarr or "0.4",
+    )
+    if arguments.processes is None:
+        # Each computes in one thread.
+        is_cpu = device_named(arguments.device).type == "cpu"
+        arguments.processes = available_cores() if is_cpu else 1
+    found = segment_volume(
+        arguments.input,
+        arguments.output,
+        arguments.checkpoint,
+        options,
+        run=map_of(arguments),
+        processes=arguments.processes if arguments.engine == "local" else None,
+    )
+    total = sum(found.voxels.values())
+    shares = ", ".join(f"{name} {count / total:.2%}" for name, count in found.voxels.items())
+    if found.not_finite:
+        print(
+            f"note: {found.not_finite} voxels ({found.not_finite / total:.2%}) hold no finite "
+            "value; they are background"
+        )
+    print(f"{shares} of {total} voxels, written to {arguments.output}")
+
+
+def _segment_images(arguments: argparse.Namespace) -> None:
     from lotus.inference.options import SegmentOptions
     from lotus.inference.segment import segment_folder, segment_image
     from lotus.inference.segmenter import load_segmenter
     from lotus.schemes import ConnectedComponents
     from lotus.tasks.precision import computes_bfloat16
 
-    if not arguments.input.exists():
-        raise FileNotFoundError(f"{arguments.input} does not exist")
     options = SegmentOptions(
         window=arguments.window,
         overlap=arguments.overlap,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -120,6 +120,24 @@ class VolumeStore(Protocol):
 
     def finish(self) -> None:
         """Make the volume appear once all blocks are written; nothing hidden is left."""
+
+
+def checked_voxel_size(given: Sequence[float]) -> tuple[float, float, float]:
+    """A voxel size that was given by hand.
+
+    Args:
+        given: (Z, Y, X) in µm, or one number for all.
+
+    Raises:
+        ValueError: Another number of numbers, or one that is not positive.
+    """
+    sizes = tuple(given) * 3 if len(given) == 1 else tuple(given)
+    if len(sizes) != 3 or not all(0 < size < math.inf for size in sizes):
+        raise ValueError(
+            f"the voxel size is given as {' '.join(f'{size:g}' for size in given)}; one positive "
+            "number or three (Z Y X) in µm are expected"
+        )
+    return sizes[0], sizes[1], sizes[2]
 
 
 def check_voxels(path: Path, shape: tuple[int, ...], spacing_um: tuple[float | None, ...]) -> None:

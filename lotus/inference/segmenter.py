@@ -1,5 +1,6 @@
 """Trained networks with all they need to segment, from checkpoints alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
         ValueError: Not a checkpoint of this project, or a detector's, checkpoints that do not go
             together, or a device that is not there.
     """
-    paths = _checkpoints(checkpoint)
+    paths = checkpoint_files(checkpoint)
     contents = [read_checkpoint(path) for path in paths]
     records = [segmenter_of(content, path) for content, path in zip(contents, paths, strict=True)]
     _check_records(records, paths)
@@ -92,7 +93,7 @@ def load_segmenter(checkpoint: Path, device: str = "auto") -> Segmenter:
         device=place,
         window=record["window"],
         overlap=record["overlap"],
-        precision=_precision(record, place),
+        precision=precision_on(place, record["precision"]),
         resample=record["resample"],
     )
 
@@ -117,12 +118,26 @@ def device_named(name: str) -> torch.device:
     return device
 
 
-def _precision(record: dict[str, Any], device: torch.device) -> Precision:
-    return "bf16" if record["precision"] == "bf16" and computes_bfloat16(device) else "32"
+def precision_on(device: torch.device, tested: Precision) -> Precision:
+    """What a network computes in: what it was tested in, as far as the device computes it.
+
+    Args:
+        device: Where the network is.
+        tested: What it was tested in.
+    """
+    return "bf16" if tested == "bf16" and computes_bfloat16(device) else "32"
 
 
-def _checkpoints(given: Path) -> list[Path]:
-    """The checkpoint files that a file, a run or a cross-validation stands for."""
+def checkpoint_files(given: Path) -> list[Path]:
+    """The checkpoint files that a file, a run or a cross-validation stands for.
+
+    Args:
+        given: A ``.ckpt`` file, a run folder, whose best checkpoint is taken, or that of a
+            cross-validation, of which all folds' are.
+
+    Raises:
+        FileNotFoundError: A folder without, or a fold.
+    """
     if not given.is_dir():
         return [given]
     run = RunFolder(given)
@@ -152,8 +167,25 @@ def _check_records(records: list[dict[str, Any]], paths: list[Path]) -> None:
                 f"{path} does not say how its images were preprocessed: it was saved without a "
                 "data module; train it with `lotus fit`"
             )
-        # Without resampling each was trained with the pixel size of its own images.
-        for name in record.keys() - (set() if record["resample"] else {"spacing_um"}):
+    # Without resampling each was trained with the pixel size of its own images.
+    refuse_unlike(records, paths, but=() if records[0]["resample"] else ("spacing_um",))
+
+
+def refuse_unlike(
+    records: Sequence[dict[str, Any]], paths: Sequence[Path], but: Sequence[str]
+) -> None:
+    """Refuse checkpoints that make no ensemble.
+
+    Args:
+        records: What each says of its network.
+        paths: Their files.
+        but: What may differ.
+
+    Raises:
+        ValueError: Something else differs.
+    """
+    for record, path in zip(records, paths, strict=True):
+        for name in record.keys() - {*but}:
             if record[name] != records[0][name]:
                 raise ValueError(
                     f"{paths[0]} and {path} make no ensemble: their {name} is {records[0][name]} "

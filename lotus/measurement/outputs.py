@@ -16,7 +16,7 @@ from lotus.reports.measurement import Picture, write_measurement_report
 SUMMARY = "summary.csv"
 CELLS = "cells.csv"
 HISTOGRAMS = "histograms.csv"
-REPORT = "report.html"
+REPORT = "measurement.html"
 
 
 @dataclass(frozen=True)

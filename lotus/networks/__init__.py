@@ -27,7 +27,12 @@ from lotus.networks.modality_norm import with_own_norm_layers
 from lotus.networks.noise_adapter import NoiseAdapter
 from lotus.networks.projector import Projector
 from lotus.networks.sensor3d import Sensor3D
-from lotus.networks.slabs import SlabNetwork, VolumetricNetwork, as_slab_network
+from lotus.networks.slabs import (
+    SlabNetwork,
+    VolumetricNetwork,
+    as_slab_network,
+    store_channels_last,
+)
 from lotus.networks.standardisation import standard_deviation, standardised
 from lotus.networks.u2net import U2Net
 from lotus.networks.unet import UNet
@@ -74,6 +79,7 @@ __all__ = [
     "segmentation_head",
     "standard_deviation",
     "standardised",
+    "store_channels_last",
     "with_own_norm_layers",
 ]
 

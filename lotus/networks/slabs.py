@@ -2,6 +2,7 @@
 
 from typing import Protocol, cast, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 
@@ -73,3 +74,14 @@ def as_slab_network(network: nn.Module) -> SlabNetwork:
     if isinstance(network, SlabNetwork):
         return cast("SlabNetwork", network)
     return _SliceBySlice(network)
+
+
+def store_channels_last(network: nn.Module) -> None:
+    """Store the weights of convolutions over images channels last, twice as fast on a CPU.
+
+    Args:
+        network: It is changed in place, and gives the same.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.to(memory_format=torch.channels_last)

@@ -95,6 +95,8 @@ def _facts(run: RunContents) -> list[tuple[str, str]]:
         facts += _best_checkpoint(fits[-1].get("best"))
     if run.curves is not None and "train_loss" in run.curves:
         facts.append(("epochs", str(int(run.curves["train_loss"].notna().sum()))))
+    if run.convergence is not None:
+        facts.append(("epochs to convergence", str(run.convergence.converged_after)))
     if run.classified is not None:
         facts += classification.classification_facts(run.classified)
     elif run.scores is not None:

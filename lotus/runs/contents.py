@@ -12,6 +12,7 @@ import yaml
 
 from lotus.runs.charts import Chart, read_charts
 from lotus.runs.classified import read_classified
+from lotus.runs.convergence import Convergence, read_convergence
 from lotus.runs.curves import read_epochs
 from lotus.runs.layout import RunFolder
 from lotus.runs.scores import read_scores
@@ -36,6 +37,7 @@ class RunContents:
         charts: Which curves belong into one picture; none of a run of version 0.1.
         scores: One row per image, or patch.
         classified: The probabilities of every patch; None where the run is of no classifier.
+        convergence: How a training with a stopping rule ended; None of one without.
         missing: Name of an attribute to the reason why it is None.
     """
 
@@ -50,6 +52,7 @@ class RunContents:
     charts: list[Chart] | None
     scores: pd.DataFrame | None
     classified: pd.DataFrame | None
+    convergence: Convergence | None
     missing: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -98,6 +101,11 @@ def read_run(path: Path) -> RunContents:
         classified=(
             read("classified", run.classified, read_classified)
             if run.classified.is_file()
+            else None
+        ),
+        convergence=(
+            read("convergence", run.convergence, read_convergence)
+            if run.convergence.is_file()
             else None
         ),
         missing=missing,

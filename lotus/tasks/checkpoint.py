@@ -21,8 +21,8 @@ PRETRAINED = {
 """Arguments by which common networks fetch pre-trained weights, and their value for none."""
 
 USES = {
-    "segmenter": "its objects are found with `lotus segment`",
-    "volume_segmenter": "it segments volumes; use `lotus segment` on one",
+    "segmenter": "it finds objects in images; use `lotus segment IMAGE --output FOLDER`",
+    "volume_segmenter": "it labels volumes; use `lotus segment VOLUME --output NAME.ome.zarr`",
     "classifier": "it gives groups, no masks; use `lotus predict`, or `lotus explain` for maps",
 }
 """What the checkpoints of each kind are for; the names are those of the records in them."""

@@ -15,7 +15,7 @@ from torchmetrics import MeanMetric
 
 from lotus.batch import Batch, SlabPrediction
 from lotus.metrics.voxels import VoxelScores
-from lotus.networks import SlabNetwork, as_slab_network
+from lotus.networks import SlabNetwork, as_slab_network, store_channels_last
 from lotus.runs import RunFolder
 from lotus.runs.charts import Chart
 from lotus.runs.convergence import Convergence, converged_after, write_convergence
@@ -180,9 +180,7 @@ class SlabSegmentationTask(BaseTask):
         Raises:
             ValueError: The network has another number of classes or slices than the data.
         """
-        for module in self.network.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                module.to(memory_format=torch.channels_last)
+        store_channels_last(self.network)
         network = self.slab_network
         self._check_data(network)
         probe = torch.zeros(1, network.slices, self.in_channels, 64, 64, device=self.device)

@@ -73,11 +73,11 @@ def trained_on(checkpoint: Path, given: Path | None, cohort: str) -> tuple[Split
     return splits, known_patients([checkpoint], splits, cohort)
 
 
-def modality_of(checkpoint: Path, records: Sequence[Record], given: str | None) -> str:
+def modality_of(checkpoint: Path | None, records: Sequence[Record], given: str | None) -> str:
     """Which images of a manifest a network takes.
 
     Args:
-        checkpoint: A ``.ckpt`` file.
+        checkpoint: A ``.ckpt`` file, if there is a network.
         records: All of the manifest.
         given: The modality, if somebody said it.
 
@@ -94,12 +94,13 @@ def modality_of(checkpoint: Path, records: Sequence[Record], given: str | None) 
         return given
     if len(modalities) == 1:
         return modalities[0]
-    run = RunFolder.of_checkpoint(checkpoint)
+    run = None if checkpoint is None else RunFolder.of_checkpoint(checkpoint)
     data = json.loads(run.data.read_text(encoding="utf-8")) if run and run.data.is_file() else {}
     noted = data.get("modality")
     if noted not in modalities:
+        silent = f", and {checkpoint} does not say which it was trained on" if checkpoint else ""
         raise ValueError(
-            f"the manifest has the modalities {', '.join(modalities)}, and {checkpoint} does not "
-            "say which it was trained on; say it with --modality"
+            f"the manifest has the modalities {', '.join(modalities)}{silent}; say it with "
+            "--modality"
         )
     return str(noted)

@@ -58,6 +58,24 @@ def slab_input(windows: NDArray[np.float32], in_channels: int, device: torch.dev
     return torch.from_numpy(windows).to(device)[:, :, None].expand(-1, -1, in_channels, -1, -1)
 
 
+def slab_starts(
+    depth: int, z_range: tuple[int, int], output_slices: int, overlap: float
+) -> list[int]:
+    """Where the slabs lie that reach into a part of a volume.
+
+    Args:
+        depth: Slices of the volume.
+        z_range: First slice of the part, and the one after its last.
+        output_slices: Slices of a slab that are predicted.
+        overlap: Share of them that the next slab predicts as well, in [0, 1).
+
+    Returns:
+        First predicted slice of each, ascending.
+    """
+    starts = window_starts(max(depth, output_slices), output_slices, overlap)
+    return [start for start in starts if z_range[0] < start + output_slices and start < z_range[1]]
+
+
 def predict_slices(
     predict: Predict,
     read: ReadSlices,
@@ -107,9 +125,8 @@ def predict_slices(
     margin = (slices - output_slices) // 2
     held = _HeldSlices(read, depth)
     blend = _SlabBlend(output_slices, first)
-    starts = window_starts(max(depth, output_slices), output_slices, overlap)
-    reaching = [start for start in starts if first < start + output_slices and start < stop]
-    for start, following in zip(reaching, [*reaching[1:], stop], strict=True):
+    starts = slab_starts(depth, z_range, output_slices, overlap)
+    for start, following in zip(starts, [*starts[1:], stop], strict=True):
         slab = held.slab(slab_indices(start - margin, slices, depth))
         blend.add(_blended_slab(predict, slab, grid, batch_size, output_slices), start)
         yield from blend.finish(min(following, stop))

@@ -34,7 +34,7 @@ def test_trabecular_bone(plates, tmp_path, capsys):
     assert float(table["value"]["TV"]) == pytest.approx(16 * 12 * 12 * 1e-6)
     assert table["unit"]["TV"] == "mm³"
     assert (table["definition"] != "").all()
-    assert "BV/TV" in (tmp_path / "out" / "report.html").read_text()
+    assert "BV/TV" in (tmp_path / "out" / "measurement.html").read_text()
     assert "WARNING" not in capsys.readouterr().out
 
 

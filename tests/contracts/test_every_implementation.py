@@ -1,4 +1,4 @@
-"""No scheme, preprocessing, alignment or engine without the checks of its protocol."""
+"""No scheme, preprocessing, alignment, engine or store without the checks of its protocol."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ import pytest
 import data_modules
 import lotus
 from lotus.engines import Engine
+from lotus.imaging.voxels import VolumeStore
 from lotus.losses import Alignment
 from lotus.schemes import InstanceScheme
 from lotus.transforms import Preprocessing
@@ -18,6 +19,7 @@ from tests.contracts.alignments import AlignmentContract
 from tests.contracts.engines import EngineContract
 from tests.contracts.preprocessings import PreprocessingContract
 from tests.contracts.schemes import SchemeContract
+from tests.contracts.volume_stores import VolumeStoreContract
 
 TESTS = Path(__file__).resolve().parents[1]
 PARAMETERS = [*inspect.signature(Engine.run).parameters]
@@ -46,6 +48,12 @@ def is_engine(kind: type) -> bool:
     )
 
 
+def is_store(kind: type) -> bool:
+    """Stores have no common parent either."""
+    steps = ("begin", "is_begun", "write", "finish")
+    return kind is not VolumeStore and all(hasattr(kind, step) for step in steps)
+
+
 def is_kind_of(parent: type) -> Callable[[type], bool]:
     return lambda kind: issubclass(kind, parent) and not inspect.isabstract(kind)
 
@@ -63,8 +71,9 @@ def project() -> list[type]:
         (is_kind_of(Preprocessing), PreprocessingContract, "Degraded"),
         (is_kind_of(Alignment), AlignmentContract, "ClassAlignment"),
         (is_engine, EngineContract, "LocalEngine"),
+        (is_store, VolumeStoreContract, "ZarrStore"),
     ],
-    ids=["scheme", "preprocessing", "alignment", "engine"],
+    ids=["scheme", "preprocessing", "alignment", "engine", "store"],
 )
 def test_every_implementation_is_asked_what_its_protocol_keeps(is_one, contract, one, project):
     for path in TESTS.rglob("test_*_contract.py"):

@@ -97,10 +97,10 @@ def test_a_mask_has_the_slices_of_the_volume_or_of_its_row(folder, mask):
 def test_a_mask_of_another_depth_is_refused(folder):
     (problem,) = problems(folder, "stack.tif,mask_3.tif,semantic,ct,p1,g,,,,2,4")
     assert problem.startswith("row 2, column mask: found '3 x 6 x 8 in ")
-    assert problem.endswith("expected 5 x 6 x 8 as its image, or 2 x 6 x 8 as its row")
+    assert problem.endswith("expected 5 x 6 x 8 as the volume stack.tif, or 2 x 6 x 8 as its row")
     (problem,) = problems(folder, "stack.tif,mask_1.tif,semantic,ct,p1,g,,,,,")
     assert problem.startswith("row 2, column mask: found '6 x 8 in ")
-    assert problem.endswith("expected 5 x 6 x 8 as its image")
+    assert problem.endswith("expected 5 x 6 x 8 as the volume stack.tif")
 
 
 def test_all_that_is_wrong_with_slices_is_listed_at_once(folder):

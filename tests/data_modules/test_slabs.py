@@ -244,6 +244,37 @@ def test_a_label_without_a_name_is_refused_with_its_slice(module):
         list(data.test_dataloader())
 
 
+def test_a_mask_of_fractions_is_refused_and_one_of_whole_reals_is_read(module, tmp_path):
+    data = module(rows=TEST_ROWS)
+    tifffile.imwrite(tmp_path / "v0_mask.tif", (voxels() // 64).astype(np.float32))
+    for sample in samples(data.test_dataloader()):
+        np.testing.assert_array_equal(sample["mask"], voxels()[sample["z"].item()] // 64)
+    other = module(rows=TEST_ROWS)
+    tifffile.imwrite(tmp_path / "v0_mask.tif", np.full(voxels().shape, 0.5, np.float32))
+    with pytest.raises(ValueError, match=r"v0_mask.tif holds float32 values such as 0.5 in slice"):
+        list(other.test_dataloader())
+
+
+def test_volumes_of_other_voxel_sizes_are_said(module):
+    module(2, TEST_ROWS).setup("fit")
+    data = module(2, TEST_ROWS)
+    data.records[0] = replace(data.records[0], pixel_size_um=0.2)
+    with pytest.warns(UserWarning, match=r"\[0.2, 0.1, 0.1\] to \[0.2, 0.2, 0.2\] µm large"):
+        data.setup("fit")
+    assert data.spacing_um == pytest.approx((0.2, 0.15, 0.15))
+
+
+def test_a_voxel_size_that_nobody_knows_is_none(module):
+    data = module(rows=[{"pixel_size_um": None, **row} for row in TEST_ROWS])
+    data.setup("fit")
+    assert data.spacing_um is None
+    assert next(samples(data.val_dataloader()))["spacing_um"].isnan().tolist() == [
+        False,
+        True,
+        True,
+    ]
+
+
 def test_a_volume_without_contrast_is_refused_by_name(module, tmp_path):
     data = module(preprocessing=None)
     tifffile.imwrite(tmp_path / "v0.tif", np.full((DEPTH, HEIGHT, WIDTH), 7, np.uint8))
