@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from data_modules.phantoms.lacunae import (
     Ellipsoids,
     LacunaPopulation,
+    keep_apart,
     sample_centres,
     shape_ellipsoids,
 )
@@ -161,7 +162,8 @@ def draw_spine(
     lean = np.deg2rad(_LEAN_DEGREES)
     elevation = rng.normal(np.pi / 2, lean, len(centre))
     unit = shape_ellipsoids(centre, normal, elevation, _LACUNAE, rng)
-    lacunae = _apart(Ellipsoids(unit.centre_um, unit.semi_axes_um * scale, unit.axes), scale)
+    lacunae = Ellipsoids(unit.centre_um, unit.semi_axes_um * scale, unit.axes)
+    lacunae = keep_apart(lacunae, _GAP_UM * scale)
     return Spine(outline, lacunae, _draw_canaliculi(lacunae, scale, voxel_um, rng))
 
 
@@ -188,32 +190,11 @@ def _draw_centres(
     centre *= [_STRETCH * scale, scale, scale]
     centre -= [margin, *box[1:] / 2]
     centre = centre[outline.depth_um(*centre.T) > _SURFACE_GAP_UM * scale]
-    if ((centre[:, 0] > 0) & (centre[:, 0] < height_um)).any():
-        return centre
-    # First, as those that come too near to an earlier one go.
-    middle = [height_um / 2, 0.0, outline.diameter_um / 4]
-    return np.vstack([middle, centre])
-
-
-def _apart(lacunae: Ellipsoids, scale: float) -> Ellipsoids:
-    """Leave out every lacuna that comes too near to one before it."""
-    # Points all over a sphere, and so all over the surface of an ellipsoid.
-    number = np.arange(400) + 0.5
-    height, turn = 1 - number / 200, np.pi * (1 + np.sqrt(5)) * number
-    flat = np.sqrt(1 - height**2)
-    sphere = np.stack([height, flat * np.cos(turn), flat * np.sin(turn)], axis=1)
-    wide = lacunae.semi_axes_um + _GAP_UM * scale / 2
-    kept = np.zeros(len(lacunae), bool)
-    for index, (centre, axes) in enumerate(zip(lacunae.centre_um, lacunae.axes, strict=True)):
-        surface = centre + (sphere * wide[index]) @ axes
-        away = [
-            np.linalg.norm(
-                (surface - lacunae.centre_um[other]) @ lacunae.axes[other].T / wide[other], axis=1
-            )
-            for other in np.flatnonzero(kept)
-        ]
-        kept[index] = all((distance > 1.0).all() for distance in away)
-    return lacunae.take(kept)
+    inside = (centre[:, 0] > 0) & (centre[:, 0] < height_um)
+    middle = np.array([[height_um / 2, 0.0, outline.diameter_um / 4]])
+    # These first, as those that come too near to an earlier one go.
+    first = centre[inside] if inside.any() else middle
+    return np.concatenate([first, centre[~inside]])
 
 
 def _draw_canaliculi(
