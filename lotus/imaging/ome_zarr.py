@@ -21,6 +21,7 @@ from lotus.imaging.file_names import is_zarr
 from lotus.imaging.image_files import ImageFileError, native
 from lotus.imaging.pixel_size import micrometres
 from lotus.imaging.voxels import Shape, Spacing, Window
+from lotus.imaging.zarr_files import file_shape, read_part
 
 LABELS = "labels"
 _AXES = ("z", "y", "x")
@@ -130,7 +131,7 @@ class OmeZarr:
         program was stopped.
         """
         array = self._array(0)
-        grid = zip(array.shape, array.shards or array.chunks, strict=True)
+        grid = zip(array.shape, file_shape(array), strict=True)
         number = math.prod(-(-side // edge) for side, edge in grid)
         folder = self.path / str(self._datasets[0]["path"])
         files = sum(1 for file in folder.rglob("*") if file.name[-1].isdigit() and file.is_file())
@@ -157,10 +158,9 @@ class OmeZarr:
         Raises:
             ImageFileError: A chunk is truncated or damaged.
         """
-        array = self._array(level)
-        part: tuple[int | slice, ...] = (*self.leading, *window)
+        array, folder = self._array(level), self.path / str(self._datasets[level]["path"])
         with _reading(self.path):
-            return native(np.asarray(array[part]))
+            return native(read_part(array, folder, self.leading, window))
 
     @cached_property
     def _group(self) -> zarr.Group:

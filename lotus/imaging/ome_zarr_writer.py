@@ -23,6 +23,7 @@ from lotus.imaging.ome_zarr_metadata import (
 )
 from lotus.imaging.pyramid import Level, coarser, levels_of
 from lotus.imaging.voxels import Shape, Spacing, check_block, check_voxels
+from lotus.imaging.zarr_files import write_block
 
 # Names compress best by their bits. Of grey values lz4 makes files as small as zstd does, to a
 # twentieth, in a third of its time.
@@ -116,8 +117,7 @@ class OmeZarrWriter:
             array = group[str(number)]
             if not isinstance(array, zarr.Array):
                 raise ImageFileError(f"{self.path} holds no array for level {number}")
-            first = start // level.factors[0]
-            array[first : first + len(block)] = block
+            write_block(array, start // level.factors[0], block)
 
     def _require(self, group: zarr.Group, name: str, level: Level) -> None:
         """Make the array of a level, unless it is there."""

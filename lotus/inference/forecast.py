@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
 import shutil
 import time
 import zlib
@@ -132,4 +131,6 @@ def _peak_bytes() -> int:
     if status.is_file():  # Without that of the process that started this one.
         kilobytes = status.read_text(encoding="utf-8").split("VmHWM:")[1].split()[0]
         return 1024 * int(kilobytes)
+    import resource  # Windows has none.
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

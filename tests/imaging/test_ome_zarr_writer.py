@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -205,3 +208,32 @@ def test_a_volume_in_memory_is_written_at_once_and_replaces_an_older_one(tmp_pat
     with pytest.raises(ValueError, match=r"shape is \(300, 20\)"):
         write_volume(tmp_path / "new" / name, VOXELS[0])
     assert [p.name for p in (tmp_path / "new").iterdir()] == [name]
+
+
+FAILING = """
+import sys
+from pathlib import Path
+import numpy as np
+from lotus.imaging.ome_zarr_writer import OmeZarrWriter
+path, version = Path(sys.argv[1]), sys.argv[2]
+written = OmeZarrWriter(path, (1, 4000, 4000), np.dtype("u1"), version=version)
+written.create()
+for chunk in range(256):
+    (path / ("0/0" if version == "0.4" else "0/c/0") / f"{chunk // 16}/{chunk % 16}/x").mkdir(
+        parents=True
+    )
+try:
+    written.write(0, np.ones((1, 4000, 4000), np.uint8))
+except OSError:
+    print("refused")
+"""
+
+
+@pytest.mark.slow
+@both
+def test_files_that_cannot_be_written_are_one_error(tmp_path, version):
+    """Zarr would tell of every file that was on its way when the first one failed."""
+    command = [sys.executable, "-c", FAILING, tmp_path / "a.zarr", version]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
