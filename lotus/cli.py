@@ -22,6 +22,7 @@ COMMANDS = {
     "sweep": "search parameters by a sweep file of W&B, on validation images",
     "compare": "a table of runs as in the papers, with paired tests",
     "evaluate": "Dice, HD, HD95, AJI, PQ and detection scores of two folders of masks",
+    "evaluate-volume": "Dice of every class of a segmented volume",
     "segment": "masks, probabilities, GeoJSON and an object table of images and slides",
     "pseudo-label": "masks that a network draws on its training patients, with a review list",
     "pre-label": "slices of volumes to label next, with a network's draft, and back again",

@@ -43,7 +43,7 @@ SMALL = {
 }
 
 
-def nanoct(folder, seed=0, patient="A", shape=(20, 40, 48)):
+def nanoct(folder, seed=0, patient="A", shape=(20, 40, 48), tested=slice(15, 20)):
     """A manifest of one volume: balls of shade-off in bone with pores inside, all of one grey."""
     random = np.random.default_rng(seed)
     labels = np.zeros(shape, np.uint8)
@@ -61,7 +61,8 @@ def nanoct(folder, seed=0, patient="A", shape=(20, 40, 48)):
     tifffile.imwrite(mask, labels, photometric="minisblack")
     facts = {"mask_kind": "semantic", "modality": "zernike_nanoct", "group": "unknown"}
     sizes = {"pixel_size_um": 0.094, "slice_spacing_um": 0.094}
-    rows = [{"z_stop": 15}, {"z_start": 15, "z_stop": 20, "split": "test"}]
+    first, stop = tested.start, tested.stop
+    rows = [{"z_stop": first}, {"z_start": first, "z_stop": stop, "split": "test"}]
     records = [Record(volume, mask, **facts, **sizes, patient=patient, **row) for row in rows]
     write_manifest(folder / "manifest.csv", records)
     return folder / "manifest.csv"

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,36 @@ class Measure:
     n: int | None = None
     unit: str
     definition: str
+
+
+def mean_measure(values: ArrayLike, *, measure: str, unit: str, definition: str) -> Measure:
+    """The mean over cells, branches or the like, with their standard deviation and number.
+
+    Args:
+        values: (N,), NaN where it is undefined, which is left out and not counted.
+        measure: Name.
+        unit: Of the values.
+        definition: What was measured.
+
+    Returns:
+        The row; NaN without values. The standard deviation is that of a sample, by N - 1.
+
+    Example:
+        >>> from lotus.morphometry.summary import mean_measure
+        >>> row = mean_measure([1.0, 3.0, float("nan")], measure="a", unit="", definition="b")
+        >>> row.value, round(row.sd, 3), row.n
+        (2.0, 1.414, 2)
+    """
+    numbers = np.asarray(values, np.float64)
+    known = numbers[~np.isnan(numbers)]
+    return Measure(
+        measure=measure,
+        value=float(known.mean()) if len(known) else math.nan,
+        sd=float(known.std(ddof=1)) if len(known) > 1 else math.nan,
+        n=len(known),
+        unit=unit,
+        definition=definition,
+    )
 
 
 def summary_table(measures: Iterable[Measure]) -> pd.DataFrame:
@@ -54,3 +86,40 @@ def summary_table(measures: Iterable[Measure]) -> pd.DataFrame:
     if len(twice):
         raise ValueError(f"the measure {twice.iloc[0]} is there twice; each has one row")
     return table.astype({"value": float, "sd": float, "n": "Int64"})
+
+
+def compared_summary(summary: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """The measures of two volumes side by side, such as those of a segmentation and of the truth.
+
+    Args:
+        summary: Columns of :func:`summary_table`.
+        other: Of the other volume.
+
+    Returns:
+        A row per measure that both have: ``measure``, ``unit``, ``value``, ``against``,
+        ``difference`` of the two and ``relative`` to the other one; NaN where it is not defined.
+
+    Raises:
+        ValueError: They have no measure in common, or one in different units.
+
+    Example:
+        >>> import pandas as pd
+        >>> from lotus.morphometry.summary import compared_summary
+        >>> found = pd.DataFrame({"measure": ["BV"], "value": [1.5], "unit": ["mm³"]})
+        >>> compared_summary(found, found.assign(value=2.0))[["difference", "relative"]].values
+        array([[-0.5 , -0.25]])
+    """
+    both = summary.merge(other, on="measure", suffixes=("", "_other"))
+    if both.empty:
+        raise ValueError("the two summaries have no measure in common")
+    unlike = both[both["unit"].fillna("") != both["unit_other"].fillna("")]
+    if len(unlike):
+        row = unlike.iloc[0]
+        raise ValueError(
+            f"{row['measure']} is in {row['unit'] or 'no unit'} here and in "
+            f"{row['unit_other'] or 'no unit'} there; measure both with the same voxel size"
+        )
+    found = both[["measure", "unit", "value"]].assign(against=both["value_other"])
+    found["difference"] = found["value"] - found["against"]
+    found["relative"] = found["difference"] / found["against"].where(found["against"] != 0)
+    return found

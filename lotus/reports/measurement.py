@@ -46,6 +46,7 @@ def write_measurement_report(
     histograms: Iterable[Histogram] = (),
     pictures: Iterable[Picture] = (),
     warnings: Sequence[str] = (),
+    compared: pd.DataFrame | None = None,
 ) -> None:
     """Write the report as one HTML file that refers to nothing outside itself.
 
@@ -57,6 +58,7 @@ def write_measurement_report(
         histograms: Distributions.
         pictures: Renderings.
         warnings: What makes the measures doubtful.
+        compared: The measures beside those of another volume.
     """
     environment = Environment(
         loader=PackageLoader("lotus.reports", ""), autoescape=True, undefined=StrictUndefined
@@ -66,6 +68,7 @@ def write_measurement_report(
         facts=facts,
         warnings=warnings,
         table=_table(summary),
+        compared=None if compared is None else _compared(compared),
         histograms=[(each.measure, histogram_chart(each)) for each in histograms],
         pictures=[(each.title, each.note, picture_uri(each.pixels)) for each in pictures],
     )
@@ -99,6 +102,19 @@ def _table(summary: pd.DataFrame) -> Table:
         for row in summary.to_dict("records")
     ]
     return Table(["measure", "value", "SD", "n", "unit", "definition"], rows)
+
+
+def _compared(compared: pd.DataFrame) -> Table:
+    rows = [
+        [
+            str(row["measure"]),
+            str(row["unit"]),
+            *(_number(row[name]) for name in ("value", "against", "difference")),
+            "undefined" if math.isnan(row["relative"]) else f"{row['relative']:+.1%}",
+        ]
+        for row in compared.to_dict("records")
+    ]
+    return Table(["measure", "unit", "here", "there", "difference", "relative"], rows)
 
 
 def _number(value: float) -> str:

@@ -191,7 +191,7 @@ def _show(tables: Sequence[PaperTable], frame: pd.DataFrame, output: Path | None
 
 
 def _default_scores(table: pd.DataFrame) -> Sequence[str]:
-    if any(name in table for name in OF_SEGMENTATIONS):
+    if all(name in table for name in OF_SEGMENTATIONS):
         return OF_SEGMENTATIONS
     found = headlines(table)
     if not found:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lotus.morphometry.histogram import histogram
-from lotus.morphometry.summary import Measure, summary_table
+from lotus.morphometry.summary import Measure, compared_summary, summary_table
 
 
 def measure(name, **changes):
@@ -38,3 +38,28 @@ def test_a_histogram_counts_what_is_finite_from_zero():
 
 def test_a_histogram_of_nothing_is_empty():
     assert histogram([], measure="x", unit="", counted="cells").counts.sum() == 0
+
+
+def test_two_summaries_side_by_side():
+    def of(**values):
+        return summary_table(
+            [
+                Measure(measure=name, value=value, unit=unit, definition="x")
+                for name, (value, unit) in values.items()
+            ]
+        )
+
+    one = of(BV=(2.0, "mm³"), n=(3.0, ""), here=(1.0, ""), odd=(math.nan, ""))
+    other = of(n=(0.0, ""), BV=(4.0, "mm³"), there=(1.0, ""), odd=(1.0, ""))
+    found = compared_summary(one, other).set_index("measure")
+    assert list(found.index) == ["BV", "n", "odd"]
+    assert found.loc["BV", ["value", "against", "difference", "relative"]].tolist() == [
+        *(2.0, 4.0, -2.0, -0.5)
+    ]
+    assert found.loc["n", "difference"] == 3.0
+    assert math.isnan(found.loc["n", "relative"])
+    assert math.isnan(found.loc["odd", "difference"])
+    with pytest.raises(ValueError, match="BV is in voxel³ here and in mm³ there"):
+        compared_summary(of(BV=(1.0, "voxel³")), other)
+    with pytest.raises(ValueError, match="no measure in common"):
+        compared_summary(of(x=(1.0, "")), other)
