@@ -5,7 +5,8 @@ import sys
 
 BENCHMARKS = (
     *("startup", "metrics", "scoring", "training_step", "attention", "validation", "segment"),
-    *("volume_segmentation", "enhancement", "patches", "explain", "engines"),
+    *("volume_segmentation", "enhancement", "patches", "explain", "engines", "lcn"),
+    "zernike_phantom",
 )
 
 

@@ -16,6 +16,7 @@ MINIMUM_DISTANCE_UM = 16.0
 REACH_UM = 24.0
 _AXIS_JITTER = 0.12
 _TILT_DEGREES = 9.0
+_SURFACE_POINTS = 400
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,35 @@ def shape_ellipsoids(
         [cosine * tangent + sine * upward, cosine * upward - sine * tangent, normal], axis=1
     )
     return Ellipsoids(centre_um, np.sort(semi_axes, axis=1)[:, ::-1], axes)
+
+
+def keep_apart(ellipsoids: Ellipsoids, gap_um: float) -> Ellipsoids:
+    """Leave out every lacuna that comes too near to one before it.
+
+    Both are grown by half the gap all around; points all over the surface of the one must then lie
+    outside of the other.
+
+    Args:
+        ellipsoids: Lacunae, none of which holds another one.
+        gap_um: Smallest distance of two surfaces in µm.
+
+    Returns:
+        The lacunae that are left; the first is always there.
+    """
+    # Points spread evenly on a sphere along a spiral, and so on the surface of an ellipsoid.
+    number = np.arange(_SURFACE_POINTS) + 0.5
+    height, turn = 1 - 2 * number / _SURFACE_POINTS, np.pi * (1 + np.sqrt(5)) * number
+    flat = np.sqrt(1 - height**2)
+    sphere = np.stack([height, flat * np.cos(turn), flat * np.sin(turn)], axis=1)
+    grown = ellipsoids.semi_axes_um + gap_um / 2
+    kept = np.zeros(len(ellipsoids), np.bool_)
+    for index, axes in enumerate(ellipsoids.axes):
+        surface = ellipsoids.centre_um[index] + (sphere * grown[index]) @ axes
+        others = ellipsoids.take(kept)
+        offset = surface[:, None] - others.centre_um
+        unit = np.einsum("pnk,nik->pni", offset, others.axes) / grown[kept]
+        kept[index] = (np.linalg.norm(unit, axis=2) > 1.0).all()
+    return ellipsoids.take(kept)
 
 
 def cut_ellipsoids(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from data_modules.phantoms.lacunae import (
     Ellipsoids,
     LacunaPopulation,
+    keep_apart,
     sample_centres,
     shape_ellipsoids,
 )
@@ -27,10 +28,12 @@ DIAMETER_UM = 38.0
 _FLATTENING = 0.85
 _WAVES = (2, 3, 4, 5)
 _WAVE_HEIGHT, _WAVE_UM = 0.05, 60.0
-_LACUNAE = LacunaPopulation(325_000.0, 60.0, 18.0, 3.5, 1.6)
+_LACUNAE = LacunaPopulation(330_000.0, 60.0, 18.0, 3.5, 1.6)
 # Long axes run along the spine, where lacunae keep twice the distance that they keep across it.
 _DISTANCE_UM, _STRETCH = 6.5, 2.0
 _LEAN_DEGREES = 8.0
+# No two lacunae come nearer to each other than this, so that they can be counted.
+_GAP_UM = 1.0
 _SURFACE_GAP_UM = 3.0
 _CANALICULI_PER_LACUNA = (14, 24)
 _LENGTH_UM, _WIDTH_UM = (5.0, 12.0), (0.25, 0.5)
@@ -160,6 +163,7 @@ def draw_spine(
     elevation = rng.normal(np.pi / 2, lean, len(centre))
     unit = shape_ellipsoids(centre, normal, elevation, _LACUNAE, rng)
     lacunae = Ellipsoids(unit.centre_um, unit.semi_axes_um * scale, unit.axes)
+    lacunae = keep_apart(lacunae, _GAP_UM * scale)
     return Spine(outline, lacunae, _draw_canaliculi(lacunae, scale, voxel_um, rng))
 
 
@@ -186,10 +190,11 @@ def _draw_centres(
     centre *= [_STRETCH * scale, scale, scale]
     centre -= [margin, *box[1:] / 2]
     centre = centre[outline.depth_um(*centre.T) > _SURFACE_GAP_UM * scale]
-    if ((centre[:, 0] > 0) & (centre[:, 0] < height_um)).any():
-        return centre
-    middle = [height_um / 2, 0.0, outline.diameter_um / 4]
-    return np.vstack([centre, middle])
+    inside = (centre[:, 0] > 0) & (centre[:, 0] < height_um)
+    middle = np.array([[height_um / 2, 0.0, outline.diameter_um / 4]])
+    # These first, as those that come too near to an earlier one go.
+    first = centre[inside] if inside.any() else middle
+    return np.concatenate([first, centre[~inside]])
 
 
 def _draw_canaliculi(

@@ -12,7 +12,7 @@ from data_modules.phantoms.write import forget
 from data_modules.phantoms.zernike_nanoct import ZernikeConfig
 from data_modules.phantoms.zernike_scan import scan_bytes
 from data_modules.phantoms.zernike_volume import MODALITY, Specimens, ZernikeVolume
-from lotus.atomic import atomic_path
+from lotus.atomic import atomic_path, exclusively
 
 # What a stored voxel takes at most: two bytes of grey value, one of its class.
 _STORED_BYTES = 3
@@ -35,25 +35,26 @@ def write_volumes(specimens: Specimens, output: Path, processes: int) -> list[Re
         All records of the manifest.
 
     Raises:
-        ValueError: The disk has no room.
+        ValueError: The disk has no room, or another process writes there.
     """
-    output = Path(output)
+    output, folder = Path(output), Path(output) / MODALITY
     volumes = [
-        ZernikeVolume(output / MODALITY, name, specimens, number)
+        ZernikeVolume(folder, name, specimens, number)
         for number, name in enumerate(specimens.names)
     ]
-    unfinished = [volume for volume in volumes if not volume.is_finished]
-    _check_disk(output, specimens.config, len(unfinished))
-    others = forget(output / "manifest.csv", MODALITY, kept=specimens.names)
-    for truth in (output / MODALITY / "truth").glob("*.json"):
-        if truth.stem not in specimens.names:
-            ZernikeVolume(output / MODALITY, truth.stem, specimens, 0).remove()
-    for volume in unfinished:
-        volume.make(processes)
-    _write_tables(output / MODALITY, volumes)
-    records = others + [record for volume in volumes for record in volume.records]
-    merged = sorted(records, key=lambda row: (row.modality, row.image, row.z_start or 0))
-    write_manifest(output / "manifest.csv", merged)
+    _check_disk(output, specimens.config, sum(not volume.is_finished for volume in volumes))
+    with exclusively(folder, folder):
+        others = forget(output / "manifest.csv", MODALITY, kept=specimens.names)
+        for truth in (folder / "truth").glob("*.json"):
+            if truth.stem not in specimens.names:
+                ZernikeVolume(folder, truth.stem, specimens, 0).remove()
+        for volume in volumes:
+            if not volume.is_finished:
+                volume.make(processes)
+        _write_tables(folder, volumes)
+        records = others + [record for volume in volumes for record in volume.records]
+        merged = sorted(records, key=lambda row: (row.modality, row.image, row.z_start or 0))
+        write_manifest(output / "manifest.csv", merged)
     return merged
 
 

@@ -30,8 +30,8 @@ from lotus.process_pool import map_in_processes
 _SLICES, _RADIOGRAPHS = 64, 16
 # Mineralisation differs from place to place by about this share.
 _TEXTURE = 0.02
-# What is left of cells and fluid in the network refracts and absorbs like so much bone.
-_FILLING = 0.35
+# The network is not empty: dried cells and fluid refract and absorb like so much bone.
+_FILLING = 0.45
 Result = TypeVar("Result")
 Range = tuple[int, int]
 

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.volume,
         voxel_size_um=arguments.voxel_size_um,
         classes=dict(arguments.classes),
-        foreground=measurement.foreground,
+        foreground=measurement.foreground(arguments),
     ) as volume:
         measured = measurement.measure(volume, arguments)
     write_measured(arguments.output, measured, against)
@@ -81,13 +81,13 @@ class Measurement:
 
     Attributes:
         help: What it measures, in a line.
-        foreground: What the one value of a binary volume is.
+        foreground: What the one value of a binary volume is; None: values are no classes.
         add_arguments: Declares what it takes besides the arguments that all take.
         measure: Measures a volume.
     """
 
     help: str
-    foreground: str
+    foreground: Callable[[argparse.Namespace], str | None]
     add_arguments: Callable[[argparse.ArgumentParser], None]
     measure: Callable[[LabelVolume, argparse.Namespace], Measured]
 
@@ -144,11 +144,67 @@ def _trabecular(volume: LabelVolume, arguments: argparse.Namespace) -> Measured:
     return measure_trabecular(volume, arguments.thickness_convention)
 
 
+def _add_lcn_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--canaliculus-um",
+        type=float,
+        metavar="DIAMETER",
+        help="what of the network is thinner is a canaliculus, what is thicker a lacuna (default: "
+        "1; without a voxel size they are not told apart)",
+    )
+    parser.add_argument(
+        "--minimum-voxels",
+        type=int,
+        default=100,
+        metavar="N",
+        help="cells and lacunae of fewer voxels are left out (default: %(default)s)",
+    )
+
+
+def _porosity(volume: LabelVolume, arguments: argparse.Namespace) -> Measured:
+    from lotus.measurement.lcn import lcn_of
+    from lotus.measurement.porosity import measure_porosity
+
+    lcn = lcn_of(volume, arguments.canaliculus_um, arguments.minimum_voxels)
+    return measure_porosity(lcn, arguments.thickness_convention, arguments.output)
+
+
+def _add_lacuna_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_lcn_arguments(parser)
+    parser.add_argument(
+        "--instances",
+        action="store_true",
+        help="each value of the volume is a lacuna of its own, as of StarDist or Cellpose",
+    )
+
+
+def _lacunae(volume: LabelVolume, arguments: argparse.Namespace) -> Measured:
+    from lotus.measurement.labelled_lacunae import LabelledLacunae
+    from lotus.measurement.lacunae import measure_lacunae
+    from lotus.measurement.lcn import lcn_of
+
+    if arguments.instances:
+        return measure_lacunae(LabelledLacunae(volume, 0.0, arguments.minimum_voxels))
+    return measure_lacunae(lcn_of(volume, arguments.canaliculus_um, arguments.minimum_voxels))
+
+
 MEASUREMENTS = {
     "trabecular": Measurement(
         "BV/TV, BS, Tb.Th, Tb.Sp, Tb.N, Conn.D and DA of trabecular bone",
-        "bone",
+        lambda _: "bone",
         _no_further_arguments,
         _trabecular,
+    ),
+    "porosity": Measurement(
+        "porosity, cells, thickness, canaliculi and nodes of a lacuna-canalicular network (LCN)",
+        lambda _: "lcn",
+        _add_lcn_arguments,
+        _porosity,
+    ),
+    "lacunae": Measurement(
+        "number, volume, shape and canaliculi of osteocyte lacunae",
+        lambda arguments: None if arguments.instances else "lcn",
+        _add_lacuna_arguments,
+        _lacunae,
     ),
 }

@@ -38,9 +38,11 @@ class BlockComponents:
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.int32]]]:
         """The number of the first slice and the label map (Z, Y, X) of every block, in order."""
-        for start, numbers in zip(_starts(self.depth, self.block_depth), self.numbers, strict=True):
-            own = connected_components(self.read(start, _stop(start, self)))
-            yield start, numbers[own]
+        for start, numbers in zip(
+            range(0, self.depth, self.block_depth), self.numbers, strict=True
+        ):
+            stop = min(start + self.block_depth, self.depth)
+            yield start, numbers[connected_components(self.read(start, stop))]
 
 
 def label_in_blocks(
@@ -81,7 +83,7 @@ def label_in_blocks(
     same = UnionFind()
     parts: list[Moments] = []
     above: NDArray[np.int32] | None = None
-    for start in _starts(depth, block_depth):
+    for start in range(0, depth, block_depth):
         labels = connected_components(read(start, min(start + block_depth, depth)))
         count, offset = int(labels.max(initial=0)), len(same) - 1
         same.extend(count)
@@ -106,14 +108,6 @@ def label_in_blocks(
         block_depth=block_depth,
         numbers=[np.concatenate(([np.int32(0)], numbers)) for numbers in blocks],
     )
-
-
-def _starts(depth: int, block_depth: int) -> range:
-    return range(0, depth, block_depth)
-
-
-def _stop(start: int, components: BlockComponents) -> int:
-    return min(start + components.block_depth, components.depth)
 
 
 def _touching(above: NDArray[np.int32], below: NDArray[np.int32]) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class Measured:
         facts: Name and text of what is worth knowing before the measures: file, voxels, convention.
         measures: Rows of the summary.
         cells: One row per cell; None where a measurement has none.
+        tables: Others, by the names of their files without ``.csv``.
         histograms: Distributions of what the summary gives means of.
         pictures: For the report.
         warnings: What makes the measures doubtful, a line each.
@@ -38,6 +39,7 @@ class Measured:
     facts: Sequence[tuple[str, str]]
     measures: Sequence[Measure]
     cells: pd.DataFrame | None = None
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     histograms: Sequence[Histogram] = ()
     pictures: Sequence[Picture] = ()
     warnings: Sequence[str] = field(default=())
@@ -59,7 +61,7 @@ def read_summary(folder: Path) -> pd.DataFrame:
 
 
 def write_measured(folder: Path, measured: Measured, against: pd.DataFrame | None = None) -> None:
-    """Write ``summary.csv``, ``cells.csv`` where there are cells, histograms and the report.
+    """Write ``summary.csv``, ``cells.csv`` and others where there are, histograms, the report.
 
     Every file appears whole or not at all.
 
@@ -78,6 +80,8 @@ def write_measured(folder: Path, measured: Measured, against: pd.DataFrame | Non
         _write_table(folder / AGAINST, compared)
     if measured.cells is not None:
         _write_table(folder / CELLS, measured.cells)
+    for name, table in measured.tables.items():
+        _write_table(folder / f"{name}.csv", table)
     if measured.histograms:
         _write_table(folder / HISTOGRAMS, histogram_table(measured.histograms))
     write_measurement_report(

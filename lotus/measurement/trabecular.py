@@ -1,20 +1,40 @@
-"""What `lotus measure trabecular` finds in a volume of bone and marrow."""
+"""What `lotus measure trabecular` finds in a volume of bone and marrow.
+
+Measures are called as in the guidelines of Bouxsein et al., J. Bone Miner. Res. 25, 2010.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
 
 from lotus.measurement.outputs import Measured
+from lotus.measurement.scale import Scale
 from lotus.measurement.volume import LabelVolume, scale_warnings
+from lotus.morphometry.anisotropy import SAMPLING, anisotropy
+from lotus.morphometry.connectivity import euler
 from lotus.morphometry.summary import Measure
+from lotus.morphometry.surface import surface_area
+from lotus.morphometry.tally import Tally
+from lotus.morphometry.thickness import Convention, thickness_blocks
+
+Mask = NDArray[np.bool_]
 
 BONE = ("bone", "shade_off")
 """Classes that are bone: what phase contrast shades off is bone all the same."""
+RESOLVED_VOXELS = 3
+"""Fewest voxels across a structure whose thickness is to be believed."""
+_BINS_PER_VOXEL = 8
+_CONVENTIONS: dict[Convention, str] = {
+    "surface": "up to the surface, where the interpolated mask is 1/2",
+    "centre": "up to the centre of the nearest voxel outside, as BoneJ (masked)",
+}
 
 
-def measure_trabecular(volume: LabelVolume, convention: Literal["surface", "centre"]) -> Measured:
+def measure_trabecular(volume: LabelVolume, convention: Convention) -> Measured:
     """Measure trabecular bone; the whole volume is the tissue volume TV.
 
     Args:
@@ -26,25 +46,206 @@ def measure_trabecular(volume: LabelVolume, convention: Literal["surface", "cent
     """
     if volume.shape[0] == 1:
         raise ValueError(f"{volume.path} is one slice; trabecular bone is measured in volumes")
-    scale = volume.scale
-    bone = volume.mask(*BONE)
-    count = int(np.count_nonzero(bone))
-    if not count:
+    bone, scale = volume.mask(*BONE), volume.scale
+    if not bone.any():
         raise ValueError(f"{volume.path} holds no bone: no voxel has the value {_values(volume)}")
-    total, mm3 = scale.millimetres(bone.size * scale.voxel_volume, 3)
-    solid, _ = scale.millimetres(count * scale.voxel_volume, 3)
-    measures = [
-        Measure(measure="BV", value=solid, n=count, unit=mm3, definition="bone volume: voxels"),
-        Measure(measure="TV", value=total, n=bone.size, unit=mm3, definition="the whole volume"),
-        Measure(measure="BV/TV", value=count / bone.size, unit="", definition="BV / TV"),
-    ]
+    thickness, spacing = (Tally(min(scale.spacing) / _BINS_PER_VOXEL) for _ in range(2))
+    steps: dict[str, Callable[[], Sequence[Measure]]] = {
+        "volume and surface": lambda: volume_measures(bone, scale),
+        "thickness": lambda: thickness_measures(
+            "Tb.Th", "bone", thickness, bone, scale, convention
+        ),
+        "spacing": lambda: thickness_measures("Tb.Sp", "marrow", spacing, ~bone, scale, convention),
+        "number": lambda: [number_measure(thickness.mean, spacing.mean, scale)],
+        "connectivity": lambda: connectivity_measures(bone, scale),
+        "anisotropy": lambda: anisotropy_measures(bone, scale),
+    }
+    measures: list[Measure] = []
+    with tqdm(steps.items(), unit="part", delay=2.0, leave=False, disable=None) as progress:
+        for name, measured in progress:
+            progress.set_description(name)
+            measures += measured()
+    unit = scale.length_unit
     return Measured(
         title=f"Trabecular bone of {volume.path.name}",
-        facts=[("voxels", " x ".join(map(str, volume.shape))), ("thickness", convention)],
+        facts=[
+            ("voxels (z, y, x)", " x ".join(map(str, volume.shape))),
+            ("voxel", " x ".join(f"{side:g}" for side in scale.spacing) + f" {unit}"),
+            ("thickness", _CONVENTIONS[convention]),
+        ],
         measures=measures,
-        warnings=scale_warnings(volume),
+        histograms=[
+            tally.histogram(measure=name, unit=unit, counted="voxels")
+            for name, tally in (("Tb.Th", thickness), ("Tb.Sp", spacing))
+            if tally.count
+        ],
+        warnings=[*scale_warnings(volume), *_doubts(volume, bone, thickness)],
     )
+
+
+def volume_measures(bone: Mask, scale: Scale) -> list[Measure]:
+    """Rows BV, TV, BS and their ratios.
+
+    Args:
+        bone: Bool (Z, Y, X).
+        scale: Size of a voxel.
+    """
+    count = int(np.count_nonzero(bone))
+    solid, total = (number * scale.voxel_volume for number in (count, bone.size))
+    area = surface_area(bone, scale.spacing)
+    (bv, volume), (tv, _) = scale.millimetres(solid, 3), scale.millimetres(total, 3)
+    bs, squared = scale.millimetres(area, 2)
+    per_bone, reciprocal = scale.millimetres(area / solid, -1)
+    per_tissue, _ = scale.millimetres(area / total, -1)
+    surface = "marching cubes at 1/2 of the binary, not where the volume's border cuts bone"
+    return [
+        Measure(measure="BV", value=bv, n=count, unit=volume, definition="bone: its voxels"),
+        Measure(measure="TV", value=tv, n=bone.size, unit=volume, definition="the whole volume"),
+        Measure(measure="BV/TV", value=count / bone.size, unit="", definition="BV / TV"),
+        Measure(measure="BS", value=bs, unit=squared, definition=f"bone surface: {surface}"),
+        Measure(measure="BS/BV", value=per_bone, unit=reciprocal, definition="BS / BV"),
+        Measure(measure="BS/TV", value=per_tissue, unit=reciprocal, definition="BS / TV"),
+    ]
+
+
+def thickness_measures(
+    name: str, phase: str, tally: Tally, mask: Mask, scale: Scale, convention: Convention
+) -> list[Measure]:
+    """Rows of the local thickness of a phase: mean, largest, and the share that is not resolved.
+
+    Args:
+        name: Such as ``Tb.Th``.
+        phase: In words.
+        tally: Gets the thickness of every voxel of the phase.
+        mask: Bool (Z, Y, X), the phase.
+        scale: Size of a voxel.
+        convention: Of thickness.
+    """
+    least, thin = RESOLVED_VOXELS * min(scale.spacing), 0
+    blocks = thickness_blocks(
+        lambda first, last: mask[first:last], mask.shape, scale.spacing, convention=convention
+    )
+    for first, block in blocks:
+        values = block[mask[first : first + len(block)]]
+        known = values[np.isfinite(values)]
+        tally.add(known)
+        thin += int(np.count_nonzero(known < least))
+    what = (
+        f"local thickness of {phase} in 3-D (Hildebrand & Rüegsegger), diameter "
+        f"{_CONVENTIONS[convention]}"
+    )
+    share = thin / tally.count if tally.count else np.nan
+    return [
+        Measure(
+            measure=name,
+            value=tally.mean,
+            sd=tally.sd,
+            n=tally.count,
+            unit=scale.length_unit,
+            definition=f"mean over voxels of the {what}",
+        ),
+        Measure(
+            measure=f"{name} max",
+            value=tally.maximum,
+            unit=scale.length_unit,
+            definition=f"largest {what}",
+        ),
+        Measure(
+            measure=f"{name} unresolved",
+            value=share,
+            n=thin,
+            unit="",
+            definition=f"share of {phase} thinner than {RESOLVED_VOXELS} voxels",
+        ),
+    ]
+
+
+def number_measure(thickness: float, spacing: float, scale: Scale) -> Measure:
+    """The row Tb.N.
+
+    Args:
+        thickness: Mean of Tb.Th.
+        spacing: Mean of Tb.Sp.
+        scale: Size of a voxel.
+    """
+    number, unit = scale.millimetres(1.0 / (thickness + spacing), -1)
+    return Measure(measure="Tb.N", value=number, unit=unit, definition="1 / (Tb.Th + Tb.Sp)")
+
+
+def connectivity_measures(bone: Mask, scale: Scale) -> list[Measure]:
+    """Rows of the Euler characteristic and Conn.D.
+
+    Args:
+        bone: Bool (Z, Y, X).
+        scale: Size of a voxel.
+    """
+    found = euler(bone)
+    density, unit = scale.millimetres(found.connectivity / (bone.size * scale.voxel_volume), -3)
+    return [
+        Measure(
+            measure="Euler",
+            value=found.characteristic,
+            unit="",
+            definition="parts - tunnels + cavities of bone, whose voxels touch by faces, edges or "
+            "corners",
+        ),
+        Measure(
+            measure="Euler corrected",
+            value=found.corrected,
+            unit="",
+            definition="the same, what the volume's border cuts shared with the volumes beside it "
+            "(Odgaard & Gundersen; BoneJ's Δχ)",
+        ),
+        Measure(
+            measure="Conn.D",
+            value=density,
+            unit=unit,
+            definition="(1 - corrected Euler characteristic) / TV; for bone in one part without "
+            "cavities",
+        ),
+    ]
+
+
+def anisotropy_measures(bone: Mask, scale: Scale) -> list[Measure]:
+    """Rows of DA and of the direction in which bone and marrow go on longest.
+
+    Args:
+        bone: Bool (Z, Y, X).
+        scale: Size of a voxel.
+    """
+    found = anisotropy(bone, scale.spacing)
+    degree = Measure(
+        measure="DA",
+        value=found.degree,
+        unit="",
+        definition="1 - (shortest / longest axis)² of the ellipsoid of mean intercept lengths, "
+        "every phase change counted (BoneJ 1's convention), along parallel lines through the "
+        f"largest ball in the volume, sampled every {SAMPLING:g} voxels",
+    )
+    longest = [
+        Measure(
+            measure=f"DA axis {axis}",
+            value=float(part),
+            unit="",
+            definition=f"{axis} of the unit vector along the longest axis of that ellipsoid",
+        )
+        for axis, part in zip("zyx", found.axes[0], strict=True)
+    ]
+    return [degree, *longest]
 
 
 def _values(volume: LabelVolume) -> str:
     return " or ".join(str(volume.classes[name]) for name in BONE if name in volume.classes)
+
+
+def _doubts(volume: LabelVolume, bone: Mask, thickness: Tally) -> list[str]:
+    """What makes measures of this volume doubtful."""
+    if bone.all():
+        return [f"{volume.path} is all bone: thickness and spacing are not defined"]
+    least = RESOLVED_VOXELS * min(volume.scale.spacing)
+    if thickness.mean < least:
+        return [
+            f"Tb.Th is below {RESOLVED_VOXELS} voxels ({least:g} {volume.scale.length_unit}): the "
+            "voxels are too large for this bone"
+        ]
+    return []

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,36 @@ class Measure:
     n: int | None = None
     unit: str
     definition: str
+
+
+def mean_measure(values: ArrayLike, *, measure: str, unit: str, definition: str) -> Measure:
+    """The mean over cells, branches or the like, with their standard deviation and number.
+
+    Args:
+        values: (N,), NaN where it is undefined, which is left out and not counted.
+        measure: Name.
+        unit: Of the values.
+        definition: What was measured.
+
+    Returns:
+        The row; NaN without values. The standard deviation is that of a sample, by N - 1.
+
+    Example:
+        >>> from lotus.morphometry.summary import mean_measure
+        >>> row = mean_measure([1.0, 3.0, float("nan")], measure="a", unit="", definition="b")
+        >>> row.value, round(row.sd, 3), row.n
+        (2.0, 1.414, 2)
+    """
+    numbers = np.asarray(values, np.float64)
+    known = numbers[~np.isnan(numbers)]
+    return Measure(
+        measure=measure,
+        value=float(known.mean()) if len(known) else math.nan,
+        sd=float(known.std(ddof=1)) if len(known) > 1 else math.nan,
+        n=len(known),
+        unit=unit,
+        definition=definition,
+    )
 
 
 def summary_table(measures: Iterable[Measure]) -> pd.DataFrame:

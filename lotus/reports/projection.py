@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 
@@ -24,12 +25,14 @@ class Projection:
             of the spacing; NaN where there is none.
         box: (12, 2, 2) the ends (row, column) of the edges of the volume, in pixels.
         pixel: Size of a pixel in the unit of the spacing.
+        voxel: Longest side of a voxel, likewise.
     """
 
     values: NDArray[np.float32]
     depth: NDArray[np.float32]
     box: NDArray[np.float64]
     pixel: float
+    voxel: float
 
 
 def project(
@@ -55,37 +58,40 @@ def project(
     Returns:
         The projection.
     """
-    view = _view(azimuth, elevation)
-    size = np.array(values.shape) * spacing
-    corners = (np.array(list(product((0, 1), repeat=3))) - 0.5) * size
-    seen = corners @ view.T
-    extent = np.ptp(seen, axis=0)
-    pixel = float(extent[:2].max()) / longest_edge
-    shape = tuple(int(length) for length in np.ceil(extent[:2] / pixel) + 1)
+    view, size = _view(azimuth, elevation), np.array(values.shape) * spacing
+    seen = (np.array(list(product((-0.5, 0.5), repeat=3))) * size) @ view.T
+    corner, extent = seen[:, :2].min(axis=0), np.ptp(seen[:, :2], axis=0)
+    pixel = float(extent.max()) / longest_edge
+    shape = tuple(int(length) for length in np.ceil(extent / pixel) + 1)
     places, shown = _surface(values)
-    rows, columns, depth = (((places + 0.5) * spacing - size / 2) @ view.T).T
-    # A voxel is as wide as its diagonal at most, and there are no gaps between neighbours.
-    width = math.ceil(1.2 * max(spacing) / pixel)
-    top, left = seen[:, :2].min(axis=0) + pixel * (width - 1) / 2
-    row = ((rows - top) / pixel).astype(np.intp)
-    column = ((columns - left) / pixel).astype(np.intp)
+    placed = ((places + 0.5) * spacing - size / 2) @ view.T
+    # What a voxel covers, whichever way it is turned: so neighbours leave no gap.
+    covered = np.ceil(np.abs(view[:2]) @ spacing / pixel).astype(int)
+    at = ((placed[:, :2] - corner) / pixel - (covered - 1) / 2).astype(np.intp)
+    steps = np.ndindex(*covered.tolist())
+    image, depth = _nearest(shape, at, steps, placed[:, 2].astype(np.float32), shown)
+    ends = np.array([(a, a | side) for a in range(8) for side in (1, 2, 4) if not a & side])
+    return Projection(image, depth, ((seen[:, :2] - corner) / pixel)[ends], pixel, max(spacing))
+
+
+def _nearest(
+    shape: tuple[int, ...],
+    corners: NDArray[np.intp],
+    steps: Iterable[tuple[int, ...]],
+    depths: NDArray[np.float32],
+    values: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Value and depth (H, W) of the nearest of the boxes (N,) that cover a pixel."""
     nearest = np.full(shape, -np.inf, np.float32)
     image = np.full(shape, np.nan, np.float32)
-    depth = depth.astype(np.float32)
-    covered = [
-        (np.clip(row + dy, 0, shape[0] - 1), np.clip(column + dx, 0, shape[1] - 1))
-        for dy, dx in np.ndindex(width, width)
-    ]
+    last = np.array(shape) - 1
+    covered = [tuple(np.clip(corners + step, 0, last).T) for step in steps]
     for at in covered:
-        np.maximum.at(nearest, at, depth)
-    for at in covered:
-        is_seen = nearest[at] == depth
-        image[at[0][is_seen], at[1][is_seen]] = shown[is_seen]
-    edges = [(a, b) for a in range(8) for b in (a | 1, a | 2, a | 4) if b > a]
-    box = (seen[:, :2] - seen[:, :2].min(axis=0)) / pixel
-    return Projection(
-        image, np.where(np.isnan(image), np.nan, nearest), box[np.array(edges)], pixel
-    )
+        np.maximum.at(nearest, at, depths)
+    for rows, columns in covered:
+        is_seen = nearest[rows, columns] == depths
+        image[rows[is_seen], columns[is_seen]] = values[is_seen]
+    return image, np.where(np.isnan(image), np.float32(np.nan), nearest)
 
 
 def _view(azimuth: float, elevation: float) -> NDArray[np.float64]:

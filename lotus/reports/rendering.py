@@ -24,8 +24,8 @@ COLOURS = "viridis"
 DOTS_PER_INCH = 100
 _KEY_WIDTH = 120
 _LIGHT = np.array([-0.45, -0.35, 0.82])
-_SMOOTHING = 1.5
-_DARKEST = 0.45
+_SMOOTHING = 1.0
+_DARKEST = 0.55
 _FARTHEST = 0.25
 _BOX_COLOUR = "#9AA7B4"
 
@@ -71,8 +71,9 @@ def _shaded(projection: Projection, colours: ScalarMappable) -> NDArray[np.float
         return drawn
     depth = np.where(is_seen, projection.depth, 0)
     # The stairs of voxels are smoothed, and nothing beside the structure weighs in.
-    weight = gaussian_filter(is_seen.astype(np.float32), _SMOOTHING)
-    smooth = gaussian_filter(depth, _SMOOTHING) / np.maximum(weight, np.finfo(np.float32).tiny)
+    width = _SMOOTHING * projection.voxel / projection.pixel
+    weight = gaussian_filter(is_seen.astype(np.float32), width)
+    smooth = gaussian_filter(depth, width) / np.maximum(weight, np.finfo(np.float32).tiny)
     slope = np.gradient(np.where(is_seen, smooth, np.nan), projection.pixel)
     normal = np.nan_to_num(np.stack([-slope[0], -slope[1], np.ones_like(smooth)]))
     light = np.tensordot(_LIGHT, normal / np.linalg.norm(normal, axis=0), axes=1)

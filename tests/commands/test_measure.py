@@ -10,7 +10,7 @@ from lotus.imaging import volume_writer
 def plates(tmp_path):
     """Plates of two voxels, six apart, of 10 µm voxels: a quarter is bone."""
     bone = np.zeros((16, 12, 12), np.uint8)
-    bone[np.arange(16) % 8 < 2] = 255
+    bone[np.isin(np.arange(16) % 8, (3, 4))] = 255
     path = tmp_path / "plates.tif"
     with volume_writer(path, bone.shape, bone.dtype, (10.0, 10.0, 10.0)) as write:
         for plane in bone:
@@ -35,7 +35,9 @@ def test_trabecular_bone(plates, tmp_path, capsys):
     assert table["unit"]["TV"] == "mm³"
     assert (table["definition"] != "").all()
     assert "BV/TV" in (tmp_path / "out" / "measurement.html").read_text()
-    assert "WARNING" not in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "WARNING: Tb.Th is below 3 voxels" in printed
+    assert "everything is in voxels" not in printed
 
 
 def test_the_size_on_the_command_line_goes_first(plates, tmp_path):
@@ -78,3 +80,68 @@ def test_bad_options_are_one_line(plates, tmp_path, capsys, options, message):
 def test_an_unknown_measurement_is_refused(plates, capsys):
     assert lotus("measure", "everything", plates) == 2
     assert "invalid choice: 'everything'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def lacuna(tmp_path):
+    """A ball of 9 voxels of 0.5 µm with a rod; binary."""
+    z, y, x = np.mgrid[-8:9, -8:9, -8:18]
+    lcn = (z**2 + y**2 + x**2 <= 20) | ((z**2 + y**2 <= 0) & (x > 0))
+    path = tmp_path / "lcn.tif"
+    with volume_writer(path, lcn.shape, np.dtype(np.uint8), (0.5, 0.5, 0.5)) as write:
+        for plane in lcn:
+            write(plane.astype(np.uint8) * 255)
+    return path, lcn
+
+
+@pytest.mark.slow
+def test_porosity(lacuna, tmp_path, capsys):
+    (path, lcn), output = lacuna, tmp_path / "out"
+    assert lotus("measure", "porosity", path, "--output", output, "--minimum-voxels", 50) == 0
+    table = summary(output)
+    assert float(table["value"]["LCN/(bone+LCN)"]) == pytest.approx(lcn.mean())
+    assert {"LCN.Th", "Lc.N/BV", "Ca.Dn", "distance to LCN", "node degree"} <= set(table.index)
+    assert (table["definition"] != "").all()
+    assert len(pd.read_csv(output / "cells.csv")) == 1
+    assert len(pd.read_csv(output / "porosity_by_slice.csv")) == len(lcn)
+    assert (output / "thickness.ome.zarr").is_dir()
+    assert "Thickness of the LCN" in (output / "measurement.html").read_text()
+    assert "WARNING: 1 lacunae are few" in capsys.readouterr().out
+    assert not list(output.glob(".*"))
+
+
+@pytest.mark.slow
+def test_lacunae(lacuna, tmp_path):
+    (path, lcn), output = lacuna, tmp_path / "out"
+    options = ("--output", output, "--minimum-voxels", 50, "--canaliculus-um", 1.1)
+    assert lotus("measure", "lacunae", path, *options) == 0
+    (row,) = pd.read_csv(output / "cells.csv").to_dict("records")
+    assert row["canaliculi"] == 1
+    assert row["volume_px"] < lcn.sum()
+    assert float(summary(output)["value"]["Lc.V"]) == pytest.approx(row["volume_um3"])
+    assert not (output / "thickness.ome.zarr").exists()
+
+
+def test_instances(tmp_path, capsys):
+    labels = np.zeros((6, 8, 8), np.uint8)
+    labels[1:5, 1:4, 1:7], labels[1:5, 4:7, 1:7] = 3, 5
+    path, output = tmp_path / "labels.tif", tmp_path / "out"
+    with volume_writer(path, labels.shape, labels.dtype, (0.5, 0.5, 0.5)) as write:
+        for plane in labels:
+            write(plane)
+    options = ("--output", output, "--minimum-voxels", 10)
+    assert lotus("measure", "lacunae", path, *options) == 2
+    assert "holds the values 3 and 5 besides 0" in capsys.readouterr().err
+    assert lotus("measure", "lacunae", path, *options, "--instances") == 0
+    assert pd.read_csv(output / "cells.csv")["label"].tolist() == [3, 5]
+
+
+def test_micrometres_without_a_voxel_size_are_one_line(lacuna, tmp_path, capsys):
+    path = tmp_path / "plain.tif"
+    with volume_writer(path, lacuna[1].shape, np.dtype(np.uint8), (None, None, None)) as write:
+        for plane in lacuna[1]:
+            write(plane.astype(np.uint8))
+    output = tmp_path / "out"
+    assert lotus("measure", "lacunae", path, "--output", output, "--canaliculus-um", 1) == 2
+    assert "give --voxel-size-um Z Y X" in capsys.readouterr().err
+    assert not output.exists()

@@ -127,6 +127,17 @@ def test_shape_does_not_depend_on_size_and_stays_in_range(values, scale):
         assert np.isnan(found) or low <= found <= 1 + 1e-6
 
 
+@pytest.mark.parametrize("side", [1e-4, 1.0, 1e4])
+def test_flat_and_round_cells_are_told_at_any_size(side):
+    labels = np.zeros((8, 8, 8), np.uint8)
+    labels[2:7, 2:7, 3:6] = 1  # a square plate of three layers
+    labels[0, 1, 1:6] = 2  # a row
+    table = measured(labels, (side, side, side))
+    assert table["direction_x"].isna().tolist() == [True, False]
+    assert (table["minor_axis_um"] > 0).tolist() == [True, False]
+    assert table["stretch"].tolist() == pytest.approx([1 - np.sqrt(8 / 24), 1])
+
+
 def test_without_cells_the_columns_are_the_same():
     empty = measured(np.zeros((3, 3, 3), np.uint8), (1.0, 1.0, 1.0))
     one = measured(np.ones((3, 3, 3), np.uint8), (1.0, 1.0, 1.0))

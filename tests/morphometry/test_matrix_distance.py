@@ -39,6 +39,13 @@ def test_a_nearer_voxel_beyond_the_first_halo_is_found():
     assert distances(structure, (1.0, 1.0, 1.0), 3)[62, 0, 0] == 38
 
 
+def test_without_a_size_voxels_are_the_unit():
+    structure = np.zeros((3, 4, 4), bool)
+    structure[0, 0, 0] = True
+    ((_, distance),) = distance_blocks(lambda a, b: structure[a:b], 3)
+    assert distance[[2, 0, 0], [0, 3, 0], [0, 0, 3]].tolist() == [2, 3, 3]
+
+
 @pytest.mark.parametrize("block_depth", [1, 40])
 def test_without_a_structure_distances_are_infinite(block_depth):
     assert np.isinf(distances(np.zeros((40, 2, 2), bool), (1.0, 1.0, 1.0), block_depth)).all()

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import convolve, gaussian_filter
 from scipy.spatial import cKDTree
+from skimage.morphology import skeletonize
 
+from lotus.masks import connected_components, fill_voids
 from lotus.morphometry.branch_length import smoothed_lengths
 from lotus.morphometry.network import canalicular_network
 
@@ -128,6 +131,39 @@ def test_a_bump_on_a_rod_is_no_branch():
         network = canalicular_network(rod)
         assert network.degrees.tolist() == [1, 1]
         assert len(network.lengths) == 1
+
+
+@pytest.mark.parametrize(("hair", "is_branch"), [(1, False), (6, True)])
+def test_a_hair_is_a_branch_if_it_reaches_out_of_the_rod(hair, is_branch):
+    lcn = np.zeros((15, 25, 50), bool)
+    lcn[5:10, 3:8, 2:48] = True
+    lcn[7, 8 : 8 + hair, 25] = True
+    network = canalicular_network(lcn)
+    assert sorted(network.degrees.tolist()) == ([1, 1, 1, 3] if is_branch else [1, 1])
+    # A rod of 46 voxels loses two at either end.
+    assert network.length == pytest.approx(41 + is_branch * (hair + 2), abs=1.5)
+
+
+def test_two_voxels_are_the_shortest_canaliculus():
+    lcn = np.zeros((3, 3, 4), bool)
+    lcn[1, 1, 1:3] = True
+    assert canalicular_network(lcn, spacing=(1.0, 1.0, 0.5)).length == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("seed", [7, 48])
+def test_a_spur_of_a_rough_rod_is_no_branch(seed):
+    z, y, x = np.mgrid[:13, :13, :40]
+    noise = gaussian_filter(np.random.default_rng(seed).normal(size=z.shape), 1.0)
+    rough = (np.hypot(z - 6, y - 6) <= 3 + noise / noise.std()) & (x > 2) & (x < 37)
+    labels = connected_components(rough)
+    rod = fill_voids(labels == np.bincount(labels[labels > 0]).argmax())
+    skeleton = skeletonize(rod)
+    neighbours = convolve(skeleton.astype(int), np.ones((3, 3, 3)), mode="constant") - 1
+    assert (neighbours[skeleton] == 1).sum() == 3
+    network = canalicular_network(rod)
+    assert network.degrees.tolist() == [1, 1]
+    assert network.lengths.tolist() == [pytest.approx(network.length)]
+    assert 30 < network.length < 40
 
 
 def test_a_ring_has_its_length_and_no_node():

@@ -33,3 +33,11 @@ def test_parts_have_the_statistics_of_the_whole(values, cut, width):
     assert edges[-1] > np.max(whole, initial=0)
     inside = [((whole >= a) & (whole < b)).sum() for a, b in pairwise(edges)]
     assert histogram.counts.tolist() == inside
+
+
+def test_the_histogram_is_fine_and_says_what_it_is_of():
+    tally = Tally(0.1)
+    tally.add(np.linspace(0, 50, 200))
+    histogram = tally.histogram(measure="LCN.Th", unit="µm", counted="voxels")
+    assert 20 < len(histogram.counts) <= 40
+    assert (histogram.measure, histogram.unit, histogram.counted) == ("LCN.Th", "µm", "voxels")

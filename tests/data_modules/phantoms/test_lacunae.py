@@ -12,6 +12,7 @@ from data_modules.phantoms.lacunae import (
     Ellipsoids,
     LacunaPopulation,
     cut_ellipsoids,
+    keep_apart,
     sample_centres,
     shape_ellipsoids,
 )
@@ -58,6 +59,19 @@ def test_size_and_shape_are_those_of_human_lacunae():
     np.testing.assert_allclose(2 * lacunae.semi_axes_um.mean(axis=0), [18.9, 9.2, 4.8], rtol=0.07)
     frames = np.einsum("nij,nkj->nik", lacunae.axes, lacunae.axes)
     np.testing.assert_allclose(frames, np.broadcast_to(np.eye(3), frames.shape), atol=1e-12)
+
+
+def test_of_lacunae_that_are_too_near_the_first_stays():
+    # Along x: long ones of half-length 5 and 3 with 0.6 µm between, and one far off; a flat one
+    # above the first, whose flat side is 0.9 µm away.
+    axes = np.tile(np.eye(3)[[2, 1, 0]], (4, 1, 1))
+    centre = np.array([[0, 0, 0], [0, 0, 8.6], [0, 0, 30.0], [3.9, 0, 0]])
+    semi_axes = np.array([[5, 2, 2], [3, 2, 2], [3, 2, 2], [5, 2, 1.0]])
+    lacunae = Ellipsoids(centre, semi_axes, axes)
+    for gap, kept in ((0.5, [0, 1, 2, 3]), (0.7, [0, 2, 3]), (1.0, [0, 2])):
+        found = keep_apart(lacunae, gap)
+        np.testing.assert_array_equal(found.centre_um, centre[kept])
+        np.testing.assert_array_equal(found.semi_axes_um, semi_axes[kept])
 
 
 def test_plane_through_a_sphere():

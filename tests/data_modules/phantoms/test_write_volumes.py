@@ -12,6 +12,7 @@ from data_modules.manifest import read_manifest
 from data_modules.phantoms.write_volumes import write_volumes
 from data_modules.phantoms.zernike_nanoct import ZernikeConfig
 from data_modules.phantoms.zernike_volume import Specimens
+from lotus.atomic import exclusively
 from lotus.commands import phantom
 from lotus.imaging import open_volume
 
@@ -124,6 +125,18 @@ def test_other_phantoms_stay_beside_volumes(tmp_path):
     image = digests(tmp_path / "histology")
     make(tmp_path, *SMALL, "--seed", "3")
     assert digests(tmp_path / "histology") == image
+
+
+def test_two_do_not_write_into_one_folder(tmp_path):
+    folder = tmp_path / "zernike_nanoct"
+    with (
+        exclusively(folder, folder),
+        pytest.raises(
+            ValueError, match=r"another process is writing .*zernike_nanoct; wait for it"
+        ),
+    ):
+        make(tmp_path, *SMALL)
+    assert not list(folder.iterdir())
 
 
 def test_interruption_leaves_no_half_file_and_no_claim(tmp_path, monkeypatch):
