@@ -27,6 +27,7 @@ from benchmarks.mutants import Mutant, mutants
 
 EXAMPLES = "tests/test_doctests.py::test_examples_run[{module}]"
 STEPS = ("tests/tasks/test_distillation_equations.py", "tests/tasks/test_baseline_equations.py")
+ZARR = ("tests/imaging/test_ome_zarr.py", "tests/imaging/test_ome_zarr_writer.py")
 PATIENTS = ("tests/data_modules/test_folds.py", "tests/data_modules/test_patients.py")
 TESTS = {
     "lotus/losses": (EXAMPLES, "tests/losses", *STEPS),
@@ -41,6 +42,14 @@ TESTS = {
     "data_modules/diagnoses.py": ("tests/data_modules/test_diagnoses.py",),
     "data_modules/sampler.py": ("tests/data_modules/test_sampler.py",),
     "data_modules/patches.py": ("tests/data_modules/test_patches.py",),
+    "lotus/imaging/pyramid.py": ("tests/imaging/test_pyramid.py",),
+    "lotus/imaging/zarr_files.py": ZARR,
+    "lotus/imaging/ome_zarr.py": ZARR,
+    "lotus/imaging/ome_zarr_writer.py": ZARR,
+    "lotus/imaging/ome_zarr_metadata.py": ZARR,
+    "lotus/transforms/volume_input.py": ("tests/transforms/test_volume_input.py",),
+    "lotus/inference/volume_blocks.py": ("tests/inference/test_segment_volume.py",),
+    "lotus/inference/volume_spacing.py": ("tests/inference/test_segment_volume.py",),
 }
 # Imported before the first fork, with all that they import of other packages.
 COMMON = (

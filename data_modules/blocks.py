@@ -170,7 +170,7 @@ def _assigned(records: Sequence[Record]) -> dict[Record, Assigned]:
 
 def _near(chosen: NDArray[np.bool_], gap: int) -> NDArray[np.bool_]:
     """Slices with at most ``gap`` - 1 others between them and a chosen one, itself included."""
-    near: NDArray[Any] = maximum_filter1d(chosen.astype(np.uint8), 2 * gap + 1, mode="constant")
+    near: NDArray[Any] = maximum_filter1d(chosen.astype(np.uint8), 2 * gap + 1)
     return near > 0
 
 

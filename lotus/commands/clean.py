@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from lotus.commands.measure import class_value
+from lotus.commands.volume_arguments import add_at_argument, add_voxel_size_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,13 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="such as lcn=1 shade_off=2 bone=3 (default: those that an OME-Zarr states)",
     )
-    parser.add_argument(
-        "--voxel-size-um",
-        type=float,
-        nargs="+",
-        metavar="SIZE",
-        help="Z Y X, or one number for all; goes before what the file states",
-    )
+    add_voxel_size_argument(parser, "without either, the cleaned volume has none")
+    add_at_argument(parser)
     parser.add_argument(
         "--closing-px",
         type=int,
@@ -75,6 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.volume,
         voxel_size_um=arguments.voxel_size_um,
         classes=dict(arguments.classes) or None,
+        at=dict(arguments.at),
     ) as volume:
         cleaning = pore_cleaning(
             volume,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lotus.commands.volume_arguments import add_at_argument, add_voxel_size_argument
+
 if TYPE_CHECKING:
     from lotus.measurement.outputs import Measured
     from lotus.measurement.volume import LabelVolume
@@ -64,6 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
         voxel_size_um=arguments.voxel_size_um,
         classes=dict(arguments.classes),
         foreground=measurement.foreground(arguments),
+        at=dict(arguments.at),
     ) as volume:
         measured = measurement.measure(volume, arguments)
     write_measured(arguments.output, measured, against)
@@ -109,14 +112,8 @@ def _add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of another measured volume, such as of the truth: against.csv and the report "
         "have the measures side by side",
     )
-    parser.add_argument(
-        "--voxel-size-um",
-        type=float,
-        nargs="+",
-        metavar="SIZE",
-        help="Z Y X, or one number for all; goes before what the file states (without either, "
-        "everything is in voxels)",
-    )
+    add_voxel_size_argument(parser, "without either, everything is in voxels")
+    add_at_argument(parser)
     parser.add_argument(
         "--classes",
         type=class_value,

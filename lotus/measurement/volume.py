@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from lotus.imaging import open_volume
 from lotus.imaging.file_names import is_zarr
 from lotus.imaging.slice_series import check_series
-from lotus.imaging.voxels import Spacing
+from lotus.imaging.voxels import Spacing, checked_voxel_size
 from lotus.measurement.scale import Scale
 
 CLASS_NAMES = ("lcn", "shade_off", "bone")
@@ -82,6 +81,7 @@ def open_labels(
     voxel_size_um: Sequence[float] | None = None,
     classes: Mapping[str, int] | None = None,
     foreground: str | None = None,
+    at: Mapping[str, int] | None = None,
 ) -> Iterator[LabelVolume]:
     """Open the label map or binary of a volume, made by any program.
 
@@ -91,6 +91,8 @@ def open_labels(
         classes: Name of each class to its value in the file; None: those that an OME-Zarr states.
         foreground: What the one value besides 0 is where no classes are named: the volume is then
             read once, and refused if it has several.
+        at: Which index is meant along an axis of an OME-Zarr, as for
+            :func:`lotus.imaging.open_volume`.
 
     Yields:
         The volume, readable as long as the body runs.
@@ -103,14 +105,14 @@ def open_labels(
     path = Path(path)
     if path.is_dir() and not is_zarr(path):
         check_series(path)
-    with open_volume(path) as volume:
+    with open_volume(path, at) as volume:
         whole = slice(None)
 
         def block(start: int, stop: int) -> Labels:
             return _whole_numbers(path, start, volume.window((slice(start, stop), whole, whole)))
 
         scale = _scale(path, volume.shape, volume.spacing_um, voxel_size_um)
-        named = dict(classes or _stated_classes(path))
+        named = dict(classes or _stated_classes(path, at))
         labels = LabelVolume(path, volume.shape, scale, named, block)
         if foreground is not None and not named:
             only = _only_value(path, (values for _, values in labels.blocks()), foreground)
@@ -136,13 +138,7 @@ def _scale(
     path: Path, shape: tuple[int, int, int], stated: Spacing, given: Sequence[float] | None
 ) -> Scale:
     if given is not None:
-        sizes = tuple(given) * 3 if len(given) == 1 else tuple(given)
-        if len(sizes) != 3 or not all(0 < size < math.inf for size in sizes):
-            raise ValueError(
-                f"the voxel size is given as {' '.join(f'{size:g}' for size in given)}; one "
-                "positive number or three (Z Y X) in µm are expected"
-            )
-        return Scale((sizes[0], sizes[1], sizes[2]))
+        return Scale(checked_voxel_size(given))
     depth, height, width = stated
     if height is None or width is None:
         return Scale(None)
@@ -157,14 +153,14 @@ def _scale(
     return Scale((depth, height, width))
 
 
-def _stated_classes(path: Path) -> dict[str, int]:
+def _stated_classes(path: Path, at: Mapping[str, int] | None) -> dict[str, int]:
     """Classes that a measure knows, by the values that the file says they have."""
     if not is_zarr(path):
         return {}
     # Zarr takes a quarter of a second, and most volumes are none.
     from lotus.imaging.ome_zarr import OmeZarr
 
-    stated = OmeZarr.open(path).class_names
+    stated = OmeZarr.open(path, at).class_names
     return {name: value for value, name in stated.items() if name in CLASS_NAMES}
 
 

@@ -121,8 +121,8 @@ def test_origins_are_those_of_all_parts_each_once(manifests, tmp_path):
     for modality, names in origins.items():
         header, *rows = manifests[modality].read_text().splitlines()
         for number, name in enumerate(names):
-            assert rows[number].endswith(",,,")
-            rows[number] = f"{rows[number][:-2]}train,../{name}.json,"
+            assert rows[number].endswith(",,,,,")
+            rows[number] = f"{rows[number][:-4]}train,../{name}.json,,,"
         manifests[modality].write_text("\n".join((header, *rows)) + "\n")
     assert join(manifests).origins() == [files["a"], files["b"]]
 

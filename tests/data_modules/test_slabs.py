@@ -180,6 +180,15 @@ def test_classes_may_count_as_others(module):
         np.testing.assert_array_equal(sample["mask"], np.array([0, 1, 2, 2])[stored])
 
 
+@pytest.mark.parametrize("kind", ["binary", "instances"])
+def test_masks_of_objects_have_one_class(module, kind):
+    rows = [{**row, "mask_kind": kind} for row in TEST_ROWS]
+    for sample in samples(module(rows=rows, class_names=["pore"]).test_dataloader()):
+        np.testing.assert_array_equal(sample["mask"], voxels()[sample["z"].item()] >= 64)
+    with pytest.raises(ValueError, match=f"a mask of kind {kind} has one class; found the 3 class"):
+        module(rows=rows).setup("fit")
+
+
 def test_ignored_values_are_said(module):
     values = MaskValues.parse("ignore=3")
     data = module(rows=[{**row, "mask_values": values} for row in TEST_ROWS], class_names="ab")
@@ -234,6 +243,16 @@ def test_sources_travel_to_other_processes(module):
     dataset = module(rows=TEST_ROWS).training_dataset()
     again = pickle.loads(pickle.dumps(dataset))
     assert torch.equal(again[3, 7]["image"], dataset[3, 7]["image"])
+
+
+@pytest.mark.slow
+def test_processes_that_load_give_what_one_gives(module):
+    batches = [
+        [batch["image"] for batch in module(rows=TEST_ROWS, num_workers=workers).train_dataloader()]
+        for workers in (0, 2)
+    ]
+    assert len(batches[0]) == 7
+    assert all(map(torch.equal, *batches))
 
 
 def test_a_label_without_a_name_is_refused_with_its_slice(module):

@@ -59,3 +59,9 @@ def test_labels_are_taken_and_not_mixed():
     found = coarser(block, is_label=True)
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == np.uint16
+
+
+@pytest.mark.parametrize(("depth", "edge"), [(32, 128), (16, 128), (8, 256), (1, 256)])
+def test_chunks_of_few_slices_are_wider(depth, edge):
+    (finest, *_) = levels_of((100, 1000, 300), depth)
+    assert finest.chunk == (depth, edge, edge)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from lotus.imaging import volume_writer
 from lotus.imaging.ome_zarr_metadata import label_classes
@@ -129,4 +130,22 @@ def test_a_missing_slice_is_named(tmp_path):
     for number in (1, 2, 4):
         tifffile.imwrite(tmp_path / f"s_{number}.tif", np.zeros((4, 4), np.uint8))
     with pytest.raises(FileNotFoundError, match=r"found no s_3\.tif"), open_labels(tmp_path):
+        pass
+
+
+def test_one_of_several_channels_is_chosen(tmp_path):
+    """Its classes are those that the file states, whichever channel is meant."""
+    labels = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5) % 3
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    group.create_array("0", data=labels)
+    image = {"axes": [{"name": name} for name in "czyx"], "datasets": [{"path": "0"}]}
+    group.attrs["multiscales"] = [image | {"version": "0.4"}]
+    group.attrs["image-label"] = {"properties": [{"label-value": 2, "name": "lcn"}]}
+    with open_labels(tmp_path / "a.zarr", at={"c": 1}) as volume:
+        np.testing.assert_array_equal(volume.block(0, 3), labels[1])
+        assert volume.classes == {"lcn": 2}
+    with (
+        pytest.raises(ValueError, match="choose one of the 2 along c"),
+        open_labels(tmp_path / "a.zarr"),
+    ):
         pass

@@ -122,6 +122,16 @@ def test_the_loss_is_the_cross_entropy_of_the_known_voxels(several):
     )
 
 
+def test_the_summary_says_what_the_network_is():
+    network = Sensor3D(1, 3, filters=(4, 8))
+    summary = SlabSegmentationTask(network, NAMES).summary()
+    assert summary == {
+        "parameters": sum(weight.numel() for weight in network.parameters()),
+        "slices": 3,
+        "output_slices": 1,
+    }
+
+
 def test_the_usual_optimizer_is_that_of_keras():
     optimizer = SlabSegmentationTask(UNet(1, 3, filters=(4, 8)), NAMES).configure_optimizers()
     assert isinstance(optimizer, torch.optim.Adadelta)

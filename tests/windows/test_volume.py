@@ -9,7 +9,7 @@ from monai.data.utils import compute_importance_map, dense_patch_slices
 from monai.inferers import SlidingWindowInferer
 from torch import nn
 
-from lotus.windows import predict_slices, slab_indices, slab_input
+from lotus.windows import predict_slices, slab_indices, slab_input, slab_reach
 
 
 def volume(shape=(7, 70, 45), seed=0) -> np.ndarray:
@@ -131,6 +131,15 @@ def test_the_ends_of_a_volume_are_repeated():
     assert slab_indices(-1, 3, 9).tolist() == [0, 0, 1]
     assert slab_indices(7, 3, 9).tolist() == [7, 8, 8]
     assert slab_indices(-2, 5, 1).tolist() == [0] * 5
+
+
+@pytest.mark.parametrize(("slices", "output_slices"), [(1, 1), (3, 1), (5, 1), (4, 4), (7, 3)])
+def test_the_reach_is_that_of_the_slabs_that_speak_of_a_slice(slices, output_slices):
+    margin = (slices - output_slices) // 2
+    starts = range(-slices, slices + 1)
+    speaking = [s for s in starts if s + margin <= 0 < s + margin + output_slices]
+    reached = {z for start in speaking for z in range(start, start + slices)}
+    assert max(reached) == -min(reached) == slab_reach(slices, output_slices)
 
 
 def test_grey_slabs_are_repeated_over_the_channels_of_a_network():
