@@ -5,7 +5,7 @@ import sys
 
 BENCHMARKS = (
     *("startup", "metrics", "scoring", "training_step", "attention", "validation", "segment"),
-    *("volume_segmentation", "enhancement", "patches", "explain", "engines", "lcn"),
+    *("volume_segmentation", "enhancement", "patches", "explain", "engines", "lcn", "thickness"),
     "zernike_phantom",
 )
 
