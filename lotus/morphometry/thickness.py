@@ -21,8 +21,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lotus.morphometry.balls import paint_balls, ridge
+from lotus.morphometry.balls import paint_balls
 from lotus.morphometry.distance import Squares, squared_distances
+from lotus.morphometry.ridge import ridge
 
 Convention = Literal["surface", "centre"]
 Spacing = tuple[float, float, float]
@@ -179,10 +180,9 @@ class _Window:
         reach = int(math.sqrt(float(self._squares.max())) / self._steps[0]) + 1
         nearest = max(self._first - reach, 0)
         farthest = min(self._last + reach + 1, len(self._squares))
-        centres = ridge(self._squares, self._steps, self._refinement, nearest, farthest)
-        radii = self._squares[tuple(centres.T)]
+        balls = ridge(self._squares, self._steps, self._refinement, nearest, farthest)
         first = self._first // self._refinement
-        painted = paint_balls(centres, radii, self._steps, self._refinement, self._mask, first)
+        painted = paint_balls(balls, self._steps, self._refinement, self._mask, first)
         return np.asarray(2.0 * self._unit * np.sqrt(painted), np.float32)
 
 
