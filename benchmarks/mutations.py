@@ -29,6 +29,7 @@ EXAMPLES = "tests/test_doctests.py::test_examples_run[{module}]"
 STEPS = ("tests/tasks/test_distillation_equations.py", "tests/tasks/test_baseline_equations.py")
 ZARR = ("tests/imaging/test_ome_zarr.py", "tests/imaging/test_ome_zarr_writer.py")
 PATIENTS = ("tests/data_modules/test_folds.py", "tests/data_modules/test_patients.py")
+SLABS, RECIPES = "tests/data_modules/test_slabs.py", "tests/test_porosity_recipes.py"
 TESTS = {
     "lotus/losses": (EXAMPLES, "tests/losses", *STEPS),
     "lotus/tasks/distillation.py": (
@@ -42,6 +43,15 @@ TESTS = {
     "data_modules/diagnoses.py": ("tests/data_modules/test_diagnoses.py",),
     "data_modules/sampler.py": ("tests/data_modules/test_sampler.py",),
     "data_modules/patches.py": ("tests/data_modules/test_patches.py",),
+    "data_modules/blocks.py": ("tests/data_modules/test_blocks.py", SLABS),
+    "data_modules/slab_dataset.py": (SLABS,),
+    "data_modules/slab_source.py": (SLABS,),
+    "data_modules/slabs.py": (SLABS,),
+    "lotus/windows/volume.py": ("tests/windows/test_volume.py",),
+    "lotus/networks/conv_lstm.py": ("tests/networks/test_conv_lstm.py",),
+    "lotus/networks/sensor3d.py": ("tests/networks/test_sensor3d.py",),
+    "lotus/tasks/slab_segmentation.py": ("tests/tasks/test_slab_segmentation.py", RECIPES),
+    "lotus/tasks/initial_weights.py": ("tests/tasks/test_slab_segmentation.py", RECIPES),
     "lotus/imaging/pyramid.py": ("tests/imaging/test_pyramid.py",),
     "lotus/imaging/zarr_files.py": ZARR,
     "lotus/imaging/ome_zarr.py": ZARR,

@@ -124,13 +124,8 @@ class SlabDataModule(PatientDataModule[SlabSource]):
             ValueError: If manifest, split or a file cannot be used, or a needed split is empty.
         """
         super().setup(stage)
-        sizes = self._voxel_sizes()
-        if stage == "fit" and (np.ptp(sizes, axis=0) > TOLERANCE * sizes.min(axis=0)).any():
-            least, most = (np.round(size, 4).tolist() for size in (sizes.min(0), sizes.max(0)))
-            rank_zero_warn(
-                f"{self.manifest}: voxels of {self.modality} are {least} to {most} µm large (Z, Y, "
-                "X); a network sees them as one size"
-            )
+        if stage == "fit":
+            self._say_unlike_voxels(self._voxel_sizes())
 
     @property
     def spacing_um(self) -> tuple[float, float, float] | None:
@@ -264,6 +259,14 @@ class SlabDataModule(PatientDataModule[SlabSource]):
             "volumes": len({block.record.image for block in blocks}),
             "patients": len({block.record.patient for block in blocks}),
         }
+
+    def _say_unlike_voxels(self, sizes: NDArray[np.float64]) -> None:
+        if (np.ptp(sizes, axis=0) > TOLERANCE * sizes.min(axis=0)).any():
+            least, most = (np.round(size, 4).tolist() for size in (sizes.min(0), sizes.max(0)))
+            rank_zero_warn(
+                f"{self.manifest}: voxels of {self.modality} are {least} to {most} µm large (Z, Y, "
+                "X); a network sees them as one size"
+            )
 
     def _voxel_sizes(self) -> NDArray[np.float64]:
         """(Z, Y, X) in µm of each training volume that has one; of none a row of NaN."""

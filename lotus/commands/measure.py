@@ -147,7 +147,7 @@ def _add_lcn_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="DIAMETER",
         help="what of the network is thinner is a canaliculus, what is thicker a lacuna (default: "
-        "1; without a voxel size they are not told apart)",
+        "0.8; without a voxel size they are not told apart)",
     )
     parser.add_argument(
         "--minimum-voxels",

@@ -9,7 +9,13 @@ from lotus.masks.components import connected_components, split_touching, without
 from lotus.masks.facts import FolderFacts, MaskFacts, mask_facts
 from lotus.masks.meaning import Meaning, conclude
 from lotus.masks.moments import Moments, joined_moments, object_moments
-from lotus.masks.morphology import close_with_disk, fill_voids, open_with_ball, open_with_square
+from lotus.masks.morphology import (
+    close_with_disk,
+    dilate_with_ball,
+    fill_voids,
+    open_with_ball,
+    open_with_square,
+)
 from lotus.masks.thresholds import ZERNIKE_RANGES, classes_in_ranges, multi_otsu_classes
 from lotus.masks.union_find import UnionFind
 from lotus.masks.values import USUAL_VALUES, Labels, MaskKind, MaskValues, classes_and_objects
@@ -34,6 +40,7 @@ __all__ = [
     "close_with_disk",
     "conclude",
     "connected_components",
+    "dilate_with_ball",
     "fill_voids",
     "joined_moments",
     "label_in_blocks",

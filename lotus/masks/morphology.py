@@ -71,16 +71,41 @@ def open_with_ball(
     """
     radius = diameter / 2
     middles = edt.edtsq(mask, anisotropy=spacing) > radius**2
-    opened = np.zeros_like(mask)
+    return dilate_with_ball(middles, radius, spacing)
+
+
+def dilate_with_ball(
+    mask: NDArray[np.bool_], radius: float, spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+) -> NDArray[np.bool_]:
+    """Morphological dilation with a ball: what is no further from the mask than its radius.
+
+    Distances are those between the middles of voxels. They are looked at around the parts of the
+    mask alone, which is fast where these are few and apart.
+
+    Args:
+        mask: Bool ``(Z, Y, X)``.
+        radius: Of the ball, in the unit of ``spacing``.
+        spacing: Size of a voxel (Z, Y, X), such as in µm; without one the unit is a voxel.
+
+    Returns:
+        Bool ``(Z, Y, X)``; the mask is part of it.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.masks import dilate_with_ball
+        >>> mask = np.array([[[0, 0, 0, 1, 0, 0, 0, 0]]], bool)
+        >>> dilate_with_ball(mask, 1.0, (1.0, 1.0, 0.5))[0, 0].astype(int)
+        array([0, 1, 1, 1, 1, 1, 0, 0])
+    """
+    dilated = np.zeros_like(mask)
     reach = [math.ceil(radius / side) for side in spacing]
-    # Balls are few and apart in most volumes, and distances are looked at around them alone.
-    for box in find_objects(connected_components(middles)):
+    for box in find_objects(connected_components(mask)):
         window = tuple(
             slice(max(side.start - far, 0), side.stop + far)
             for side, far in zip(box, reach, strict=True)
         )
-        opened[window] |= edt.edtsq(~middles[window], anisotropy=spacing) <= radius**2
-    return opened
+        dilated[window] |= edt.edtsq(~mask[window], anisotropy=spacing) <= radius**2
+    return dilated
 
 
 def close_with_disk(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:

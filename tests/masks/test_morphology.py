@@ -8,7 +8,13 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 from skimage.morphology import ball, closing, disk, opening
 
-from lotus.masks import close_with_disk, fill_voids, open_with_ball, open_with_square
+from lotus.masks import (
+    close_with_disk,
+    dilate_with_ball,
+    fill_voids,
+    open_with_ball,
+    open_with_square,
+)
 
 SLICES = st.tuples(st.integers(5, 36), st.integers(5, 36))
 VOLUMES = st.tuples(st.integers(2, 9), st.integers(5, 10), st.integers(5, 10))
@@ -49,7 +55,7 @@ def test_opening_with_a_square_is_that_of_scikit_image(seed, shape, side, densit
 )
 @example(seed=0, shape=(3, 3, 3), diameter=3.0, spacing=(1.0, 1.0, 1.0), density=0.0)
 @example(seed=0, shape=(3, 3, 3), diameter=3.0, spacing=(1.0, 1.0, 1.0), density=1.0)
-def test_opening_with_a_ball_covers_the_mask_by_balls_within_it(
+def test_opening_and_dilation_with_a_ball_are_what_they_are_defined_as(
     seed, shape, diameter, spacing, density
 ):
     rng = np.random.default_rng(seed)
@@ -57,6 +63,8 @@ def test_opening_with_a_ball_covers_the_mask_by_balls_within_it(
     mask = smooth >= np.quantile(smooth, density)
     middles = np.argwhere(np.ones(shape, bool)) * spacing
     near = cdist(middles, middles, "sqeuclidean") <= (diameter / 2) ** 2
+    dilated = (near & mask.ravel()).any(axis=1).reshape(shape)
+    np.testing.assert_array_equal(dilate_with_ball(mask, diameter / 2, spacing), dilated)
     fits = (~near | mask.ravel()).all(axis=1)
     covered = (near & fits).any(axis=1).reshape(shape)
     np.testing.assert_array_equal(open_with_ball(mask, diameter, spacing), covered)

@@ -25,6 +25,16 @@ def test_classes_are_those_of_least_variance_within():
     np.testing.assert_array_equal(found, np.searchsorted(best, values, side="right"))
 
 
+def test_even_grey_values_are_divided_into_even_classes():
+    grey = np.arange(256.0)
+    np.testing.assert_array_equal(multi_otsu_classes(grey, 2), grey >= 128)
+    np.testing.assert_array_equal(multi_otsu_classes(grey), grey // 64)
+
+
+def test_as_many_grey_values_as_classes_are_enough():
+    np.testing.assert_array_equal(multi_otsu_classes(np.array([3.0, 1.0, 2.0]), 3), [2, 0, 1])
+
+
 def test_shape_order_and_type_are_kept_and_nan_is_dark():
     volume = np.array([[[0.9, 0.1], [np.nan, 0.5]], [[0.12, 0.92], [0.52, 0.11]]])
     expected = [[[2, 0], [0, 1]], [[0, 2], [1, 0]]]

@@ -43,6 +43,14 @@ def test_improvements_are_those_that_early_stopping_counts(values, min_delta, ma
     assert converged_after(dict(enumerate(values)), min_delta, maximize=maximize) == last
 
 
+@pytest.mark.parametrize("maximize", [False, True])
+def test_what_is_less_than_the_threshold_is_no_improvement(maximize):
+    sign = 1 if maximize else -1
+    curve = {0: 0.5, 1: 0.5 + sign * 0.03, 2: 0.5 + sign * 0.06}
+    assert converged_after(curve, 0.05, maximize=maximize) == 3
+    assert converged_after(curve, 0.07, maximize=maximize) == 1
+
+
 def test_epochs_without_a_value_are_passed_over():
     assert converged_after({1: 0.5, 3: 0.4, 5: float("nan"), 7: 0.41}, 1e-4) == 4
     assert converged_after({0: float("nan")}, 0.0) is None

@@ -31,6 +31,18 @@ def test_energy_phase_and_path_are_those_of_the_paper():
     assert BEAMLINES["p05"].binned(4).pixel_size_um == pytest.approx(0.352)
 
 
+def test_the_band_lies_where_the_offset_says():
+    beamline = replace(BEAMLINE, cutoff_per_um=1.0, aperture_per_um=4.0)
+    transfer = phase_ring_filter((40, 64), beamline, (0.5, -0.3))
+    z = np.fft.fftfreq(80, 0.094)[:, None]
+    x = np.fft.fftfreq(transfer.shape[1], 0.094)[None, :]
+    away = np.hypot(z - 0.5, x + 0.3)
+    passed = np.hypot(z, x) < 3.99
+    np.testing.assert_allclose(transfer[(away < 0.8) & passed], 0.75j, atol=2e-3)
+    np.testing.assert_allclose(transfer[(away > 1.2) & passed], 1.0, atol=2e-3)
+    assert (transfer[np.hypot(z, x) > 4.01] == 0).all()
+
+
 def test_without_a_ring_and_an_aperture_only_absorption_is_seen():
     path = rod()
     expected = np.exp(-BEAMLINE.attenuation_per_um * path)
