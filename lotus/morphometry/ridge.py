@@ -70,11 +70,11 @@ def ridge(
 def _needed_squares(
     largest: float, width: float, spacing: tuple[float, float, float], refinement: int
 ) -> Squares:
-    """Squared radius that the ball around a neighbour has to exceed to cover another ball.
+    """Squared radius that the ball around a neighbour needs to cover another ball.
 
     Returns:
-        By parity of the centre, kind of neighbour and size of the ball in buckets of ``width``: of
-        the balls up to the upper end of the bucket, ends not included.
+        By parity of the centre, kind of neighbour and squared radius of the ball in buckets of
+        ``width``: what the largest ball in the bucket needs.
     """
     buckets = int(largest / width) + 1
     # -1: balls around points in between may be too small to cover a voxel.
