@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="gets images/, labels/ to correct in any editor, slices.csv and manifest.csv",
+        help="gets grey/, labels/ to correct in any editor, slices.csv and manifest.csv",
     )
     parser.add_argument(
         "--slices", type=int, required=True, metavar="N", help="how many to label next"

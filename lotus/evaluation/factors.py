@@ -42,7 +42,8 @@ def factor_tests(
         >>> import pandas as pd
         >>> from lotus.evaluation.factors import factor_tests
         >>> cells = pd.DataFrame({"slices": [10, 20, 30], "dice": [0.8, 0.9, 0.85]})
-        >>> factor_tests(cells, ["slices"], ["dice"])[["test", "effect", "n"]].values.tolist()
+        >>> found = factor_tests(cells, ["slices"], ["dice"]).round(3)
+        >>> found[["test", "effect", "n"]].values.tolist()
         [['Spearman', 0.5, 3]]
     """
     twice = cells.duplicated(list(factors))

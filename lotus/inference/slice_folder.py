@@ -61,7 +61,7 @@ class SliceFolder:
 
     def image_of(self, each: VolumeSlice) -> Path:
         """The grey slice, to look at."""
-        return self.path / "images" / _file_name(each)
+        return self.path / "grey" / _file_name(each)
 
     def label_of(self, each: VolumeSlice) -> Path:
         """Its labels, to correct."""

@@ -150,13 +150,13 @@ class Lcn:
         """
         if not self.is_resolved:
             return None
-        # Canaliculi begin where no ball fits; what is given back has their roots.
-        cores = [
-            np.where(self.thick_mask(start, start + len(labels)), labels, 0)
-            for start, labels in self.lacunae.blocks()
-        ]
-        whole = self.network_mask(0, self.volume.shape[0])
-        return canalicular_network(whole, np.concatenate(cores), self.volume.scale.spacing)
+        cores = np.zeros(self.volume.shape, np.int32)
+        for start, labels in self.lacunae.blocks():
+            stop = start + len(labels)
+            # Canaliculi begin where no ball fits; what is given back has their roots.
+            np.copyto(cores[start:stop], labels, where=self.thick_mask(start, stop))
+        whole = self.network_mask(0, len(cores))
+        return canalicular_network(whole, cores, self.volume.scale.spacing)
 
     def network_mask(self, start: int, stop: int) -> NDArray[np.bool_]:
         """The network (Z, Y, X) from one slice to before another."""

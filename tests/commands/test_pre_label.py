@@ -91,7 +91,7 @@ def test_a_network_asks_for_what_it_is_least_sure_of(tmp_path, data, checkpoint,
     assert [float(u) for _, u, _ in rows] == sorted((float(u) for _, u, _ in rows), reverse=True)
     assert all(abs(int(rows[2][0]) - z) >= 5 for z in (4, 12))
     draft = read_label_map(output / "labels/a_z0004.tif")
-    grey = tifffile.imread(output / "images/a_z0004.tif") / 255
+    grey = tifffile.imread(output / "grey/a_z0004.tif") / 255
     np.testing.assert_array_equal(draft, np.digitize(grey, UNSURE))
     text = (output / "slices.csv").read_text().splitlines()
     accepted = [line + ("accept" if line.startswith("a,4,") else "") for line in text]
