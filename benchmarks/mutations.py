@@ -30,6 +30,7 @@ STEPS = ("tests/tasks/test_distillation_equations.py", "tests/tasks/test_baselin
 ZARR = ("tests/imaging/test_ome_zarr.py", "tests/imaging/test_ome_zarr_writer.py")
 PATIENTS = ("tests/data_modules/test_folds.py", "tests/data_modules/test_patients.py")
 SLABS, RECIPES = "tests/data_modules/test_slabs.py", "tests/test_porosity_recipes.py"
+PHANTOMS = "tests/data_modules/phantoms"
 TESTS = {
     "lotus/losses": (EXAMPLES, "tests/losses", *STEPS),
     "lotus/tasks/distillation.py": (
@@ -60,6 +61,12 @@ TESTS = {
     "lotus/transforms/volume_input.py": ("tests/transforms/test_volume_input.py",),
     "lotus/inference/volume_blocks.py": ("tests/inference/test_segment_volume.py",),
     "lotus/inference/volume_spacing.py": ("tests/inference/test_segment_volume.py",),
+    "lotus/masks/thresholds.py": (EXAMPLES, "tests/masks/test_thresholds.py"),
+    "data_modules/phantoms/optics.py": (f"{PHANTOMS}/test_optics.py",),
+    "data_modules/phantoms/tomography.py": (f"{PHANTOMS}/test_tomography.py",),
+    "data_modules/phantoms/spine.py": (f"{PHANTOMS}/test_spine.py",),
+    "data_modules/phantoms/spine_voxels.py": (f"{PHANTOMS}/test_spine.py",),
+    "data_modules/phantoms/zernike_truth.py": (f"{PHANTOMS}/test_zernike_scan.py",),
 }
 # Imported before the first fork, with all that they import of other packages.
 COMMON = (
