@@ -3,7 +3,8 @@
 ``python -m benchmarks.mutations lotus/losses --sample 50`` changes one place after the other in
 memory (an operator, a number, a condition, an argument, a call) and runs the tests that cover the
 file in a forked process, so that PyTorch is imported once. What still passes is printed. Tests in
-processes of their own see the code as it is.
+processes of their own see the code as it is. Loops that numba compiles are taken from its cache as
+they were: set ``NUMBA_DISABLE_JIT=1`` for files that have some.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ ZARR = ("tests/imaging/test_ome_zarr.py", "tests/imaging/test_ome_zarr_writer.py
 PATIENTS = ("tests/data_modules/test_folds.py", "tests/data_modules/test_patients.py")
 SLABS, RECIPES = "tests/data_modules/test_slabs.py", "tests/test_porosity_recipes.py"
 PHANTOMS = "tests/data_modules/phantoms"
+BALLS = tuple(f"tests/morphometry/test_{name}.py" for name in ("balls", "ridge", "thickness"))
 TESTS = {
     "lotus/losses": (EXAMPLES, "tests/losses", *STEPS),
     "lotus/tasks/distillation.py": (
@@ -62,6 +64,14 @@ TESTS = {
     "lotus/inference/volume_blocks.py": ("tests/inference/test_segment_volume.py",),
     "lotus/inference/volume_spacing.py": ("tests/inference/test_segment_volume.py",),
     "lotus/masks/thresholds.py": (EXAMPLES, "tests/masks/test_thresholds.py"),
+    **{
+        f"lotus/morphometry/{name}.py": (EXAMPLES, f"tests/morphometry/test_{name}.py")
+        for name in ("anisotropy", "connectivity", "distance", "surface")
+    },
+    **{f"lotus/morphometry/{name}.py": (EXAMPLES, *BALLS) for name in ("balls", "ridge")},
+    "lotus/morphometry/thickness.py": (EXAMPLES, BALLS[-1]),
+    "lotus/measurement/trabecular.py": ("tests/measurement/test_trabecular.py",),
+    "lotus/measurement/phase_thickness.py": ("tests/measurement/test_phase_thickness.py",),
     "data_modules/phantoms/optics.py": (f"{PHANTOMS}/test_optics.py",),
     "data_modules/phantoms/tomography.py": (f"{PHANTOMS}/test_tomography.py",),
     "data_modules/phantoms/spine.py": (f"{PHANTOMS}/test_spine.py",),
