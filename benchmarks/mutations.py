@@ -3,7 +3,8 @@
 ``python -m benchmarks.mutations lotus/losses --sample 50`` changes one place after the other in
 memory (an operator, a number, a condition, an argument, a call) and runs the tests that cover the
 file in a forked process, so that PyTorch is imported once. What still passes is printed. Tests in
-processes of their own see the code as it is.
+processes of their own see the code as it is. Loops that numba compiles are taken from its cache as
+they were: set ``NUMBA_DISABLE_JIT=1`` for files that have some.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ STEPS = ("tests/tasks/test_distillation_equations.py", "tests/tasks/test_baselin
 ZARR = ("tests/imaging/test_ome_zarr.py", "tests/imaging/test_ome_zarr_writer.py")
 PATIENTS = ("tests/data_modules/test_folds.py", "tests/data_modules/test_patients.py")
 SLABS, RECIPES = "tests/data_modules/test_slabs.py", "tests/test_porosity_recipes.py"
+PHANTOMS = "tests/data_modules/phantoms"
+BALLS = tuple(f"tests/morphometry/test_{name}.py" for name in ("balls", "ridge", "thickness"))
 TESTS = {
     "lotus/losses": (EXAMPLES, "tests/losses", *STEPS),
     "lotus/tasks/distillation.py": (
@@ -60,6 +63,20 @@ TESTS = {
     "lotus/transforms/volume_input.py": ("tests/transforms/test_volume_input.py",),
     "lotus/inference/volume_blocks.py": ("tests/inference/test_segment_volume.py",),
     "lotus/inference/volume_spacing.py": ("tests/inference/test_segment_volume.py",),
+    "lotus/masks/thresholds.py": (EXAMPLES, "tests/masks/test_thresholds.py"),
+    **{
+        f"lotus/morphometry/{name}.py": (EXAMPLES, f"tests/morphometry/test_{name}.py")
+        for name in ("anisotropy", "connectivity", "distance", "surface")
+    },
+    **{f"lotus/morphometry/{name}.py": (EXAMPLES, *BALLS) for name in ("balls", "ridge")},
+    "lotus/morphometry/thickness.py": (EXAMPLES, BALLS[-1]),
+    "lotus/measurement/trabecular.py": ("tests/measurement/test_trabecular.py",),
+    "lotus/measurement/phase_thickness.py": ("tests/measurement/test_phase_thickness.py",),
+    "data_modules/phantoms/optics.py": (f"{PHANTOMS}/test_optics.py",),
+    "data_modules/phantoms/tomography.py": (f"{PHANTOMS}/test_tomography.py",),
+    "data_modules/phantoms/spine.py": (f"{PHANTOMS}/test_spine.py",),
+    "data_modules/phantoms/spine_voxels.py": (f"{PHANTOMS}/test_spine.py",),
+    "data_modules/phantoms/zernike_truth.py": (f"{PHANTOMS}/test_zernike_scan.py",),
 }
 # Imported before the first fork, with all that they import of other packages.
 COMMON = (

@@ -18,19 +18,16 @@ from lotus.masks import (
     label_in_blocks,
     open_with_ball,
 )
-from lotus.measurement.volume import LabelVolume
+from lotus.measurement.volume import BONE, LabelVolume
 from lotus.morphometry.matrix_distance import distance_blocks
 from lotus.morphometry.network import Network, canalicular_network
 from lotus.morphometry.porosity import slice_counts
 
 LCN = "lcn"
-BONE = ("bone", "shade_off")
-"""Classes that are bone: what phase contrast shades off is bone all the same."""
 CANALICULUS_UM = 0.8
 """Canaliculi are thinner: 0.1 to 0.7 µm in human bone, where lacunae are 2 µm thick and more."""
 GROWN_BACK = 0.25
 """Of the ball's diameter: with it lacunae of phantoms have their volume on the mean."""
-RESOLVED_VOXELS = 3
 Integers = NDArray[np.int64]
 
 
@@ -66,11 +63,6 @@ class Lcn:
     def is_resolved(self) -> bool:
         """Whether canaliculi can be told from lacunae: a ball of their thickness has neighbours."""
         return self.canaliculus >= 2 * min(self.volume.scale.spacing)
-
-    @property
-    def resolved_width(self) -> float:
-        """What is thinner is not resolved: 3 voxels."""
-        return RESOLVED_VOXELS * max(self.volume.scale.spacing)
 
     @property
     def names_bone(self) -> bool:

@@ -89,46 +89,6 @@ def lacuna_count_measures(lcn: Lcn) -> list[Measure]:
     ]
 
 
-def thickness_measures(
-    lcn: Lcn, thickness: Tally, unresolved: int, convention: str
-) -> list[Measure]:
-    """Local thickness of the network.
-
-    Args:
-        lcn: The network.
-        thickness: At each of its voxels.
-        unresolved: Voxels where it is thinner than three of them.
-        convention: Of thickness.
-    """
-    unit = lcn.volume.scale.length_unit
-    width, share = lcn.resolved_width, unresolved / thickness.count if thickness.count else math.nan
-    return [
-        Measure(
-            measure="LCN.Th",
-            value=thickness.mean,
-            sd=thickness.sd,
-            n=thickness.count,
-            unit=unit,
-            definition="local thickness (Hildebrand & Rüegsegger 1997) at the voxels of the LCN: "
-            f"diameter up to the {convention} of voxels",
-        ),
-        Measure(
-            measure="LCN.Th max",
-            value=thickness.maximum,
-            unit=unit,
-            definition="the greatest local thickness",
-        ),
-        Measure(
-            measure="LCN.Th unresolved",
-            value=share,
-            n=unresolved,
-            unit="",
-            definition=f"share of the LCN thinner than {width:g} {unit} (3 voxels), where the grid "
-            "makes the thickness",
-        ),
-    ]
-
-
 def network_measures(lcn: Lcn) -> list[Measure]:
     """Length, branches and nodes of the canaliculi; undefined where they are not resolved.
 

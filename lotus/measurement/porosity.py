@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -17,11 +16,11 @@ from lotus.measurement.lcn_measures import (
     lacuna_warnings,
     network_measures,
     porosity_measures,
-    thickness_measures,
     volume_measures,
 )
 from lotus.measurement.outputs import Measured
 from lotus.measurement.part import Part, gathered
+from lotus.measurement.phase_thickness import BINS_PER_VOXEL, DIAMETERS, PhaseThickness
 from lotus.measurement.picture import StructurePicture
 from lotus.measurement.thickness_map import written_thickness
 from lotus.morphometry.cells import cell_table
@@ -32,7 +31,6 @@ from lotus.morphometry.tally import Tally
 from lotus.morphometry.thickness import Convention
 
 PROFILE = "porosity_by_slice"
-_BINS_PER_VOXEL = 8
 
 
 def measure_porosity(lcn: Lcn, convention: Convention, output: Path) -> Measured:
@@ -58,7 +56,7 @@ def measure_porosity(lcn: Lcn, convention: Convention, output: Path) -> Measured
         volume,
         "Porosity",
         parts,
-        facts={"thickness": f"up to the {convention} of voxels"},
+        facts={"thickness": DIAMETERS[convention]},
         cells=cells,
         tables={PROFILE: porosity_profile(*lcn.counts, spacing and spacing[0])},
     )
@@ -109,20 +107,14 @@ def _lacunae(lcn: Lcn) -> Part:
 
 
 def _thickness(lcn: Lcn, convention: Convention, output: Path) -> Part:
-    volume, spacing = lcn.volume, lcn.volume.scale.spacing
-    tally, thin = Tally(min(spacing) / _BINS_PER_VOXEL), 0
+    volume = lcn.volume
+    thickness = PhaseThickness("LCN.Th", "the LCN", volume.scale, convention)
     picture = StructurePicture(volume.shape, volume.scale)
     for start, block in written_thickness(output, volume, lcn.network_mask, convention):
-        values = block[block > 0]
-        tally.add(values)
-        thin += int(np.count_nonzero(values < lcn.resolved_width))
+        thickness.add(block)
         picture.add(start, block)
-    unit = volume.scale.length_unit
-    return Part(
-        thickness_measures(lcn, tally, thin, convention),
-        [tally.histogram(measure="LCN.Th", unit=unit, counted="voxels")],
-        [picture.drawn("Thickness of the LCN", "LCN.Th")] if tally.count else [],
-    )
+    drawn = [picture.drawn("Thickness of the LCN", "LCN.Th")] if thickness.histograms() else []
+    return Part(thickness.measures(), thickness.histograms(), drawn)
 
 
 def _network(lcn: Lcn) -> Part:
@@ -140,7 +132,7 @@ def _network(lcn: Lcn) -> Part:
 
 def _distances(lcn: Lcn) -> Part:
     scale = lcn.volume.scale
-    tally = Tally(min(scale.spacing) / _BINS_PER_VOXEL)
+    tally = Tally(min(scale.spacing) / BINS_PER_VOXEL)
     if lcn.voxels:
         for values in lcn.matrix_distances():
             tally.add(values)

@@ -5,33 +5,24 @@ Measures are called as in the guidelines of Bouxsein et al., J. Bone Miner. Res.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lotus.measurement.outputs import Measured
+from lotus.measurement.part import Part, gathered
+from lotus.measurement.phase_thickness import DIAMETERS, PhaseThickness
 from lotus.measurement.scale import Scale
-from lotus.measurement.volume import LabelVolume, scale_warnings
+from lotus.measurement.volume import BONE, LabelVolume
 from lotus.morphometry.anisotropy import SAMPLING, anisotropy
 from lotus.morphometry.connectivity import euler
 from lotus.morphometry.summary import Measure
 from lotus.morphometry.surface import surface_area
-from lotus.morphometry.tally import Tally
 from lotus.morphometry.thickness import Convention, thickness_blocks
 
 Mask = NDArray[np.bool_]
-
-BONE = ("bone", "shade_off")
-"""Classes that are bone: what phase contrast shades off is bone all the same."""
-RESOLVED_VOXELS = 3
-"""Fewest voxels across a structure whose thickness is to be believed."""
-_BINS_PER_VOXEL = 8
-_CONVENTIONS: dict[Convention, str] = {
-    "surface": "up to the surface, where the interpolated mask is 1/2",
-    "centre": "up to the centre of the nearest voxel outside, as BoneJ (masked)",
-}
 
 
 def measure_trabecular(volume: LabelVolume, convention: Convention) -> Measured:
@@ -49,37 +40,27 @@ def measure_trabecular(volume: LabelVolume, convention: Convention) -> Measured:
     bone, scale = volume.mask(*BONE), volume.scale
     if not bone.any():
         raise ValueError(f"{volume.path} holds no bone: no voxel has the value {_values(volume)}")
-    thickness, spacing = (Tally(min(scale.spacing) / _BINS_PER_VOXEL) for _ in range(2))
-    steps: dict[str, Callable[[], Sequence[Measure]]] = {
-        "volume and surface": lambda: volume_measures(bone, scale),
-        "thickness": lambda: thickness_measures(
-            "Tb.Th", "bone", thickness, bone, scale, convention
-        ),
-        "spacing": lambda: thickness_measures("Tb.Sp", "marrow", spacing, ~bone, scale, convention),
-        "number": lambda: [number_measure(thickness.mean, spacing.mean, scale)],
-        "connectivity": lambda: connectivity_measures(bone, scale),
-        "anisotropy": lambda: anisotropy_measures(bone, scale),
+    thickness = PhaseThickness("Tb.Th", "bone", scale, convention)
+    spacing = PhaseThickness("Tb.Sp", "marrow", scale, convention)
+    steps: dict[str, Callable[[], Part]] = {
+        "volume and surface": lambda: Part(volume_measures(bone, scale)),
+        "thickness": lambda: _thickness(thickness, bone, scale, convention),
+        "spacing": lambda: _thickness(spacing, ~bone, scale, convention),
+        "number": lambda: Part([number_measure(thickness.mean, spacing.mean, scale)]),
+        "connectivity": lambda: Part(connectivity_measures(bone, scale)),
+        "anisotropy": lambda: Part(anisotropy_measures(bone, scale)),
     }
-    measures: list[Measure] = []
+    parts: list[Part] = []
     with tqdm(steps.items(), unit="part", delay=2.0, leave=False, disable=None) as progress:
         for name, measured in progress:
             progress.set_description(name)
-            measures += measured()
-    unit = scale.length_unit
-    return Measured(
-        title=f"Trabecular bone of {volume.path.name}",
-        facts=[
-            ("voxels (z, y, x)", " x ".join(map(str, volume.shape))),
-            ("voxel", " x ".join(f"{side:g}" for side in scale.spacing) + f" {unit}"),
-            ("thickness", _CONVENTIONS[convention]),
-        ],
-        measures=measures,
-        histograms=[
-            tally.histogram(measure=name, unit=unit, counted="voxels")
-            for name, tally in (("Tb.Th", thickness), ("Tb.Sp", spacing))
-            if tally.count
-        ],
-        warnings=[*scale_warnings(volume), *_doubts(volume, bone, thickness)],
+            parts.append(measured())
+    return gathered(
+        volume,
+        "Trabecular bone",
+        [*parts, Part(warnings=_doubts(volume, bone, thickness))],
+        cells=None,
+        facts={"thickness": DIAMETERS[convention]},
     )
 
 
@@ -105,58 +86,6 @@ def volume_measures(bone: Mask, scale: Scale) -> list[Measure]:
         Measure(measure="BS", value=bs, unit=squared, definition=f"bone surface: {surface}"),
         Measure(measure="BS/BV", value=per_bone, unit=reciprocal, definition="BS / BV"),
         Measure(measure="BS/TV", value=per_tissue, unit=reciprocal, definition="BS / TV"),
-    ]
-
-
-def thickness_measures(
-    name: str, phase: str, tally: Tally, mask: Mask, scale: Scale, convention: Convention
-) -> list[Measure]:
-    """Rows of the local thickness of a phase: mean, largest, and the share that is not resolved.
-
-    Args:
-        name: Such as ``Tb.Th``.
-        phase: In words.
-        tally: Gets the thickness of every voxel of the phase.
-        mask: Bool (Z, Y, X), the phase.
-        scale: Size of a voxel.
-        convention: Of thickness.
-    """
-    least, thin = RESOLVED_VOXELS * min(scale.spacing), 0
-    blocks = thickness_blocks(
-        lambda first, last: mask[first:last], mask.shape, scale.spacing, convention=convention
-    )
-    for first, block in blocks:
-        values = block[mask[first : first + len(block)]]
-        known = values[np.isfinite(values)]
-        tally.add(known)
-        thin += int(np.count_nonzero(known < least))
-    what = (
-        f"local thickness of {phase} in 3-D (Hildebrand & Rüegsegger), diameter "
-        f"{_CONVENTIONS[convention]}"
-    )
-    share = thin / tally.count if tally.count else np.nan
-    return [
-        Measure(
-            measure=name,
-            value=tally.mean,
-            sd=tally.sd,
-            n=tally.count,
-            unit=scale.length_unit,
-            definition=f"mean over voxels of the {what}",
-        ),
-        Measure(
-            measure=f"{name} max",
-            value=tally.maximum,
-            unit=scale.length_unit,
-            definition=f"largest {what}",
-        ),
-        Measure(
-            measure=f"{name} unresolved",
-            value=share,
-            n=thin,
-            unit="",
-            definition=f"share of {phase} thinner than {RESOLVED_VOXELS} voxels",
-        ),
     ]
 
 
@@ -234,18 +163,24 @@ def anisotropy_measures(bone: Mask, scale: Scale) -> list[Measure]:
     return [degree, *longest]
 
 
+def _thickness(found: PhaseThickness, mask: Mask, scale: Scale, convention: Convention) -> Part:
+    blocks = thickness_blocks(
+        lambda first, last: mask[first:last], mask.shape, scale.spacing, convention=convention
+    )
+    for _, block in blocks:
+        found.add(block)
+    return Part(found.measures(), found.histograms())
+
+
 def _values(volume: LabelVolume) -> str:
     return " or ".join(str(volume.classes[name]) for name in BONE if name in volume.classes)
 
 
-def _doubts(volume: LabelVolume, bone: Mask, thickness: Tally) -> list[str]:
+def _doubts(volume: LabelVolume, bone: Mask, thickness: PhaseThickness) -> list[str]:
     """What makes measures of this volume doubtful."""
     if bone.all():
         return [f"{volume.path} is all bone: thickness and spacing are not defined"]
-    least = RESOLVED_VOXELS * min(volume.scale.spacing)
-    if thickness.mean < least:
-        return [
-            f"Tb.Th is below {RESOLVED_VOXELS} voxels ({least:g} {volume.scale.length_unit}): the "
-            "voxels are too large for this bone"
-        ]
+    if thickness.mean < thickness.resolved_width:
+        width = f"{thickness.resolved_width:g} {volume.scale.length_unit}"
+        return [f"Tb.Th is below 3 voxels ({width}): the voxels are too large for this bone"]
     return []

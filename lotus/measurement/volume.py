@@ -19,6 +19,8 @@ from lotus.measurement.scale import Scale
 
 CLASS_NAMES = ("lcn", "shade_off", "bone")
 """Classes of a segmentation that measures know; what has another value is background."""
+BONE = ("bone", "shade_off")
+"""Classes that are bone: what phase contrast shades off is bone all the same."""
 BLOCK_DEPTH = 64
 """Slices that are looked at at once; the chunks of most chunked volumes are as deep."""
 Labels = NDArray[np.integer[Any]]

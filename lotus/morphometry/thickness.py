@@ -21,8 +21,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lotus.morphometry.balls import paint_balls, ridge
+from lotus.morphometry.balls import paint_balls
 from lotus.morphometry.distance import Squares, squared_distances
+from lotus.morphometry.ridge import ridge
 
 Convention = Literal["surface", "centre"]
 Spacing = tuple[float, float, float]
@@ -153,6 +154,7 @@ class _Window:
         shortest = min(spacing)
         self._steps = (depth / shortest, height / shortest, width / shortest)
         self._squares: Squares = squared_distances(mask, self._steps, refinement=refinement)
+        self._largest = self._squares.max(axis=(1, 2))
 
     def is_certain(self, at_start: bool, at_stop: bool) -> bool:
         """Whether slices beyond the halo cannot change the block.
@@ -168,21 +170,20 @@ class _Window:
         )
         outside = np.maximum(np.maximum(self._first - planes, planes - self._last), 0)
         needed = np.maximum(known, outside) * self._steps[0]
-        largest = self._squares.max(axis=(1, 2))
-        return bool(np.all((largest <= needed**2) | np.isinf(known)))
+        return bool(np.all((self._largest <= needed**2) | np.isinf(known)))
 
     def thickness(self) -> Thickness:
         """Thickness (Z, Y, X) of the block."""
-        if np.isinf(self._squares).any():
+        largest = float(self._largest.max())
+        if math.isinf(largest):
             return np.full(self._mask.shape, np.nan, np.float32)
         # Balls around points farther away than the largest radius do not reach the block.
-        reach = int(math.sqrt(float(self._squares.max())) / self._steps[0]) + 1
+        reach = int(math.sqrt(largest) / self._steps[0]) + 1
         nearest = max(self._first - reach, 0)
         farthest = min(self._last + reach + 1, len(self._squares))
-        centres = ridge(self._squares, self._steps, self._refinement, nearest, farthest)
-        radii = self._squares[tuple(centres.T)]
+        balls = ridge(self._squares, self._steps, self._refinement, nearest, farthest)
         first = self._first // self._refinement
-        painted = paint_balls(centres, radii, self._steps, self._refinement, self._mask, first)
+        painted = paint_balls(balls, self._steps, self._refinement, self._mask, first)
         return np.asarray(2.0 * self._unit * np.sqrt(painted), np.float32)
 
 

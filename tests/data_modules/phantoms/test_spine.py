@@ -104,6 +104,23 @@ def test_every_lacuna_has_canaliculi_and_near_ones_are_joined_once():
     assert tuple(sorted(nearest)) in joins
 
 
+def test_canaliculi_leave_the_flat_faces_and_have_the_lengths_and_widths_of_theirs():
+    for scale in (1.0, 0.1):
+        one = spine(5, height=39 * scale, diameter=38 * scale, voxel=1e-4)
+        start, end = one.canaliculi.controls[:, 0], one.canaliculi.controls[:, 2]
+        free = ~(end[:, None] == one.lacunae.centre_um[None]).all(axis=2).any(axis=1)
+        length = np.linalg.norm(end - start, axis=1)[free] / scale
+        assert 5.0 <= length.min() < 6.0
+        assert 11.0 < length.max() <= 12.0
+        width = 2 * one.canaliculi.radius_um / scale
+        assert 0.25 <= width.min() < 0.28
+        assert 0.47 < width.max() <= 0.5
+        of = (start[free, None] == one.lacunae.centre_um[None]).all(axis=2).argmax(axis=1)
+        along = np.einsum("nik,nk->ni", one.lacunae.axes[of], (end - start)[free])
+        long, middle, flat = np.abs(along).mean(axis=0)
+        assert long < middle < flat
+
+
 def test_pieces_follow_the_curve():
     controls = np.array(
         [[[0, 0, 0], [0, 0, 2.0], [0, 2.0, 2.0]], [[1, 1, 1], [2, 1, 1], [3, 1, 1]]]
@@ -143,6 +160,8 @@ def test_voxels_hold_the_volume_of_a_tube_and_of_the_rod():
     volume = np.pi * 0.8**2 * length + 4 / 3 * np.pi * 0.8**3
     assert voxels.voids.sum() * 0.25**3 == pytest.approx(volume, rel=0.03)
     assert voxels.bone.sum() * 0.25**3 == pytest.approx(np.pi * 10 * 8.5 * 10, rel=0.005)
+    # The axis is in the middle of the slices.
+    np.testing.assert_allclose(voxels.bone, voxels.bone[:, ::-1, ::-1], atol=1e-5)
 
 
 def test_classes_are_what_has_half_of_the_voxel_and_nothing_is_outside_of_bone():

@@ -195,6 +195,11 @@ def test_lacunae_that_count_and_those_that_are_whole():
     assert truth["mean_lacunar_volume_um3"] == rows[1]["volume_um3"]
     assert truth["largest_thickness_um"] == 4.0
     assert truth["canalicular_length_um"] == 0.0
+    straight = Canaliculi(np.array([[[5.0, 3, 0], [5.0, 3, 2], [5.0, 3, 4]]]), np.array([0.2]))
+    joined = replace(what, spine=replace(what.spine, canaliculi=straight))
+    truth = true_measures(joined, np.array([1000, 30, 100, 900]), rows)
+    assert truth["canalicular_length_um"] == pytest.approx(4.0)
+    assert truth["canalicular_length_per_um2"] == pytest.approx(4.0 / (1030 / 8))
     assert np.isnan(true_measures(what, np.array([9, 0, 1, 9]), [])["mean_lacunar_volume_um3"])
 
 
