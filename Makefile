@@ -95,7 +95,7 @@ NANOCT := data/nanoct-$(PRESET)
 NANOCT_quick := --shape 128 128 128
 NANOCT_paper := --shape 420 512 512
 SEEDS ?= $(if $(filter paper,$(PRESET)),1 2 3,1)
-POROSITY_paper := crops=null smallest=100 closing=1
+POROSITY_paper := crops=null smallest=100 closing=1 canaliculus=0.8
 
 $(NANOCT)/manifest.csv: | $(READY)
 	$(BIN)/lotus phantom zernike_nanoct --output $(@D) --processes 2 $(NANOCT_$(PRESET))
