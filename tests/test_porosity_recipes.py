@@ -14,6 +14,7 @@ from data_modules.manifest import Record, write_manifest
 from data_modules.splits import read_splits
 from lotus.cli import main
 from lotus.imaging import read_label_map
+from lotus.imaging.volume_stores import write_volume
 from lotus.networks import Sensor3D
 from lotus.runs.convergence import Convergence, read_convergence
 from lotus.tasks.checkpoint import read_checkpoint, volume_segmenter_of
@@ -43,6 +44,9 @@ SMALL = {
 }
 
 
+VOXEL_UM = (0.094, 0.094, 0.094)
+
+
 def nanoct(folder, seed=0, patient="A", shape=(20, 40, 48), tested=slice(15, 20)):
     """A manifest of one volume: balls of shade-off in bone with pores inside, all of one grey."""
     random = np.random.default_rng(seed)
@@ -56,9 +60,8 @@ def nanoct(folder, seed=0, patient="A", shape=(20, 40, 48), tested=slice(15, 20)
         labels[(distance < 3.5) & (labels >= 2)] = 1
     grey = np.array([10, 60, 150, 200])[labels] + random.integers(-20, 20, shape)
     volume, mask = folder / f"{patient}.tif", folder / f"{patient}_labels.tif"
-    folder.mkdir(parents=True, exist_ok=True)
-    tifffile.imwrite(volume, grey.astype(np.float32), photometric="minisblack")
-    tifffile.imwrite(mask, labels, photometric="minisblack")
+    write_volume(volume, grey.astype(np.float32), VOXEL_UM)
+    write_volume(mask, labels, VOXEL_UM)
     facts = {"mask_kind": "semantic", "modality": "zernike_nanoct", "group": "unknown"}
     sizes = {"pixel_size_um": 0.094, "slice_spacing_um": 0.094}
     first, stop = tested.start, tested.stop

@@ -66,7 +66,7 @@ def test_from_volumes_to_measures(tmp_path, monkeypatch):
     variables = [
         *(f"data={first}", f"volume={tmp_path}/a/A.tif", f"labels={tmp_path}/a/A_labels.tif"),
         *(f"other_data={second}", f"other_volume={tmp_path}/b/B.tif"),
-        *(f"other_labels={tmp_path}/b/B_labels.tif", "crops=4"),
+        *(f"other_labels={tmp_path}/b/B_labels.tif", "crops=4", "canaliculus=0.2"),
     ]
     study = ["study", "experiments/studies/porosity.yaml", "--run", "tiny", "--runs", str(tmp_path)]
     options = ["--seeds", "3", *IN_PROCESS, "--set", *variables]
