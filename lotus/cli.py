@@ -109,7 +109,9 @@ def _command(name: str) -> ModuleType:
 
 
 def _overview() -> argparse.ArgumentParser:
-    rows = "\n".join(f"  {name:<12} {text}" for name, text in {**TRAINING, **COMMANDS}.items())
+    described = {**TRAINING, **COMMANDS}
+    width = max(map(len, described))
+    rows = "\n".join(f"  {name:<{width}} {text}" for name, text in described.items())
     parser = argparse.ArgumentParser(
         "lotus",
         description="From images of bone to measured microstructure.",
