@@ -92,6 +92,13 @@ def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "manifest.csv"
 
 
+# Studies whose methods need no more than a manifest of two modalities; the others have tests of
+# their own, with all that leads to their tables.
+FLAT_STUDIES = sorted(
+    path
+    for path in (Path(__file__).resolve().parents[1] / "experiments/studies").glob("*.yaml")
+    if path.stem not in ("mga", "porosity", "porosity_staged")
+)
 TINY = [
     *("--trainer.accelerator", "cpu", "--trainer.max_epochs", "2"),
     *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"),

@@ -11,11 +11,10 @@ from data_modules.splits import read_splits
 from lotus.cli import main
 from lotus.studies.study import read_study
 from lotus.training.configuration import read_configuration
-from tests.conftest import STUDENT, TINY, TINY_UNET
+from tests.conftest import FLAT_STUDIES, STUDENT, TINY, TINY_UNET
 from tests.engines.in_process import IN_PROCESS
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
-STUDIES = sorted({*(EXPERIMENTS / "studies").glob("*.yaml")} - {EXPERIMENTS / "studies/mga.yaml"})
 
 
 def tiny_data(prefix, modality):
@@ -214,7 +213,7 @@ def test_methods_are_compared_over_seeds(tiny_manifest, tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FLAT_STUDIES, ids=lambda path: path.stem)
 def test_the_command_takes_every_key_of_a_shipped_study(path, tiny_manifest, monkeypatch):
     """Every method is parsed as for its first fold, and its data are split; nothing is trained."""
     monkeypatch.chdir(EXPERIMENTS.parent)

@@ -8,14 +8,9 @@ import yaml
 from lotus.studies.placeholders import filled
 from lotus.studies.stages import Command, Training
 from lotus.studies.study import read_study
-from tests.conftest import parsed
+from tests.conftest import FLAT_STUDIES, parsed
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
-# These have tests of their own, with all that leads to their tables.
-STAGED = ("mga", "porosity", "porosity_staged")
-STUDIES = sorted(
-    path for path in (EXPERIMENTS / "studies").glob("*.yaml") if path.stem not in STAGED
-)
 CONTENT = {
     "reference": "ours",
     "variables": {"data": "m.csv", "shots": 4, "range": {"class_path": "A"}},
@@ -264,7 +259,7 @@ def test_rows_that_are_not_what_their_paper_ran_say_so():
 
 
 @pytest.mark.parametrize("preset", ["quick", "paper", "brief"])
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FLAT_STUDIES, ids=lambda path: path.stem)
 def test_shipped_studies_name_files_that_exist(path, preset):
     study = read_study(path, {"preset": preset})
     assert len(study.levels()) == (1 if path.stem == "schemes" else 2)
