@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lotus.atomic import atomic_path
 from lotus.imaging import read_image, read_label_map, write_image, write_label_map
-from lotus.inference.own_files import OwnFiles
+from lotus.inference.own_files import OwnFiles, digest_of_labels
 from lotus.transforms.resampling import Spacing
 
 DRAWN_BY = "drawn by"
@@ -53,7 +52,9 @@ class PseudoFolder:
             ValueError: It was changed since it was written.
         """
         file = self.label_of(name)
-        if file.is_file() and not self.own.holds(_key(file), _of_pixels(read_label_map(file))):
+        if file.is_file() and not self.own.holds(
+            _key(file), digest_of_labels(read_label_map(file))
+        ):
             raise ValueError(
                 f"{file} was changed by hand and would be replaced: move it elsewhere, and name "
                 f"it in {self.review.name} as the file of each patch that is corrected"
@@ -102,7 +103,7 @@ class PseudoFolder:
 
     def write_label(self, name: str, mask: NDArray[np.uint8], spacing_um: Spacing | None) -> None:
         """Write a mask, unless just that one is there."""
-        file, digest = self.label_of(name), _of_pixels(mask)
+        file, digest = self.label_of(name), digest_of_labels(mask)
         if file.is_file() and self.own.is_last(_key(file), digest):
             return
         self.own.note(_key(file), digest)
@@ -123,9 +124,3 @@ class PseudoFolder:
 
 def _key(label: Path) -> str:
     return f"{label.parent.name}/{label.name}"
-
-
-def _of_pixels(mask: NDArray[Any]) -> str:
-    """Digest of the values alone: each TIFF file has an identifier of its own."""
-    head = f"{mask.shape}".encode()
-    return hashlib.sha256(head + mask.astype(np.uint32).tobytes()).hexdigest()

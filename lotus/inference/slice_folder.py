@@ -17,7 +17,7 @@ from data_modules.manifest_table import read_table
 from data_modules.slice_choice import VolumeSlice
 from lotus.atomic import atomic_path
 from lotus.imaging import read_label_map, write_image, write_label_map
-from lotus.inference.own_files import OwnFiles
+from lotus.inference.own_files import OwnFiles, digest_of_labels
 
 COLUMNS = ("name", "z", "uncertainty", "decision")
 Decision = Literal["", "accept", "reject"]
@@ -107,7 +107,7 @@ class SliceFolder:
     ) -> None:
         """Write the draft of a slice's labels, which no person made."""
         label = self.label_of(each)
-        self._own.note(_key(label), _of_pixels(draft))
+        self._own.note(_key(label), digest_of_labels(draft))
         write_label_map(label, draft, spacing_um)
 
     def write_list(self, listed: Mapping[VolumeSlice, Listed], key: str) -> None:
@@ -170,7 +170,7 @@ class SliceFolder:
         return self._is_edited(self.label_of(each))
 
     def _is_edited(self, label: Path) -> bool:
-        return not self._own.holds(_key(label), _of_pixels(read_label_map(label)))
+        return not self._own.holds(_key(label), digest_of_labels(read_label_map(label)))
 
 
 def _file_name(each: VolumeSlice) -> str:
@@ -183,9 +183,3 @@ def _key(label: Path) -> str:
 
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _of_pixels(labels: NDArray[np.generic]) -> str:
-    """Digest of the values alone: programs write the same ones to other bytes."""
-    head = f"{labels.shape}".encode()
-    return hashlib.sha256(head + labels.astype(np.uint32).tobytes()).hexdigest()
