@@ -75,7 +75,7 @@ ELSEWHERE = {
     "porosity/*.yaml": "test_porosity_recipes.py",
     "porosity/quick/*.yaml": "test_porosity_recipes.py",
     "porosity/paper/*.yaml": "test_porosity_recipes.py",
-    "studies/*.yaml": "studies/test_study.py",
+    "studies/*.yaml": "conftest.py",
     "sweeps/*.yaml": "sweeps/test_sweep_files.py",
 }
 
