@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lotus.commands.measure import class_value
-from lotus.commands.volume_arguments import add_at_argument, add_voxel_size_argument
+from lotus.commands.volume_arguments import (
+    add_at_argument,
+    add_classes_argument,
+    add_voxel_size_argument,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,14 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, required=True, help="an .ome.zarr or .ome.tif, of the same values"
     )
-    parser.add_argument(
-        "--classes",
-        type=class_value,
-        nargs="+",
-        default=[],
-        metavar="NAME=VALUE",
-        help="such as lcn=1 shade_off=2 bone=3 (default: those that an OME-Zarr states)",
-    )
+    add_classes_argument(parser, "default: those that an OME-Zarr states")
     add_voxel_size_argument(parser, "without either, the cleaned volume has none")
     add_at_argument(parser)
     parser.add_argument(

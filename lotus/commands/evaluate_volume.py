@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from lotus.commands.measure import class_value
+from lotus.commands.volume_arguments import add_classes_argument, class_value
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,14 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, required=True, metavar="CSV", help="table of scores to write"
     )
-    parser.add_argument(
-        "--classes",
-        type=class_value,
-        nargs="+",
-        default=[],
-        metavar="NAME=VALUE",
-        help="such as lcn=1 shade_off=2 bone=3 (default: those that an OME-Zarr states)",
-    )
+    add_classes_argument(parser, "default: those that an OME-Zarr states")
     parser.add_argument(
         "--true-classes",
         type=class_value,

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lotus.commands.volume_arguments import add_at_argument, add_voxel_size_argument
+from lotus.commands.volume_arguments import (
+    add_at_argument,
+    add_classes_argument,
+    add_voxel_size_argument,
+)
 
 if TYPE_CHECKING:
     from lotus.measurement.outputs import Measured
@@ -24,26 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         kind = kinds.add_parser(name, help=measurement.help, description=measurement.help)
         _add_shared_arguments(kind)
         measurement.add_arguments(kind)
-
-
-def class_value(text: str) -> tuple[str, int]:
-    """Read one pair of ``--classes``.
-
-    Args:
-        text: Such as ``lcn=1``.
-
-    Raises:
-        argparse.ArgumentTypeError: It is no known class with a whole number.
-    """
-    from lotus.measurement.volume import CLASS_NAMES
-
-    name, _, value = text.partition("=")
-    if name not in CLASS_NAMES or not value.isdigit():
-        raise argparse.ArgumentTypeError(
-            f"{text} is no class with its value; give such as {CLASS_NAMES[0]}=1, of "
-            f"{', '.join(CLASS_NAMES)}"
-        )
-    return name, int(value)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -114,14 +98,7 @@ def _add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_voxel_size_argument(parser, "without either, everything is in voxels")
     add_at_argument(parser)
-    parser.add_argument(
-        "--classes",
-        type=class_value,
-        nargs="+",
-        default=[],
-        metavar="NAME=VALUE",
-        help="such as lcn=1 shade_off=2 bone=3 (a binary needs none)",
-    )
+    add_classes_argument(parser, "a binary needs none")
     parser.add_argument(
         "--thickness-convention",
         choices=("surface", "centre"),
