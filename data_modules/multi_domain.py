@@ -148,7 +148,8 @@ class MultiDomainDataModule(JointlySplitDataModule):
 
     def _whole_rois(self, use: Use) -> DataLoader[Sample]:
         self.join()
-        rois = ConcatDataset(domain.whole_images(use) for domain in self.domains.values())
+        each = [domain.whole_images(use) for domain in self.domains.values()]
+        rois: ConcatDataset[Sample] = ConcatDataset(each)
         return self._leading_part.ordered_loader(rois, len(rois), batch_size=1)
 
 

@@ -39,7 +39,8 @@ def choose_tiles(
     Raises:
         ValueError: The image is smaller than a tile, or the region not even.
     """
-    corners = tile_corners(*image.shape[1:], region=region)
+    _, height, width = image.shape
+    corners = tile_corners(height, width, region=region)
     shares = window_shares(tissue_mask(image), corners, region // 2)
     kept = enough_bone(shares, minimum_tissue)
     return SlicePatches(corners[kept], region // 2, shares[kept])

@@ -80,13 +80,13 @@ def tissue_mask(image: NDArray[Any]) -> NDArray[np.bool_]:
     brightest = image[0]
     for channel in image[1:]:
         brightest = np.maximum(brightest, channel)
-    tissue = np.asarray((brightest > low + BLANK * (high - low)) & (brightest < np.inf))
+    tissue: NDArray[np.bool_] = (brightest > low + BLANK * (high - low)) & (brightest < np.inf)
     if (seen == seen[:1]).all():
         return tissue
     darkest = image[0]
     for channel in image[1:]:
         darkest = np.minimum(darkest, channel)
-    return tissue & (darkest < high - BLANK * (high - low))
+    return np.logical_and(tissue, darkest < high - BLANK * (high - low))
 
 
 def window_shares(
