@@ -86,7 +86,8 @@ def tissue_mask(image: NDArray[Any]) -> NDArray[np.bool_]:
     darkest = image[0]
     for channel in image[1:]:
         darkest = np.minimum(darkest, channel)
-    return np.logical_and(tissue, darkest < high - BLANK * (high - low))
+    coloured: NDArray[np.bool_] = darkest < high - BLANK * (high - low)
+    return tissue & coloured
 
 
 def window_shares(
