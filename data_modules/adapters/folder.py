@@ -1,12 +1,14 @@
 """Your own images: ``ROOT/images`` and ``ROOT/masks`` with files of equal stems.
 
 Images without annotation go to ``ROOT/unlabelled``, so that a forgotten mask is never taken for
-one. Without ``ROOT/masks`` all images are unlabelled.
+one. Without ``ROOT/masks`` all images are unlabelled. Of images of several channels, which no
+network takes, one is asked for and written as a grey image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,11 @@ import numpy as np
 from data_modules.adapters.overrides import Overrides, require_folder
 from data_modules.adapters.staging import finish, staging
 from data_modules.manifest import Record
+from lotus.imaging.channels import read_channel, separate_channels
 from lotus.imaging.file_names import image_stem, images_in
+from lotus.imaging.image_files import ImageFileError
 from lotus.imaging.mask_files import look_at_masks
-from lotus.imaging.raster import read_pixel_size
+from lotus.imaging.raster import read_pixel_size, write_image
 from lotus.masks import MaskKind, conclude
 
 LAYOUT = "ROOT/images and ROOT/masks with files of equal names (TIFF, PNG, JPEG or BMP)"
@@ -39,7 +43,7 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
     Raises:
         FileNotFoundError: If there is no image.
         ValueError: If an image has no mask or a mask no image; names them. If the masks can be
-            read in two ways.
+            read in two ways, or an image has several channels and none was chosen.
     """
     root = require_folder(Path(root), LAYOUT)
     overrides = overrides or Overrides()
@@ -50,20 +54,38 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
     kind = _mask_kind(list(masks.values()), overrides)
     paired = [(image, masks.get(image_stem(image))) for image in images]
     paired += [(image, None) for image in images_in(root / "unlabelled")]
-    records = [
-        Record(
-            image=image,
-            mask=mask,
-            mask_kind=kind,
-            modality="microscopy",
-            patient=image_stem(image),
-            group="unknown",
-            pixel_size_um=_pixel_size(image) if overrides.pixel_size_um is None else None,
-        )
-        for image, mask in paired
-    ]
     with staging(Path(output)) as staged:
+        records = [
+            Record(
+                image=_taken(image, staged.folder, overrides.channel),
+                mask=mask,
+                mask_kind=kind,
+                modality="microscopy",
+                patient=image_stem(image),
+                group="unknown",
+                pixel_size_um=_pixel_size(image) if overrides.pixel_size_um is None else None,
+            )
+            for image, mask in paired
+        ]
         return finish({"manifest.csv": records}, root, staged, overrides, LAYOUT)
+
+
+def _taken(image: Path, converted: Path, channel: int | None) -> Path:
+    """The image, or a grey one of the channel that was chosen."""
+    if channel is not None:
+        taken = read_channel(image, channel)
+        path = converted / "images" / f"{image_stem(image)}.tif"
+        write_image(path, taken.array, taken.spacing_um)
+        return path
+    # What cannot be read is listed later, with all else that is wrong.
+    with suppress(ImageFileError, OSError):
+        if names := separate_channels(image):
+            listed = ", ".join(f"{number} {name}" for number, name in enumerate(names))
+            raise ValueError(
+                f"{image} has {len(names)} channels ({listed}); give the number of the one to "
+                "take, such as that of the labels, with --channel"
+            )
+    return image
 
 
 def _mask_kind(masks: Sequence[Path], overrides: Overrides) -> MaskKind:

@@ -21,6 +21,7 @@ class Overrides:
         pixel_size_um: Pixel size of all images in µm.
         mask_kind: ``instances``, ``semantic`` or ``binary``.
         mask_values: What the values of all masks stand for.
+        channel: Number of the channel to take of every image, from 0; None: all of a colour image.
     """
 
     modality: str | None = None
@@ -28,6 +29,7 @@ class Overrides:
     pixel_size_um: float | None = None
     mask_kind: MaskKind | None = None
     mask_values: MaskValues = USUAL_VALUES
+    channel: int | None = None
 
     def apply(self, record: Record, root: Path) -> Record:
         """The record with these values.

@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="default: known from the data set, or seen in the masks",
     )
     add_mask_values(parser)
+    parser.add_argument(
+        "--channel",
+        type=int,
+        metavar="N",
+        help="folder: the channel to take of every image, from 0 (of RGB red is 0, green 1)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -60,12 +66,15 @@ def run(arguments: argparse.Namespace) -> None:
     from data_modules.splits import coverage
     from lotus.commands.mask_arguments import mask_values
 
+    if arguments.channel is not None and arguments.data_set != "folder":
+        raise ValueError(f"--channel: {arguments.data_set} has no channels to choose from")
     overrides = Overrides(
         modality=arguments.modality,
         patient_pattern=arguments.patient_pattern,
         pixel_size_um=arguments.pixel_size_um,
         mask_kind=arguments.mask_kind,
         mask_values=mask_values(arguments),
+        channel=arguments.channel,
     )
     adapter = import_module(f"data_modules.adapters.{arguments.data_set}")
     manifest = adapter.prepare(arguments.root, arguments.output, overrides)
