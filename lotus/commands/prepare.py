@@ -81,9 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     own = {name: getattr(arguments, name) for name in ("channel", "roles", "line_width_px")}
     given = [f"--{name.replace('_', '-')}" for name, value in own.items() if value is not None]
     if given and arguments.data_set != OWN_IMAGES:
-        raise ValueError(
-            f"{given[0]} is for the data set {OWN_IMAGES}; found {arguments.data_set}"
-        )
+        raise ValueError(f"{given[0]} is for the data set {OWN_IMAGES}; found {arguments.data_set}")
     overrides = Overrides(
         modality=arguments.modality,
         patient_pattern=arguments.patient_pattern,
