@@ -9,7 +9,8 @@ surfaces (S = k Pm) and thicknesses (Th = Wi / k).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from enum import Enum
 
 from lotus.morphometry.spread import Spread
@@ -217,6 +218,36 @@ def mineralisation_measures(
         "Mlt (d)": _ratio(static["O.Th (um)"], adjusted),
         "Omt (d)": _ratio(static["O.Th (um)"], dynamic["MAR (um/d)"]),
     }
+
+
+def summed(parts: Iterable[PrimaryMeasures]) -> PrimaryMeasures:
+    """The primary measures of several images together, such as those of a case.
+
+    Ratios are formed of the sums, so that a large image counts for more than a small one.
+
+    Args:
+        parts: Of images in which the same was measured; what one lacks the sum lacks.
+
+    Returns:
+        Sums of areas and perimeters, and all widths together; all NaN of no images.
+
+    Example:
+        >>> from lotus.morphometry.histomorphometry import PrimaryMeasures, summed
+        >>> images = [PrimaryMeasures(bone_area=area, tissue_area=10.0) for area in (1.0, 3.0)]
+        >>> summed(images).bone_area, summed(images).tissue_area
+        (4.0, 20.0)
+    """
+    images = list(parts)
+    if not images:
+        return PrimaryMeasures()
+    widths = ("osteoid_width", "interlabel_width")
+    sums = {
+        each.name: float(sum(getattr(image, each.name) for image in images))
+        for each in fields(PrimaryMeasures)
+        if each.name not in widths
+    }
+    spreads = {name: Spread.pooled(getattr(image, name) for image in images) for name in widths}
+    return PrimaryMeasures(**sums, **spreads)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -34,29 +34,25 @@ class Labels:
         lines: Of all labels.
         feet: For each line, (N, 2): the nearest place of the label that it is double with.
         partners: For each line, (N,): the number of that label's line; -1 where it is single.
+        measured: For each line, (N,): where a width is measured: where it is double, and the
+            nearest place is no end of the other label, to which the way would be oblique.
     """
 
     lines: Sequence[Line]
     feet: Sequence[Points]
     partners: Sequence[NDArray[np.int64]]
+    measured: Sequence[NDArray[np.bool_]]
 
     @property
     def double(self) -> list[NDArray[np.bool_]]:
         """For each line, (N,): where it is double."""
         return [partner >= 0 for partner in self.partners]
 
-    def widths(self) -> list[NDArray[np.float64]]:
-        """For each line, (N,): distance to the other label in µm; NaN where it is single."""
-        return [
-            np.where(double, np.linalg.norm(foot - line.points, axis=1), np.nan)
-            for line, foot, double in zip(self.lines, self.feet, self.double, strict=True)
-        ]
-
     def perpendiculars(self) -> Points:
         """Pairs of places (M, 2, 2) every few µm along both lines of double labels."""
         pairs = [
-            np.stack([line.points, foot], axis=1)[every_few(line, double)]
-            for line, foot, double in zip(self.lines, self.feet, self.double, strict=True)
+            np.stack([line.points, foot], axis=1)[every_few(line, measured)]
+            for line, foot, measured in zip(self.lines, self.feet, self.measured, strict=True)
         ]
         return np.concatenate(pairs) if pairs else np.zeros((0, 2, 2))
 
@@ -106,11 +102,12 @@ def paired_labels(
     ]
     trees = [cKDTree(line.points) for line in lines]
     near = _are_near(lines, largest_um)
-    feet, partners = [], []
+    feet, partners, measured = [], [], []
     told_apart = len(set(kinds)) > 1
     for one, line in enumerate(lines):
         best = np.full(len(line.points), np.inf)
         foot, partner = line.points.copy(), np.full(len(line.points), -1)
+        inner = np.zeros(len(line.points), np.bool_)
         for other in np.flatnonzero(near[one]).tolist():
             if kinds[one] == kinds[other] if told_apart else one == other:
                 continue
@@ -123,9 +120,12 @@ def paired_labels(
                 deeper = np.abs(depths[other][index] - depths[one])
                 found &= deeper >= _DEPTH_SHARE * distance
             best[found], foot[found], partner[found] = distance[found], there[found], other
+            is_end = (index == 0) | (index == len(opposite.points) - 1)
+            inner[found] = opposite.closed | ~is_end[found]
         feet.append(foot)
         partners.append(partner)
-    return Labels(lines, feet, partners)
+        measured.append(inner)
+    return Labels(lines, feet, partners, measured)
 
 
 def covered_surface(
