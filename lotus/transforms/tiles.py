@@ -4,11 +4,20 @@ LeJEPA for bone histomorphometry (Gokmen, Collier, Bumgardner, Lima): tiles of 2
 of 448 px, without those that are nearly empty.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 REGION = 448
 TILE = REGION // 2
+LIMITS = (0.1, 99.9)
+"""Percentiles between which an image goes from black to white."""
+BLANK = 0.1
+"""How near to black or white, in shares of that range, a pixel is blank: dark fields are noisy,
+transmitted light is uneven, and bone's own fluorescence is faint beside that of labels."""
+SEEN = 256
+"""Rows and columns, at least, at which the percentiles look; they change little with more."""
 
 
 def tile_corners(height: int, width: int, region: int = REGION) -> NDArray[np.int64]:
@@ -48,6 +57,53 @@ def tile_corners(height: int, width: int, region: int = REGION) -> NDArray[np.in
         )
     ]
     return np.array(list(dict.fromkeys(found)), np.int64)
+
+
+def tissue_mask(image: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where an image is neither black, as a dark field is, nor white, as an empty slide is.
+
+    Black and white are percentiles of the image itself, so that its type and its exposure do not
+    matter. Only colours can be white, where all of them are bright: the brightest places of a grey
+    image, or of one whose channels are equal, are fluorescent. A constant image has no tissue.
+
+    Args:
+        image: (C, Y, X) of any real type; the channels are looked at together.
+
+    Returns:
+        Bool (Y, X); False where a value is not finite.
+    """
+    step = max(min(image.shape[1:]) // SEEN, 1)
+    seen = image[:, ::step, ::step]
+    finite = seen[np.isfinite(seen)]
+    low, high = np.percentile(finite, LIMITS) if finite.size else (0.0, 0.0)
+    # Channel by channel: a reduction over so short an axis is slow where channels come last.
+    brightest = image[0]
+    for channel in image[1:]:
+        brightest = np.maximum(brightest, channel)
+    tissue: NDArray[np.bool_] = (brightest > low + BLANK * (high - low)) & (brightest < np.inf)
+    if (seen == seen[:1]).all():
+        return tissue
+    darkest = image[0]
+    for channel in image[1:]:
+        darkest = np.minimum(darkest, channel)
+    return np.logical_and(tissue, darkest < high - BLANK * (high - low))
+
+
+def window_shares(
+    mask: NDArray[np.bool_], corners: NDArray[np.int64], size: int
+) -> NDArray[np.float64]:
+    """Share of a mask in each of some windows.
+
+    Args:
+        mask: Bool (Y, X).
+        corners: int64 (N, 2), first pixel (y, x) of each window; all lie within the mask.
+        size: Side of the windows in pixels.
+
+    Returns:
+        Float64 (N,) in [0, 1].
+    """
+    counts = [np.count_nonzero(mask[y : y + size, x : x + size]) for y, x in corners.tolist()]
+    return np.array(counts, np.float64) / size**2
 
 
 def _quadrants(length: int, region: int) -> list[tuple[int, int]]:
