@@ -61,9 +61,10 @@ def main() -> None:
     peer = time.perf_counter() - start
     primary = found.primary
     print(
-        f"{section.shape} pixels: {seconds:.2f} s ({cpu:.2f} s of one core) for all measures; {len(found.surface)} outlines "
-        f"of {primary.bone_perimeter / 1e3:.2f} mm, {len(found.labels.lines)} label lines, "
-        f"{len(found.interlabel)} and {primary.osteoid_width.n} perpendiculars"
+        f"{section.shape} pixels: {seconds:.2f} s ({cpu:.2f} s of one core) for all measures; "
+        f"{len(found.surface)} outlines of {primary.bone_perimeter / 1e3:.2f} mm, "
+        f"{len(found.labels.lines)} label lines, {len(found.interlabel)} "
+        f"and {primary.osteoid_width.n} perpendiculars"
     )
     print(f"Crofton perimeter alone (scikit-image): {peer:.2f} s, {crofton / 1e3:.2f} mm")
 

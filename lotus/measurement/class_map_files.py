@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from lotus.imaging import read_label_map, read_pixel_size
+from lotus.imaging import read_image, read_label_map, read_pixel_size
 from lotus.imaging.file_names import image_stem
-from lotus.measurement.histomorphometry import Conventions, Region
+from lotus.measurement.histomorphometry import Conventions, Drawn, Region
 from lotus.morphometry.interlabel import LARGEST_INTERLABEL_UM
 from lotus.morphometry.section import SMALLEST_HOLE_UM2, measure_section
 
@@ -125,8 +127,8 @@ def read_cases(path: Path) -> dict[str, str]:
         ]
     else:
         raise ValueError(
-            f"{path} has the columns {', '.join(table)}; roi and case are expected, or those of a "
-            "manifest (image, patient)"
+            f"{path} has the columns {', '.join(map(str, table.columns))}; roi and case are "
+            "expected, or those of a manifest (image, patient)"
         )
     cases: dict[str, str] = {}
     for roi, case in pairs:
@@ -174,11 +176,28 @@ def _measured(each: MapFile, settings: MapSettings, case: str) -> Region:
         primary=section.primary,
         domain=each.domain,
         fill_width=section.fill_width,
-        section=section,
-        shown=class_map,
         pixel_size_um=spacing,
+        drawn=Drawn(section, _picture(each, class_map), spacing),
         doubts=section.doubts,
     )
+
+
+def _picture(each: MapFile, class_map: NDArray[np.integer]) -> NDArray[np.generic]:
+    """What was segmented where it is there and as large as the map, else the map."""
+    if each.image is None or not each.image.is_file():
+        return class_map
+    image = read_image(each.image).array
+    shown = image if image.dtype == np.uint8 else _stretched(image)
+    if shown.shape[:2] != class_map.shape:
+        return class_map
+    return np.repeat(shown[..., None], 3, axis=2) if shown.ndim == 2 else shown
+
+
+def _stretched(image: NDArray[np.generic]) -> NDArray[np.float64]:
+    """An image from 0 to 1 between its darkest and brightest percent."""
+    low, high = np.nanpercentile(image.astype(np.float64), (1, 99))
+    scaled = (image.astype(np.float64) - low) / max(high - low, 1e-9)
+    return np.asarray(np.clip(scaled, 0.0, 1.0))
 
 
 def _spacing(path: Path, given: float | None) -> tuple[float, float]:

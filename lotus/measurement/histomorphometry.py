@@ -57,6 +57,21 @@ class Conventions:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """What shows how a region was measured.
+
+    Attributes:
+        section: The lines.
+        picture: Class map (Y, X) or RGB (Y, X, 3) beneath them.
+        pixel_size_um: Of the picture, (Y, X).
+    """
+
+    section: Section
+    picture: NDArray[np.generic]
+    pixel_size_um: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Region:
     """One measured region of interest (ROI).
 
@@ -66,9 +81,8 @@ class Region:
         primary: What was measured.
         domain: Such as ``trichrome``; empty where nobody said.
         fill_width: Interlabel width in µm by areas; NaN where it was not measured so.
-        section: The lines by which a class map was measured; None for drawings.
-        shown: Class map or image (Y, X[, 3]) beneath those lines.
-        pixel_size_um: Of the picture, (Y, X).
+        pixel_size_um: (Y, X); None where it is not known.
+        drawn: The lines behind the numbers; None where a person drew them.
         doubts: What a person should look at.
     """
 
@@ -77,9 +91,8 @@ class Region:
     primary: PrimaryMeasures
     domain: str = ""
     fill_width: float = math.nan
-    section: Section | None = None
-    shown: NDArray[np.generic] | None = None
     pixel_size_um: tuple[float, float] | None = None
+    drawn: Drawn | None = None
     doubts: Sequence[str] = ()
 
 

@@ -74,9 +74,7 @@ def case_summary(cases: pd.DataFrame) -> list[Measure]:
     return rows
 
 
-def convention_rows(
-    conventions: Conventions, regions: Sequence[Region]
-) -> list[tuple[str, str]]:
+def convention_rows(conventions: Conventions, regions: Sequence[Region]) -> list[tuple[str, str]]:
     """What was chosen, as names and words.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,20 @@ from numpy.typing import NDArray
 
 from lotus.atomic import atomic_path
 from lotus.imaging import write_image
-from lotus.measurement.histomorphometry import Conventions, Region, case_table, region_table
+from lotus.imaging.drawings import write_imagej_rois
+from lotus.measurement.histomorphometry import (
+    Conventions,
+    Drawn,
+    Region,
+    case_table,
+    region_table,
+)
 from lotus.measurement.histomorphometry_definitions import (
     DEFINITIONS,
     case_summary,
     convention_rows,
 )
-from lotus.measurement.section_drawing import layers, section_lines
+from lotus.measurement.section_drawing import drawings, layers, section_lines
 from lotus.morphometry.histogram import histogram
 from lotus.morphometry.summary import summary_table
 from lotus.reports.measurement import Picture, write_measurement_report
@@ -40,10 +47,12 @@ class HistomorphometryWriter:
     Attributes:
         folder: Made if it is not there.
         conventions: What was chosen.
+        warnings: What a person should look at, a line each; known when all is written.
     """
 
     folder: Path
     conventions: Conventions
+    warnings: list[str] = field(default_factory=list)
     _regions: list[Region] = field(default_factory=list)
     _pictures: list[Picture] = field(default_factory=list)
     _osteoid: list[NDArray[np.float64]] = field(default_factory=list)
@@ -55,25 +64,16 @@ class HistomorphometryWriter:
         Args:
             region: A measured one.
         """
-        if region.section is not None and region.shown is not None:
-            self._draw(region)
-        self._regions.append(
-            Region(
-                region.roi,
-                region.case,
-                region.primary,
-                region.domain,
-                region.fill_width,
-                pixel_size_um=region.pixel_size_um,
-                doubts=region.doubts,
-            )
-        )
+        if region.drawn is not None:
+            note = "; ".join([f"case {region.case}", *region.doubts])
+            self._draw(region.roi, region.drawn, note)
+        self._regions.append(replace(region, drawn=None))
 
-    def finish(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def finish(self) -> pd.DataFrame:
         """Write the tables and the report.
 
         Returns:
-            The table of regions and that of cases.
+            The table of cases.
 
         Raises:
             ValueError: There is no region.
@@ -86,23 +86,22 @@ class HistomorphometryWriter:
             with atomic_path(self.folder / name) as temporary:
                 table.to_csv(temporary, index=False)
         self._write_workbook(regions, cases)
+        self.warnings = warnings_of(self._regions, cases)
         self._write_report(cases)
-        return regions, cases
+        return cases
 
-    def _draw(self, region: Region) -> None:
-        assert_section, shown, spacing = region.section, region.shown, region.pixel_size_um
-        if assert_section is None or shown is None or spacing is None:
-            return
-        lines = section_lines(assert_section)
-        picture = draw_section(shown, layers(lines, spacing), spacing)
-        write_image(self.folder / OVERLAYS / f"{region.roi}.png", picture)
-        self._osteoid.append(assert_section.seams.widths)
-        self._interlabel.append(
-            np.linalg.norm(np.diff(assert_section.interlabel, axis=1)[:, 0], axis=1)
-        )
+    def _draw(self, roi: str, drawn: Drawn, note: str) -> None:
+        spacing = drawn.pixel_size_um
+        lines = section_lines(drawn.section)
+        picture = draw_section(drawn.picture, layers(lines, spacing), spacing)
+        write_image(self.folder / OVERLAYS / f"{roi}.png", picture)
+        if found := drawings(lines, spacing):
+            write_imagej_rois(self.folder / OVERLAYS / f"{roi}.zip", found)
+        self._osteoid.append(drawn.section.seams.widths)
+        pairs = drawn.section.interlabel
+        self._interlabel.append(np.linalg.norm(pairs[:, 1] - pairs[:, 0], axis=1))
         if len(self._pictures) < MOST_PICTURES:
-            note = "; ".join([f"case {region.case}", *region.doubts])
-            self._pictures.append(Picture(region.roi, note, picture))
+            self._pictures.append(Picture(roi, note, picture))
 
     def _write_workbook(self, regions: pd.DataFrame, cases: pd.DataFrame) -> None:
         rows = convention_rows(self.conventions, self._regions)
@@ -112,16 +111,15 @@ class HistomorphometryWriter:
             "conventions": pd.DataFrame(rows, columns=["convention", "value"]),
             "definitions": pd.DataFrame(DEFINITIONS.items(), columns=["measure", "definition"]),
         }
-        with atomic_path(self.folder / WORKBOOK) as temporary:
-            with pd.ExcelWriter(temporary, engine="openpyxl") as book:
-                for name, table in sheets.items():
-                    table.to_excel(book, sheet_name=name, index=False, freeze_panes=(1, 0))
+        with (
+            atomic_path(self.folder / WORKBOOK) as temporary,
+            pd.ExcelWriter(temporary, engine="openpyxl") as book,
+        ):
+            for name, table in sheets.items():
+                table.to_excel(book, sheet_name=name, index=False, freeze_panes=(1, 0))
 
     def _write_report(self, cases: pd.DataFrame) -> None:
-        widths = (
-            ("O.Wi", self._osteoid),
-            ("Ir.L.Wi", self._interlabel),
-        )
+        widths = (("O.Wi", self._osteoid), ("Ir.L.Wi", self._interlabel))
         write_measurement_report(
             self.folder / REPORT,
             title=f"{_TITLE} of {len(cases)} {'case' if len(cases) == 1 else 'cases'}",
@@ -133,7 +131,7 @@ class HistomorphometryWriter:
                 if sum(map(len, each))
             ],
             pictures=self._pictures,
-            warnings=warnings_of(self._regions, cases),
+            warnings=self.warnings,
         )
 
 

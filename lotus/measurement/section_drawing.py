@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lotus.imaging.drawings import Drawing
 from lotus.morphometry.lines import Line, kept_parts
 from lotus.morphometry.section import Section
 from lotus.reports.section_picture import Layer
@@ -67,6 +68,24 @@ def layers(lines: Mapping[str, Sequence[Line]], spacing_um: tuple[float, float])
         )
         for name, found in lines.items()
         if found
+    ]
+
+
+def drawings(lines: Mapping[str, Sequence[Line]], spacing_um: tuple[float, float]) -> list[Drawing]:
+    """Lines as ImageJ ROIs, each called by its measure and a number.
+
+    Args:
+        lines: Of :func:`section_lines`.
+        spacing_um: Size of a pixel (Y, X).
+    """
+    return [
+        Drawing(
+            f"{name} {number}",
+            "polygon" if line.closed else "line",
+            (line.points / np.asarray(spacing_um),),
+        )
+        for name, found in lines.items()
+        for number, line in enumerate(found, 1)
     ]
 
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from typing import Any
 
 from lotus.morphometry.spread import Spread
 
@@ -241,13 +242,11 @@ def summed(parts: Iterable[PrimaryMeasures]) -> PrimaryMeasures:
     if not images:
         return PrimaryMeasures()
     widths = ("osteoid_width", "interlabel_width")
-    sums = {
-        each.name: float(sum(getattr(image, each.name) for image in images))
-        for each in fields(PrimaryMeasures)
-        if each.name not in widths
-    }
-    spreads = {name: Spread.pooled(getattr(image, name) for image in images) for name in widths}
-    return PrimaryMeasures(**sums, **spreads)
+    found: dict[str, Any] = {}
+    for name in (each.name for each in fields(PrimaryMeasures)):
+        values = [getattr(image, name) for image in images]
+        found[name] = Spread.pooled(values) if name in widths else float(sum(values))
+    return PrimaryMeasures(**found)
 
 
 def _ratio(part: float, whole: float) -> float:

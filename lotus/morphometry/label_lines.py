@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import edt
 import numpy as np
@@ -10,8 +11,16 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from skimage.morphology import skeletonize
 
-from lotus.masks import connected_components
-from lotus.morphometry.lines import Line, Points, Spacing, even_line, resampled, smoothed
+from lotus.morphometry.lines import (
+    STEP_PX,
+    Line,
+    Points,
+    Spacing,
+    even_line,
+    resampled,
+    smoothed,
+)
+from lotus.morphometry.skeleton_paths import SkeletonPath, skeleton_paths
 
 MARCH_PX = 0.25
 """Distance of the places at which the edge of a label is sought."""
@@ -19,6 +28,7 @@ HAIRPIN_DEGREES = 90.0
 """A line that turns by more, within one and a half of its label's width to both sides, is two:
 labels that meet at their ends."""
 _HAIRPIN_WIDTHS = 1.5
+_SHORTEST_WIDTHS = 1.5
 
 
 @dataclass(frozen=True)
@@ -37,10 +47,11 @@ class LabelLines:
 def label_lines(mask: NDArray[np.bool_], spacing: Spacing) -> LabelLines:
     """Thin labels to lines and move these to the middle between the edges, below a pixel's size.
 
-    The skeleton of the mask without its spurs (branches no longer than the label is wide) is taken
-    apart at junctions and hairpins. Each line is moved across itself to the middle between the
-    label's two edges, and its free ends go on to the end of the label, where thinning stops short.
-    What is shorter than it is wide is a speck and left out.
+    The skeleton of the mask (Lee, Kashyap & Chu, CVGIP 1994) without its spurs (branches no longer
+    than the label is wide) is taken apart at junctions and hairpins. Each line is moved across
+    itself to the middle between the label's two edges, and its free ends go on to the end of the
+    label, where thinning stops short.
+    What is not half as long again as it is wide is a speck and left out.
 
     Args:
         mask: Bool (Y, X), of one label or of several.
@@ -52,63 +63,49 @@ def label_lines(mask: NDArray[np.bool_], spacing: Spacing) -> LabelLines:
         >>> mask = np.zeros((40, 120), bool)
         >>> mask[10:16, 10:110] = True
         >>> [line] = label_lines(mask, (0.5, 0.5)).lines
-        >>> round(line.length, 1), round(line.points[:, 0].mean(), 2)
-        (50.0, 6.5)
+        >>> round(line.length, 1), round(float(line.points[:, 0].mean()), 2)
+        (50.1, 6.5)
     """
     if not mask.any():
         return LabelLines([], np.zeros((0, 2)))
     padded = np.pad(mask, 1)
     radii, values = edt.edt(padded), mask.astype(np.float32)
-    paths, junctions = _paths(_without_spurs(skeletonize(padded), radii))
+    skeleton = skeleton_paths(_without_spurs(skeletonize(padded, method="lee"), radii))
     found: list[Line] = []
-    for path in paths:
-        line = even_line(path.astype(np.float64) - 1.0, spacing)
+    for path in skeleton.paths:
+        line = even_line(_joined(path, skeleton.junctions) - 1.0, spacing)
         if line is None:
             continue
-        width = 2.0 * float(np.mean(radii[tuple(path.T)])) * float(np.mean(spacing))
-        reach = 2.0 * float(radii[tuple(path.T)].max()) + 1.0
+        own = radii[tuple(path.pixels.T)]
+        width = 2.0 * float(np.mean(own)) * float(np.mean(spacing))
+        reach = 2.0 * float(own.max()) + 1.0
         centred = _centred(line, values, spacing, reach)
-        whole = _to_the_ends(centred, values, spacing, reach)
-        found += [part for part in _without_hairpins(whole, width) if part.length > width]
-    return LabelLines(found, (junctions - 0.5) * np.asarray(spacing))
+        free = (path.junctions[0] < 0, path.junctions[1] < 0)
+        whole = _to_the_ends(centred, free, width, values, spacing, reach)
+        parts = _without_hairpins(whole, width)
+        found += [part for part in parts if part.length > _SHORTEST_WIDTHS * width]
+    return LabelLines(found, (skeleton.junctions - 0.5) * np.asarray(spacing))
 
 
-def _paths(skeleton: NDArray[np.bool_]) -> tuple[list[NDArray[np.int64]], Points]:
-    """Pixels (N, 2) of each path between ends and junctions, and the middles of junctions."""
-    skeleton = connected_components(skeleton, minimum_size=3) > 0
-    if not skeleton.any():
-        return [], np.zeros((0, 2))
-    from skan import Skeleton
-
-    graph = Skeleton(skeleton.view(np.uint8), keep_images=False)
-    places = np.asarray(graph.coordinates, np.int64)
-    paths = [places[graph.path(number)] for number in range(graph.n_paths)]
-    crossings = np.zeros_like(skeleton)
-    crossings[tuple(places[graph.degrees > 2].T)] = True
-    numbered = connected_components(crossings)
-    y, x = np.nonzero(numbered)
-    count = np.maximum(np.bincount(numbered[y, x])[1:], 1)
-    middles = [np.bincount(numbered[y, x], along)[1:] / count for along in (y, x)]
-    return paths, np.stack(middles, axis=1).astype(np.float64)
+def _joined(path: SkeletonPath, junctions: Points) -> Points:
+    """Places (N, 2) of a path from the middle of one junction to that of the other."""
+    pixels = path.pixels.astype(np.float64)
+    if path.closed:
+        return np.concatenate([pixels, pixels[:1]])
+    first, last = (junctions[[at]] if at >= 0 else junctions[:0] for at in path.junctions)
+    return np.concatenate([first, pixels, last])
 
 
 def _without_spurs(skeleton: NDArray[np.bool_], radii: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Take away branches to a free end that are no longer than the label is wide at their root."""
-    from skan import Skeleton
-
-    if np.count_nonzero(skeleton) < 3:
-        return skeleton
-    graph = Skeleton(skeleton.view(np.uint8), keep_images=False)
-    places = np.asarray(graph.coordinates, np.int64)
     kept = skeleton.copy()
-    for number in range(graph.n_paths):
-        path = np.asarray(graph.path(number))
-        degrees = graph.degrees[path[[0, -1]]]
-        if sorted(degrees > 2) == [False, True] and degrees.min() == 1:
-            root = path[-1] if degrees[1] > 2 else path[0]
-            if len(path) - 1 <= 2.0 * radii[tuple(places[root])]:
-                kept[tuple(places[path[path != root]].T)] = False
-    return np.asarray(skeletonize(kept), np.bool_)
+    found = skeleton_paths(skeleton)
+    for path in found.paths:
+        if path.is_spur:
+            root = found.junctions[max(path.junctions)].round().astype(int)
+            if len(path.pixels) <= 2.0 * radii[tuple(root)]:
+                kept[tuple(path.pixels.T)] = False
+    return np.asarray(skeletonize(kept, method="lee") > 0)
 
 
 def _edge(
@@ -135,16 +132,31 @@ def _centred(line: Line, mask: NDArray[np.float32], spacing: Spacing, reach: flo
     return Line(smoothed(moved, line.closed), line.closed)
 
 
-def _to_the_ends(line: Line, mask: NDArray[np.float32], spacing: Spacing, reach: float) -> Line:
-    """An open line made longer up to the ends of its label."""
-    if line.closed:
+def _to_the_ends(
+    line: Line,
+    free: tuple[bool, bool],
+    width: float,
+    mask: NDArray[np.float32],
+    spacing: Spacing,
+    reach: float,
+) -> Line:
+    """An open line with its free ends at the ends of its label.
+
+    Thinning stops short of the end, or turns to one of its corners within half a width: that much
+    is taken away first, and the line then goes straight on.
+    """
+    pixel = float(np.mean(spacing))
+    cut = round(width / 2.0 / pixel / STEP_PX)
+    if line.closed or len(line.points) < 4 * cut + 6:
         return line
-    points, last = line.points, min(4, len(line.points) - 1)
-    directions = np.stack([points[0] - points[last], points[-1] - points[-1 - last]])
-    directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
-    further = _edge(mask, points[[0, -1]], directions, spacing, reach)[:, None] * directions
+    points = line.points[cut if free[0] else 0 : len(line.points) - (cut if free[1] else 0)]
+    back = cut + 4
+    ends = np.stack([points[0] - points[back], points[-1] - points[-1 - back]])
+    directions = ends / np.maximum(np.linalg.norm(ends, axis=1, keepdims=True), 1e-9)
+    further = _edge(mask, points[[0, -1]], directions, spacing, reach + cut)[:, None] * directions
+    further[~np.array(free)] = 0.0
     longer = np.concatenate([points[:1] + further[:1], points, points[-1:] + further[1:]])
-    even = resampled(longer, False, float(np.mean(spacing)))
+    even = resampled(longer, False, pixel * STEP_PX)
     return line if even is None else Line(even)
 
 
@@ -190,5 +202,5 @@ def _between(
         cuts = [0, *(cut - cuts[0] for cut in cuts[1:]), len(points) - 1]
     else:
         cuts = [0, *cuts, len(points) - 1]
-    pairs = zip(cuts[:-1], cuts[1:], strict=True)
+    pairs = pairwise(cuts)
     return [Line(points[first : last + 1]) for first, last in pairs if last - first >= 2]

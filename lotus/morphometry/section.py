@@ -1,4 +1,4 @@
-"""From a class map of bone tissue to the primary measures of histomorphometry, and their drawing."""
+"""From a class map of bone to the primary measures of histomorphometry, and their drawing."""
 
 from __future__ import annotations
 

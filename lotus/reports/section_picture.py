@@ -68,7 +68,7 @@ def draw_section(
     Returns:
         RGB, the longest edge at most :data:`LONGEST_EDGE`, that of small pictures made larger.
     """
-    colours = class_colours(picture) if picture.ndim == 2 else to_rgb(picture)
+    colours = class_colours(picture.astype(np.int64)) if picture.ndim == 2 else to_rgb(picture)
     height, width = colours.shape[:2]
     longest = max(height, width)
     scale = min(LONGEST_EDGE / longest, max(1.0, SHORTEST_EDGE / longest))
