@@ -150,9 +150,10 @@ def measured_regions(
     Raises:
         ValueError: A map that cannot be measured so; the message begins with its file.
     """
-    for each in maps:
-        if cases is not None and each.roi not in cases:
+    for each in maps if cases is not None else ():
+        if each.roi not in cases:
             raise ValueError(f"{each.path}: the table of cases has no row for {each.roi}")
+    for each in maps:
         yield _measured(each, settings, each.roi if cases is None else cases[each.roi])
 
 

@@ -14,6 +14,7 @@ from lotus.morphometry.histomorphometry import (
     IMPUTED_MAR,
     PrimaryMeasures,
     SectionFactor,
+    check_interlabel_days,
     dynamic_measures,
     mineralisation_measures,
     static_measures,
@@ -33,12 +34,18 @@ class Conventions:
         interlabel_days: Between the midpoints of the labellings; None: not known.
         impute_mar: Whether single labels alone get a MAR of :data:`IMPUTED_MAR` µm/d.
         transition: What the zone between osteoid and mineralised bone counts as.
+
+    Raises:
+        ValueError: An interlabel time that is not positive.
     """
 
     section_factor: SectionFactor = SectionFactor.ISOTROPIC
     interlabel_days: float | None = None
     impute_mar: bool = False
     transition: Transition = "mineralised"
+
+    def __post_init__(self) -> None:
+        check_interlabel_days(self.interlabel_days)
 
     @property
     def imputed_mar(self) -> float | None:

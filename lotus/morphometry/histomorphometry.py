@@ -169,11 +169,7 @@ def dynamic_measures(
     Raises:
         ValueError: An interlabel time that is not positive.
     """
-    if interlabel_days is not None and not interlabel_days > 0:
-        raise ValueError(
-            f"the interlabel time is {interlabel_days:g} days; it is the time between the "
-            "midpoints of the two labellings, such as 15 for the schedule 3-12-3"
-        )
+    check_interlabel_days(interlabel_days)
     k, bone = section_factor.value, primary.bone_perimeter
     single, double = primary.single_label_perimeter, primary.double_label_perimeter
     mineralising = 100.0 * _ratio(double + 0.5 * single, bone)
@@ -198,6 +194,22 @@ def dynamic_measures(
         "BFR/BV (%/yr)": 100.0 * formation * _ratio(surface, primary.bone_area),
         "BFR/TV (%/yr)": 100.0 * formation * _ratio(surface, primary.tissue_area),
     }
+
+
+def check_interlabel_days(interlabel_days: float | None) -> None:
+    """Refuse a time that is none.
+
+    Args:
+        interlabel_days: In days; None where it is not known.
+
+    Raises:
+        ValueError: It is not positive.
+    """
+    if interlabel_days is not None and not interlabel_days > 0:
+        raise ValueError(
+            f"the interlabel time is {interlabel_days:g} days; it is the time between the "
+            "midpoints of the two labellings, such as 15 for the schedule 3-12-3"
+        )
 
 
 def mineralisation_measures(
