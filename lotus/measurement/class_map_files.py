@@ -150,11 +150,12 @@ def measured_regions(
     Raises:
         ValueError: A map that cannot be measured so; the message begins with its file.
     """
-    for each in maps if cases is not None else ():
-        if each.roi not in cases:
+    known = {each.roi: each.roi for each in maps} if cases is None else cases
+    for each in maps:
+        if each.roi not in known:
             raise ValueError(f"{each.path}: the table of cases has no row for {each.roi}")
     for each in maps:
-        yield _measured(each, settings, each.roi if cases is None else cases[each.roi])
+        yield _measured(each, settings, known[each.roi])
 
 
 def _measured(each: MapFile, settings: MapSettings, case: str) -> Region:

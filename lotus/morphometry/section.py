@@ -133,6 +133,11 @@ def check_classes(class_map: NDArray[np.integer], classes: Mapping[str, int]) ->
     Raises:
         ValueError: A name that is none of :data:`CLASSES`, one value for two names, or a value of
             the map that none has.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.morphometry.section import check_classes
+        >>> check_classes(np.array([[0, 3]]), {"mineralised": 3})
     """
     strange = [name for name in classes if name not in CLASSES]
     if strange:

@@ -39,7 +39,7 @@ def golden() -> np.ndarray:
 def maps(tmp_path) -> Path:
     folder = tmp_path / "maps"
     write_label_map(folder / "P1_a.tif", golden(), (PIXEL, PIXEL))
-    small = golden()[:, 900:1700].copy()
+    small = golden()[:, 900:2600].copy()
     write_label_map(folder / "P2_a.tif", small, (PIXEL, PIXEL))
     small[small >= 3] = 1
     small[58:62, 100:300] = 3
@@ -114,7 +114,7 @@ def test_workbook_report_and_drawings(maps, tmp_path):
     assert lengths["B.Pm"] + lengths["O.Pm"] == pytest.approx(table["B.Pm (mm)"][0], rel=0.01)
     assert lengths["dL.Pm"] / 2 == pytest.approx(table["dL.Pm (mm)"][0], rel=0.01)
     count = table["Ir.L.Wi n"][0]
-    assert lengths["Ir.L.Wi"] / count * 1000 == pytest.approx(table["Ir.L.Wi (um)"][0])
+    assert lengths["Ir.L.Wi"] / count * 1000 == pytest.approx(table["Ir.L.Wi (um)"][0], rel=1e-5)
 
 
 def test_single_labels_alone(maps, tmp_path, capsys):
