@@ -30,6 +30,7 @@ COMMANDS = {
     "clean": "a segmented volume without islands, its gaps closed, shade-off made bone",
     "measure": "bone, pores or lacunae of a segmented volume, or sections, as tables in µm",
     "enhance": "the SR-microCT enhancement of an image, a folder or a volume",
+    "tile": "the tiles of ROI images that show tissue, as tables",
     "patches": "the patches of slices that lie in bone, as a table",
     "phantom": "synthetic images with ground truth and a manifest",
     "prepare": "the manifest of a data set in its own layout",
