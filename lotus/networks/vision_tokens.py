@@ -60,7 +60,7 @@ def vision_tokens(
     return VisionTokens(
         image=image,
         maps=[by_block[number - 1][0] for number in chosen],
-        attention=attention.unflatten(-1, before.shape[-2:]),
+        attention=attention.reshape(*attention.shape[:2], *before.shape[-2:]),
         feature=model.forward_head(last),
     )
 
@@ -84,6 +84,6 @@ def prefix_attention(block: Any, tokens: Tensor, prefixes: int) -> Tensor:
     query, key, _ = attention.qkv(normed).unflatten(-1, (3, attention.num_heads, -1)).unbind(2)
     query = attention.q_norm(query[:, :prefixes].transpose(1, 2))
     key = attention.k_norm(key.transpose(1, 2))
-    weights = (attention.scale * query @ key.transpose(-2, -1)).float().softmax(dim=-1)
+    weights: Tensor = (attention.scale * query @ key.transpose(-2, -1)).float().softmax(dim=-1)
     patches = weights[..., prefixes:]
     return patches.mean(dim=2) * patches.shape[-1]
