@@ -108,6 +108,7 @@ class RoiPrediction(TypedDict):
         uncertain_tiles: Tiles that the router was not sure of.
         tiles: All tiles.
         uncertain: Whether the domain of the ROI as a whole is uncertain.
+        distances: float32 (T, M), how far each tile is from what is usual in each domain.
     """
 
     classes: NDArray[np.uint8]
@@ -116,6 +117,7 @@ class RoiPrediction(TypedDict):
     uncertain_tiles: int
     tiles: int
     uncertain: bool
+    distances: NDArray[np.float32]
 
 
 class SlabPrediction(TypedDict):

@@ -192,4 +192,7 @@ def class_overlay(pixels: NDArray[np.float32], classes: NDArray[np.uint8]) -> ND
     picture = np.broadcast_to(pixels, (3, *pixels.shape[1:])).transpose(1, 2, 0) * 255.0
     colours = np.array(COLOURS)[(classes.astype(np.int64) - 1) % len(COLOURS)]
     share = np.where(classes > 0, OPACITY, 0.0)[..., None]
-    return np.clip((1 - share) * picture + share * colours + 0.5, 0, 255).astype(np.uint8)
+    drawn: NDArray[np.uint8] = np.clip(
+        (1 - share) * picture + share * colours + 0.5, 0, 255
+    ).astype(np.uint8)
+    return drawn

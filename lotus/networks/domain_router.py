@@ -22,10 +22,12 @@ class Routing:
 
     Attributes:
         probability: (B, M), of the M domains.
+        distances: (B, M), how far the feature of a tile is from what is usual in a domain.
         fits: Bool (B, M), whether a tile looks like those that a domain was learnt from.
     """
 
     probability: Tensor
+    distances: Tensor
     fits: Tensor
 
 
@@ -86,9 +88,11 @@ class DomainRouter(nn.Module):
 
     def route(self, feature: Tensor) -> Routing:
         """The domain of tiles by their features (B, D)."""
+        distances = self.distances(feature)
         return Routing(
             probability=self(feature).float().softmax(dim=1),
-            fits=self.distances(feature) <= self.limit,
+            distances=distances,
+            fits=distances <= self.limit,
         )
 
     def distances(self, feature: Tensor) -> Tensor:
@@ -125,6 +129,17 @@ class DomainRouter(nn.Module):
         self.mean[index] = mean
         self.precision[index] = precision
         self.limit[index] = distances.mean() + DEVIATIONS * distances.std()
+
+    def widen(self, domain: str, mean: float, deviation: float) -> None:
+        """Let tiles of patients fit who have no part in the description; they are further away.
+
+        Args:
+            domain: Its name.
+            mean: Of the distances of such tiles.
+            deviation: Their standard deviation.
+        """
+        index = self.domains.index(domain)
+        self.limit[index] = max(float(self.limit[index]), mean + DEVIATIONS * deviation)
 
 
 def mahalanobis(features: Tensor, mean: Tensor, precision: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import pytorch_lightning as pl
 import torch
@@ -97,6 +97,11 @@ class DualDomainTask(BaseTask):
             routed = nn.ModuleDict({name: MeanMetric() for name in self.class_names})
             setattr(self, f"{stage}_scores", scores)
             setattr(self, f"{stage}_routed", routed)
+        # Of the validation tiles to their own domain, and their squares.
+        kinds = ("distance", "square")
+        self.distances = nn.ModuleDict(
+            {name: nn.ModuleDict({kind: MeanMetric() for kind in kinds}) for name, _ in names}
+        )
 
     def callbacks(self) -> list[pl.Callback]:
         """Class maps of the tested ROIs in the run folder, and their scores."""
@@ -151,7 +156,7 @@ class DualDomainTask(BaseTask):
             "resample": bool(getattr(data, "resamples", False)),
             "tile": self.tile,
             "tiling": self.tiling,
-            "precision": "32" if trainer is None else inference_precision(trainer),
+            "precision": self._precision,
         }
 
     def train(self, mode: bool = True) -> "DualDomainTask":
@@ -189,8 +194,13 @@ class DualDomainTask(BaseTask):
             self.network.router.describe(name, known)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> RoiPrediction:
-        """Scores of one ROI at native size."""
-        return self._evaluate(batch, "val")
+        """Scores of one ROI at native size, and how far its tiles are from those of training."""
+        found = self._evaluate(batch, "val")
+        domain = batch["modality"][0]
+        away = torch.from_numpy(found["distances"][:, self.network.domains.index(domain)]).double()
+        self._distance(domain, "distance").update(away)
+        self._distance(domain, "square").update(away.square())
+        return found
 
     def test_step(self, batch: Batch, batch_idx: int) -> RoiPrediction:
         """Scores of one ROI at native size."""
@@ -208,16 +218,33 @@ class DualDomainTask(BaseTask):
             roi_grid(size, self.tile, self.tiling),
             in_channels=3,
             batch_size=windows_at_once(self.device),
+            bfloat16=self._precision == "bf16",
             back=lambda found: at_own_size(found, batch),
         )
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores of the validation ROIs."""
+        """Log the scores of the validation ROIs; what is as far as their tiles fits, too."""
         self._log("val")
+        for name in self._features:
+            mean, square = (
+                float(self._distance(name, kind).compute()) for kind in ("distance", "square")
+            )
+            self.network.router.widen(name, mean, max(square - mean**2, 0.0) ** 0.5)
+        for each in self.distances.modules():
+            if isinstance(each, MeanMetric):
+                each.reset()
 
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test ROIs."""
         self._log("test")
+
+    @property
+    def _precision(self) -> str:
+        """What the trainer's tests compute in."""
+        return "32" if self._trainer is None else inference_precision(self.trainer)
+
+    def _distance(self, domain: str, kind: str) -> MeanMetric:
+        return cast("MeanMetric", cast("nn.ModuleDict", self.distances[domain])[kind])
 
     def _tokens(self, image: Tensor) -> VisionTokens:
         with torch.set_grad_enabled(self.fine_tuned and torch.is_grad_enabled()):

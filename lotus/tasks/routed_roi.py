@@ -88,4 +88,5 @@ def segment_roi(
         "uncertain_tiles": voted.uncertain_tiles,
         "tiles": voted.tiles,
         "uncertain": voted.uncertain,
+        "distances": torch.cat([each.distances for each in routings]).cpu().numpy(),
     }

@@ -64,6 +64,15 @@ def test_nothing_is_known_from_few_tiles():
     assert router.route(1e6 * torch.ones(1, 4)).fits.all()
 
 
+def test_tiles_of_other_patients_widen_the_limit_and_never_narrow_it():
+    router, _ = two_domains()
+    before = router.limit.clone()
+    router.widen("bright", 0.0, 0.0)
+    assert torch.equal(router.limit, before)
+    router.widen("bright", 9.0, 2.0)
+    assert router.limit.tolist() == [before[0].item(), 17.0]
+
+
 def test_the_description_is_part_of_the_weights():
     router, clouds = two_domains()
     other = DomainRouter(["dark", "bright"], 6)
@@ -73,7 +82,8 @@ def test_the_description_is_part_of_the_weights():
 
 def routing(probabilities, fits=None):
     probability = torch.tensor([[1 - p, p] for p in probabilities])
-    return Routing(probability, torch.ones(len(probability), 2).bool() if fits is None else fits)
+    everything = torch.ones(len(probability), 2).bool()
+    return Routing(probability, torch.zeros_like(probability), everything if fits is None else fits)
 
 
 def test_votes_by_hand():
