@@ -45,6 +45,7 @@ def batch(size: int, count: int) -> Batch:
         "name": names,
         "patient": names,
         "group": names,
+        "modality": names,
     }
 
 

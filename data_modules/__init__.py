@@ -8,29 +8,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from data_modules.multi_domain import MultiDomainDataModule
     from data_modules.paired import PairedDataModule
     from data_modules.patch_classification import PatchClassificationDataModule
     from data_modules.patch_segmentation import PatchSegmentationDataModule
     from data_modules.segmentation import SegmentationDataModule
     from data_modules.slabs import SlabDataModule
+    from data_modules.tile_segmentation import TileDataModule
     from data_modules.unpaired import UnpairedDataModule, UnpairedPartsDataModule
 
 __all__ = [
+    "MultiDomainDataModule",
     "PairedDataModule",
     "PatchClassificationDataModule",
     "PatchSegmentationDataModule",
     "SegmentationDataModule",
     "SlabDataModule",
+    "TileDataModule",
     "UnpairedDataModule",
     "UnpairedPartsDataModule",
 ]
 
 _HOMES = {
+    "MultiDomainDataModule": "data_modules.multi_domain",
     "PairedDataModule": "data_modules.paired",
     "PatchClassificationDataModule": "data_modules.patch_classification",
     "PatchSegmentationDataModule": "data_modules.patch_segmentation",
     "SegmentationDataModule": "data_modules.segmentation",
     "SlabDataModule": "data_modules.slabs",
+    "TileDataModule": "data_modules.tile_segmentation",
     "UnpairedDataModule": "data_modules.unpaired",
     "UnpairedPartsDataModule": "data_modules.unpaired",
 }

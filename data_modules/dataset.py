@@ -108,6 +108,7 @@ class ImageSource:
             "name": record.name,
             "patient": record.patient,
             "group": record.group,
+            "modality": record.modality,
         }
         if "mask" in pixels:
             mask = torch.as_tensor(pixels["mask"][0], dtype=torch.int64)

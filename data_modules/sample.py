@@ -27,6 +27,7 @@ class Sample(TypedDict):
         name: Name of the image.
         patient: Its patient.
         group: Its group.
+        modality: Its modality.
     """
 
     image: Tensor
@@ -39,6 +40,7 @@ class Sample(TypedDict):
     name: str
     patient: str
     group: str
+    modality: str
 
 
 class SlabSample(TypedDict):
@@ -57,6 +59,7 @@ class SlabSample(TypedDict):
         name: Name of the volume and number of that slice, ``volume_z0012``.
         patient: Its patient.
         group: Its group.
+        modality: Its modality.
     """
 
     image: Tensor
@@ -69,6 +72,7 @@ class SlabSample(TypedDict):
     name: str
     patient: str
     group: str
+    modality: str
 
 
 class PatchSample(TypedDict):

@@ -229,6 +229,14 @@ class SegmentationDataModule(PatientDataModule[ImageSource]):
         """Whole images of the test patients, annotated or not, one by one."""
         return self._whole_images("predict")
 
+    def whole_images(self, use: Use) -> WholeImageDataset:
+        """Every image for a purpose, as it is, in the order of the manifest.
+
+        Args:
+            use: The purpose.
+        """
+        return WholeImageDataset(self.source(use), self.network_spacing_um)
+
     def summary(self) -> dict[str, Any]:
         """What is in the data, for the report.
 
@@ -255,7 +263,7 @@ class SegmentationDataModule(PatientDataModule[ImageSource]):
         )
 
     def _whole_images(self, name: Use) -> DataLoader[Sample]:
-        images = WholeImageDataset(self.source(name), self.network_spacing_um)
+        images = self.whole_images(name)
         return self.ordered_loader(images, len(images), batch_size=1)
 
 

@@ -121,6 +121,7 @@ class _SlabSamples(Dataset[SlabSample]):
             "name": f"{record.name}_z{z:04d}",
             "patient": record.patient,
             "group": record.group,
+            "modality": record.modality,
         }
         if mask is not None:
             classes = torch.as_tensor(mask, dtype=torch.int64)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Batch(TypedDict):
-    """Images of one modality with what is known of them.
+    """Images with what is known of them; usually of one modality.
 
     Attributes:
         image: float32 (B, C, Y, X) in [0, 1]; slabs of a volume are (B, T, C, Y, X).
@@ -30,6 +30,7 @@ class Batch(TypedDict):
         name: Name of each image.
         patient: Patient of each image.
         group: Group of each image.
+        modality: Modality of each image.
     """
 
     image: Tensor
@@ -44,6 +45,7 @@ class Batch(TypedDict):
     name: list[str]
     patient: list[str]
     group: list[str]
+    modality: list[str]
 
 
 class PatchBatch(TypedDict):

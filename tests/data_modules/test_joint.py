@@ -8,7 +8,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_modules.joint import joint_records
+from data_modules.jointly_split import joint_records
 from data_modules.manifest import read_manifest
 from data_modules.segmentation import SegmentationDataModule
 from data_modules.unpaired import UnpairedPartsDataModule

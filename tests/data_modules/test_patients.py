@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from data_modules.folds import load_folds, make_folds, with_records, write_folds
-from data_modules.joint import joint_records
+from data_modules.jointly_split import joint_records
 from data_modules.manifest import ManifestError, Record, read_manifest
 from data_modules.paired import partners_by_field
 from data_modules.patients import identity, one_name_each
