@@ -216,7 +216,9 @@ class SlabDataset(_SlabSamples):
             return None
         rows, columns = np.nonzero(classes == rng.choice(present))
         drawn = int(rng.integers(len(rows)))
-        return window_around((int(rows[drawn]), int(columns[drawn])), classes.shape, self.patch_size)
+        return window_around(
+            (int(rows[drawn]), int(columns[drawn])), classes.shape, self.patch_size
+        )
 
 
 class WholeSliceDataset(_SlabSamples):

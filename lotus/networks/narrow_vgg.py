@@ -3,11 +3,17 @@
 from functools import partial
 from typing import Any
 
-from timm.models import build_model_with_cfg, register_model
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.vgg import VGG
 from torch import nn
 
 LAYERS = [16, 16, "M", 32, 32, "M", 64, 64, "M", 128, 128, "M"]
+
+# Timm looks for a variable of this name where a network is registered.
+default_cfgs = generate_default_cfgs(
+    {"vgg_narrow.untrained": {"mean": IMAGENET_DEFAULT_MEAN, "std": IMAGENET_DEFAULT_STD}}
+)
 
 
 @register_model
