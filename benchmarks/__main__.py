@@ -5,7 +5,16 @@ import sys
 
 BENCHMARKS = (
     *("startup", "metrics", "scoring", "training_step", "attention", "validation", "segment"),
-    *("volume_segmentation", "enhancement", "patches", "explain", "engines", "lcn", "thickness"),
+    *(
+        "volume_segmentation",
+        "enhancement",
+        "patches",
+        "tiling",
+        "explain",
+        "engines",
+        "lcn",
+        "thickness",
+    ),
     "zernike_phantom",
 )
 

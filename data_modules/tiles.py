@@ -19,6 +19,8 @@ __all__ = ["MINIMUM_TISSUE", "REGION", "TILE", "choose_tiles", "tile_corners", "
 
 MINIMUM_TISSUE = 0.05
 """Least share of tissue in a tile that is not nearly empty."""
+SEEN = 64
+"""Rows and columns of a tile, at least, that its share of tissue is taken from."""
 
 
 def choose_tiles(
@@ -40,10 +42,12 @@ def choose_tiles(
         ValueError: The image is smaller than a tile, or the region not even.
     """
     _, height, width = image.shape
-    corners = tile_corners(height, width, region=region)
-    shares = window_shares(tissue_mask(image), corners, region // 2)
+    corners, tile = tile_corners(height, width, region=region), region // 2
+    step = max(tile // SEEN, 1)
+    tissue = tissue_mask(image[:, ::step, ::step])
+    shares = window_shares(tissue, corners // step, tile // step)
     kept = enough_bone(shares, minimum_tissue)
-    return SlicePatches(corners[kept], region // 2, shares[kept])
+    return SlicePatches(corners[kept], tile, shares[kept])
 
 
 def tiles_of(

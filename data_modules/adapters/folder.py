@@ -1,25 +1,35 @@
 """Your own images: ``ROOT/images`` and ``ROOT/masks`` with files of equal stems.
 
 Images without annotation go to ``ROOT/unlabelled``, so that a forgotten mask is never taken for
-one. Without ``ROOT/masks`` all images are unlabelled.
+one. Without ``ROOT/masks`` all images are unlabelled. Of images of several channels, which no
+network takes, one is asked for and written as a grey image. Masks may be drawings, ImageJ ROIs or
+GeoJSON of QuPath, which are written as class maps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from data_modules.adapters.drawn_masks import drawn_mask, is_drawn
 from data_modules.adapters.overrides import Overrides, require_folder
 from data_modules.adapters.staging import finish, staging
 from data_modules.manifest import Record
-from lotus.imaging.file_names import image_stem, images_in
+from lotus.imaging.channels import read_channel, separate_channels
+from lotus.imaging.drawings import DRAWING_SUFFIXES
+from lotus.imaging.file_names import IMAGE_SUFFIXES, image_stem, images_in
+from lotus.imaging.image_files import ImageFileError
 from lotus.imaging.mask_files import look_at_masks
-from lotus.imaging.raster import read_pixel_size
+from lotus.imaging.raster import read_pixel_size, write_image
 from lotus.masks import MaskKind, conclude
 
-LAYOUT = "ROOT/images and ROOT/masks with files of equal names (TIFF, PNG, JPEG or BMP)"
+LAYOUT = (
+    "ROOT/images and ROOT/masks with files of equal names (TIFF, PNG, JPEG or BMP; masks also "
+    "ImageJ ROIs or GeoJSON)"
+)
 
 
 def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Path:
@@ -39,31 +49,63 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
     Raises:
         FileNotFoundError: If there is no image.
         ValueError: If an image has no mask or a mask no image; names them. If the masks can be
-            read in two ways.
+            read in two ways, drawings cannot be used, or an image has several channels and none was
+            chosen.
     """
     root = require_folder(Path(root), LAYOUT)
     overrides = overrides or Overrides()
     images = images_in(root / "images")
     masks: dict[str, Path] = {}
     if (root / "masks").is_dir():
-        masks = _pair_masks(images, images_in(root / "masks"))
-    kind = _mask_kind(list(masks.values()), overrides)
-    paired = [(image, masks.get(image_stem(image))) for image in images]
-    paired += [(image, None) for image in images_in(root / "unlabelled")]
-    records = [
-        Record(
-            image=image,
-            mask=mask,
-            mask_kind=kind,
-            modality="microscopy",
-            patient=image_stem(image),
-            group="unknown",
-            pixel_size_um=_pixel_size(image) if overrides.pixel_size_um is None else None,
-        )
-        for image, mask in paired
-    ]
+        known = (*IMAGE_SUFFIXES, *DRAWING_SUFFIXES)
+        masks = _pair_masks(images, images_in(root / "masks", known))
     with staging(Path(output)) as staged:
+        paired = [
+            (image, _painted(masks.get(image_stem(image)), image, staged.folder, overrides))
+            for image in images
+        ]
+        kind = _mask_kind([mask for _, mask in paired if mask is not None], overrides)
+        paired += [(image, None) for image in images_in(root / "unlabelled")]
+        records = [
+            Record(
+                image=_taken(image, staged.folder, overrides.channel),
+                mask=mask,
+                mask_kind=kind,
+                modality="microscopy",
+                patient=image_stem(image),
+                group="unknown",
+                pixel_size_um=_pixel_size(image) if overrides.pixel_size_um is None else None,
+            )
+            for image, mask in paired
+        ]
         return finish({"manifest.csv": records}, root, staged, overrides, LAYOUT)
+
+
+def _taken(image: Path, converted: Path, channel: int | None) -> Path:
+    """The image, or a grey one of the channel that was chosen."""
+    if channel is not None:
+        taken = read_channel(image, channel)
+        path = converted / "images" / f"{image_stem(image)}.tif"
+        write_image(path, taken.array, taken.spacing_um)
+        return path
+    # What cannot be read is listed later, with all else that is wrong.
+    with suppress(ImageFileError, OSError):
+        if names := separate_channels(image):
+            listed = ", ".join(f"{number} {name}" for number, name in enumerate(names))
+            raise ValueError(
+                f"{image} has {len(names)} channels ({listed}); give the number of the one to "
+                "take, such as that of the labels, with --channel"
+            )
+    return image
+
+
+def _painted(mask: Path | None, image: Path, converted: Path, overrides: Overrides) -> Path | None:
+    """The mask, or the class map of one that is drawn."""
+    if mask is None or not is_drawn(mask):
+        return mask
+    path = converted / "masks" / f"{image_stem(image)}.png"
+    drawn_mask(mask, image, path, overrides)
+    return path
 
 
 def _mask_kind(masks: Sequence[Path], overrides: Overrides) -> MaskKind:

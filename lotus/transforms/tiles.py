@@ -13,9 +13,9 @@ REGION = 448
 TILE = REGION // 2
 LIMITS = (0.1, 99.9)
 """Percentiles between which an image goes from black to white."""
-BLANK = 0.1
-"""How near to black or white, in shares of that range, a pixel is blank: dark fields are noisy,
-transmitted light is uneven, and bone's own fluorescence is faint beside that of labels."""
+BLACK, WHITE = 0.1, 0.2
+"""How near to black or white, in shares of that range, a pixel is blank. Bone's own fluorescence is
+faint beside that of labels; transmitted light is uneven, and stains absorb one colour strongly."""
 SEEN = 256
 """Rows and columns, at least, at which the percentiles look; they change little with more."""
 
@@ -80,13 +80,14 @@ def tissue_mask(image: NDArray[Any]) -> NDArray[np.bool_]:
     brightest = image[0]
     for channel in image[1:]:
         brightest = np.maximum(brightest, channel)
-    tissue: NDArray[np.bool_] = (brightest > low + BLANK * (high - low)) & (brightest < np.inf)
+    tissue: NDArray[np.bool_] = (brightest > low + BLACK * (high - low)) & (brightest < np.inf)
     if (seen == seen[:1]).all():
         return tissue
     darkest = image[0]
     for channel in image[1:]:
         darkest = np.minimum(darkest, channel)
-    return np.logical_and(tissue, darkest < high - BLANK * (high - low))
+    coloured: NDArray[np.bool_] = darkest < high - WHITE * (high - low)
+    return tissue & coloured
 
 
 def window_shares(

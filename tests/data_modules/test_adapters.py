@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from data_modules.adapters import bonesai, dsb2018, folder, nuinsseg
@@ -119,6 +120,28 @@ class TestFolder:
         assert native_spacing(record) == pytest.approx((0.5, 0.25))
         path = folder.prepare(tmp_path, tmp_path, Overrides(pixel_size_um=0.5))
         assert read_manifest(path)[0].pixel_size_um == 0.5
+
+    def test_which_channel_is_asked_and_taken(self, tmp_path):
+        pixels = np.random.default_rng(0).integers(0, 999, (3, *SIZE)).astype(np.uint16)
+        root = self.make(tmp_path / "mine")
+        for name in ("P1_a", "P1_b", "P2_a"):
+            names = {"axes": "CYX", "Channel": {"Name": ["DAPI", "FITC", "Cy5"]}}
+            path = root / f"images/{name}.ome.tif"
+            (root / f"images/{name}.tif").unlink()
+            tifffile.imwrite(path, pixels, photometric="minisblack", metadata=names)
+        with pytest.raises(
+            ValueError, match=r"3 channels \(0 DAPI, 1 FITC, 2 Cy5\); give"
+        ) as error:
+            folder.prepare(root, tmp_path / "out")
+        assert "\n" not in str(error.value)
+        assert not (tmp_path / "out").exists()
+        overrides = Overrides(channel=1, patient_pattern=r"(P\d)_")
+        records = read_manifest(folder.prepare(root, tmp_path / "out", overrides))
+        assert [record.patient for record in records] == ["P1", "P1", "P2"]
+        assert [record.name for record in records] == ["P1_a", "P1_b", "P2_a"]
+        for record in records:
+            assert record.image.is_relative_to(tmp_path / "out/images")
+            np.testing.assert_array_equal(read_image(record.image).array, pixels[1])
 
     def test_nothing_here(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="expected ROOT/images"):

@@ -81,6 +81,18 @@ def test_nearly_empty_tiles_are_left_out(fluorescence):
     assert set(fuller.corners[:, 1].tolist()) == {16, 20, 24, 32, 36}
 
 
+def test_shares_of_large_tiles_are_near_those_of_all_pixels():
+    rows, columns = np.mgrid[:700, :521]
+    disc = (rows - 300) ** 2 + (columns - 200) ** 2 < 190**2
+    pixels = np.where(disc, 150, 3)[None].astype(np.uint8)
+    chosen = choose_tiles(pixels, minimum_tissue=0.0)
+    assert chosen.size == 224
+    whole = [disc[chosen.window(number)].mean() for number in range(len(chosen))]
+    np.testing.assert_allclose(chosen.bone_fraction, whole, atol=0.03)
+    assert chosen.bone_fraction.max() > 0.9
+    assert chosen.bone_fraction.min() < 0.2
+
+
 def test_an_empty_image_keeps_its_fullest_tile():
     pixels = np.random.default_rng(0).integers(0, 3, (1, 16, 16)).astype(np.uint8)
     pixels[0, 0, 0] = 255
