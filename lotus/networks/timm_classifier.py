@@ -9,8 +9,8 @@ from typing import Any
 import timm
 from torch import Tensor, nn
 
-from lotus.networks.hub import check_hub
 from lotus.networks import narrow_vgg  # noqa: F401  # timm knows it from then on
+from lotus.networks.hub import check_hub
 from lotus.networks.image_net import MEAN, STANDARD_DEVIATION, Standardise
 
 
