@@ -16,7 +16,7 @@ default_cfgs = generate_default_cfgs(
 )
 
 
-@register_model
+@register_model  # type: ignore[untyped-decorator]  # timm is not typed
 def vgg_narrow(pretrained: bool = False, **kwargs: Any) -> VGG:
     """VGG (Simonyan & Zisserman, 2015) in eight layers of 16 to 128 channels, with BatchNorm.
 
