@@ -31,6 +31,8 @@ STEPS = ("tests/tasks/test_distillation_equations.py", "tests/tasks/test_baselin
 ZARR = ("tests/imaging/test_ome_zarr.py", "tests/imaging/test_ome_zarr_writer.py")
 PATIENTS = ("tests/data_modules/test_folds.py", "tests/data_modules/test_patients.py")
 SLABS, RECIPES = "tests/data_modules/test_slabs.py", "tests/test_porosity_recipes.py"
+TILES = ("tests/transforms/test_tiles.py", "tests/data_modules/test_tiles.py")
+DOMAINS = "tests/data_modules/test_multi_domain.py"
 PHANTOMS = "tests/data_modules/phantoms"
 BALLS = tuple(f"tests/morphometry/test_{name}.py" for name in ("balls", "ridge", "thickness"))
 TESTS = {
@@ -46,6 +48,12 @@ TESTS = {
     "data_modules/diagnoses.py": ("tests/data_modules/test_diagnoses.py",),
     "data_modules/sampler.py": ("tests/data_modules/test_sampler.py",),
     "data_modules/patches.py": ("tests/data_modules/test_patches.py",),
+    "data_modules/tiles.py": TILES,
+    "lotus/transforms/tiles.py": TILES,
+    "data_modules/tile_segmentation.py": (DOMAINS,),
+    "data_modules/multi_domain.py": (DOMAINS,),
+    "data_modules/adapters/drawn_masks.py": ("tests/data_modules/test_drawn_masks.py",),
+    "lotus/imaging/channels.py": ("tests/imaging/test_channels.py",),
     "data_modules/blocks.py": ("tests/data_modules/test_blocks.py", SLABS),
     "data_modules/slab_dataset.py": (SLABS,),
     "data_modules/slab_source.py": (SLABS,),
