@@ -212,7 +212,7 @@ class _Masks:
         }
         if "osteoid" in self.classes:
             found |= {"osteoid_area": self.osteoid, "mineralised_area": self.mineralised}
-        return {name: np.count_nonzero(mask) * self.pixel for name, mask in found.items()}
+        return {name: float(np.count_nonzero(mask) * self.pixel) for name, mask in found.items()}
 
 
 def _without_debris(bone: Mask, smallest_um2: float, spacing: Spacing) -> Mask:
