@@ -34,6 +34,7 @@ SLABS, RECIPES = "tests/data_modules/test_slabs.py", "tests/test_porosity_recipe
 TILES = ("tests/transforms/test_tiles.py", "tests/data_modules/test_tiles.py")
 DOMAINS = "tests/data_modules/test_multi_domain.py"
 PHANTOMS = "tests/data_modules/phantoms"
+SECTION = "tests/morphometry/test_section.py"
 BALLS = tuple(f"tests/morphometry/test_{name}.py" for name in ("balls", "ridge", "thickness"))
 TESTS = {
     "lotus/losses": (EXAMPLES, "tests/losses", *STEPS),
@@ -76,6 +77,13 @@ TESTS = {
         f"lotus/morphometry/{name}.py": (EXAMPLES, f"tests/morphometry/test_{name}.py")
         for name in ("anisotropy", "connectivity", "distance", "surface")
     },
+    **{
+        f"lotus/morphometry/{name}.py": (EXAMPLES, f"tests/morphometry/test_{name}.py", SECTION)
+        for name in ("histomorphometry", "interlabel", "label_lines", "lines", "osteoid")
+    },
+    "lotus/morphometry/section.py": (EXAMPLES, SECTION),
+    "lotus/morphometry/skeleton_paths.py": (EXAMPLES, "tests/morphometry/test_skeleton_paths.py"),
+    "lotus/measurement/histomorphometry.py": ("tests/measurement/test_histomorphometry.py",),
     **{f"lotus/morphometry/{name}.py": (EXAMPLES, *BALLS) for name in ("balls", "ridge")},
     "lotus/morphometry/thickness.py": (EXAMPLES, BALLS[-1]),
     "lotus/measurement/trabecular.py": ("tests/measurement/test_trabecular.py",),

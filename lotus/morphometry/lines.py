@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 from skimage.measure import find_contours
 
@@ -127,7 +128,10 @@ def contours(mask: NDArray[np.bool_], spacing: Spacing) -> list[Line]:
         raise ValueError(f"contours are those of a mask (Y, X), not {mask.shape}")
     if min(mask.shape) < 2 or mask.all() or not mask.any():
         return []
-    blurred = gaussian_filter(mask.astype(np.float32), BLUR_PX, mode="nearest", truncate=3)
+    reach = 2 * round(3 * BLUR_PX) + 1
+    blurred = cv2.GaussianBlur(
+        mask.astype(np.float32), (reach, reach), BLUR_PX, borderType=cv2.BORDER_REPLICATE
+    )
     found = find_contours(blurred, 0.5, positive_orientation="high")
     return [line for each in found if (line := even_line(each, spacing)) is not None]
 

@@ -154,13 +154,20 @@ def check_classes(class_map: NDArray[np.integer], classes: Mapping[str, int]) ->
     if len(set(values)) < len(values) or 0 in values:
         said = " ".join(f"{name}={value}" for name, value in classes.items())
         raise ValueError(f"{said}: each class needs a value of its own, other than 0")
-    unknown = sorted(set(np.unique(class_map).tolist()) - {0, *values})
+    unknown = sorted(set(_values(class_map)) - {0, *values})
     if unknown:
         said = " ".join(f"{name}={value}" for name, value in classes.items()) or "no class"
         raise ValueError(
             f"the map holds the value {unknown[0]}, and the classes are {said}; say what it stands "
             f"for: --classes NAME={unknown[0]}, of {', '.join(CLASSES)}"
         )
+
+
+def _values(class_map: NDArray[np.integer]) -> list[int]:
+    """Values that there are; those of 8 bits are counted, which sorts nothing."""
+    if class_map.dtype == np.uint8:
+        return list(map(int, np.flatnonzero(np.bincount(class_map.ravel()))))
+    return list(map(int, np.unique(class_map)))
 
 
 class _Masks:
@@ -205,7 +212,7 @@ class _Masks:
         }
         if "osteoid" in self.classes:
             found |= {"osteoid_area": self.osteoid, "mineralised_area": self.mineralised}
-        return {name: np.count_nonzero(mask) * self.pixel for name, mask in found.items()}
+        return {name: float(np.count_nonzero(mask) * self.pixel) for name, mask in found.items()}
 
 
 def _without_debris(bone: Mask, smallest_um2: float, spacing: Spacing) -> Mask:
