@@ -178,7 +178,7 @@ def test_what_is_tested_is_what_is_deployed(trained, manifest, tmp_path):
         spacing = read_pixel_size(each.labels)
         assert spacing is not None
         assert tifffile.TiffFile(each.labels).is_ome
-        overlay = read_image(output / f"{each.image.stem}_overlay.png").pixels
+        overlay = read_image(output / f"{each.image.stem}_overlay.png").array
         assert overlay.shape[:2] == (64, 80)
         assert (output / f"{each.image.stem}.geojson").is_file()
 
