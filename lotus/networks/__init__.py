@@ -110,7 +110,7 @@ _HOMES = {
     "Routing": "lotus.networks.domain_router",
     "Vote": "lotus.networks.domain_router",
     "vote": "lotus.networks.domain_router",
-    "ImageHead": "lotus.networks.token_decoder",  # timm, as all that follow
+    "ImageHead": "lotus.networks.token_decoder",
     "RoutedSegmenter": "lotus.networks.routed_segmenter",
     "TokenDecoder": "lotus.networks.token_decoder",
     "VisionTokens": "lotus.networks.vision_tokens",

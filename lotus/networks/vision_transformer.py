@@ -5,7 +5,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import timm
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -67,6 +66,8 @@ class VisionTransformer(nn.Module):
 
 
 def _create(name: str, options: Mapping[str, Any]) -> Any:
+    import timm  # A task that may take such an encoder starts without it.
+
     if not timm.is_model(name):
         like = get_close_matches(name, timm.list_models("vit_*"), n=4, cutoff=0.0)
         raise ValueError(f"timm has no network {name!r}; the nearest are {', '.join(like)}")
