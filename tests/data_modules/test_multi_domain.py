@@ -301,3 +301,14 @@ def test_the_command_line_finds_the_arguments_of_every_domain(domain):
     data = parser.instantiate_classes(config).data
     assert data.domains["fluorescence"].batch_size == 3
     assert data.domains["fluorescence"].training_share == 0.2
+
+
+def test_one_pixel_size_for_all_domains_where_they_are_resampled(domain):
+    sizes = {"fluorescence": 1.0, "trichrome": 2.0}
+    parts = {name: domain(name, spacing_um=size) for name, size in sizes.items()}
+    with pytest.raises(ValueError, match=r"different pixel sizes.*same spacing_um"):
+        MultiDomainDataModule(parts).setup("fit")
+    same = MultiDomainDataModule({name: domain(name, spacing_um=1.0) for name in sizes})
+    same.setup("fit")
+    assert same.spacing_um == (1.0, 1.0)
+    assert same.resamples
