@@ -28,7 +28,7 @@ COMMANDS = {
     "pre-label": "slices of volumes to label next, with a network's draft, and back again",
     "explain": "GradCAM of a classification's test patches, and how good the maps are",
     "clean": "a segmented volume without islands, its gaps closed, shade-off made bone",
-    "measure": "bone, pores or lacunae of a segmented volume, as tables in µm",
+    "measure": "bone, pores or lacunae of a segmented volume, or sections, as tables in µm",
     "enhance": "the SR-microCT enhancement of an image, a folder or a volume",
     "tile": "the tiles of ROI images that show tissue, as tables",
     "patches": "the patches of slices that lie in bone, as a table",

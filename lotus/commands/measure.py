@@ -1,4 +1,4 @@
-"""Measure a segmented volume: bone, pores or lacunae, as tables in µm and a report."""
+"""Measure segmented bone: volumes, or sections by histomorphometry, as tables and a report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lotus.commands import measure_histomorphometry as histomorphometry
 from lotus.commands.volume_arguments import (
     add_at_argument,
     add_classes_argument,
@@ -22,12 +23,18 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `lotus measure`, one subcommand per kind of measurement."""
     kinds = parser.add_subparsers(
-        dest="kind", required=True, metavar=f"{{{','.join(MEASUREMENTS)}}}"
+        dest="kind", required=True, metavar=f"{{{','.join([*MEASUREMENTS, 'histomorphometry'])}}}"
     )
     for name, measurement in MEASUREMENTS.items():
         kind = kinds.add_parser(name, help=measurement.help, description=measurement.help)
         _add_shared_arguments(kind)
         measurement.add_arguments(kind)
+        kind.set_defaults(run_kind=_measure_volume)
+    sections = kinds.add_parser(
+        "histomorphometry", help=histomorphometry.HELP, description=histomorphometry.HELP
+    )
+    histomorphometry.add_arguments(sections)
+    sections.set_defaults(run_kind=histomorphometry.run)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -37,9 +44,13 @@ def run(arguments: argparse.Namespace) -> None:
         arguments: Of :func:`add_arguments`.
 
     Raises:
-        FileNotFoundError: The volume is not there, or a slice of it is missing.
+        FileNotFoundError: What is to be measured is not there.
         ValueError: It cannot be measured so.
     """
+    arguments.run_kind(arguments)
+
+
+def _measure_volume(arguments: argparse.Namespace) -> None:
     from lotus.measurement.outputs import SUMMARY, read_summary, write_measured
     from lotus.measurement.volume import open_labels
 
@@ -64,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One subcommand.
+    """One subcommand for volumes.
 
     Attributes:
         help: What it measures, in a line.

@@ -9,8 +9,10 @@ surfaces (S = k Pm) and thicknesses (Th = Wi / k).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from enum import Enum
+from typing import Any
 
 from lotus.morphometry.spread import Spread
 
@@ -167,11 +169,7 @@ def dynamic_measures(
     Raises:
         ValueError: An interlabel time that is not positive.
     """
-    if interlabel_days is not None and not interlabel_days > 0:
-        raise ValueError(
-            f"the interlabel time is {interlabel_days:g} days; it is the time between the "
-            "midpoints of the two labellings, such as 15 for the schedule 3-12-3"
-        )
+    check_interlabel_days(interlabel_days)
     k, bone = section_factor.value, primary.bone_perimeter
     single, double = primary.single_label_perimeter, primary.double_label_perimeter
     mineralising = 100.0 * _ratio(double + 0.5 * single, bone)
@@ -198,6 +196,22 @@ def dynamic_measures(
     }
 
 
+def check_interlabel_days(interlabel_days: float | None) -> None:
+    """Refuse a time that is none.
+
+    Args:
+        interlabel_days: In days; None where it is not known.
+
+    Raises:
+        ValueError: It is not positive.
+    """
+    if interlabel_days is not None and not interlabel_days > 0:
+        raise ValueError(
+            f"the interlabel time is {interlabel_days:g} days; it is the time between the "
+            "midpoints of the two labellings, such as 15 for the schedule 3-12-3"
+        )
+
+
 def mineralisation_measures(
     static: dict[str, float], dynamic: dict[str, float]
 ) -> dict[str, float]:
@@ -217,6 +231,34 @@ def mineralisation_measures(
         "Mlt (d)": _ratio(static["O.Th (um)"], adjusted),
         "Omt (d)": _ratio(static["O.Th (um)"], dynamic["MAR (um/d)"]),
     }
+
+
+def summed(parts: Iterable[PrimaryMeasures]) -> PrimaryMeasures:
+    """The primary measures of several images together, such as those of a case.
+
+    Ratios are formed of the sums, so that a large image counts for more than a small one.
+
+    Args:
+        parts: Of images in which the same was measured; what one lacks the sum lacks.
+
+    Returns:
+        Sums of areas and perimeters, and all widths together; all NaN of no images.
+
+    Example:
+        >>> from lotus.morphometry.histomorphometry import PrimaryMeasures, summed
+        >>> images = [PrimaryMeasures(bone_area=area, tissue_area=10.0) for area in (1.0, 3.0)]
+        >>> summed(images).bone_area, summed(images).tissue_area
+        (4.0, 20.0)
+    """
+    images = list(parts)
+    if not images:
+        return PrimaryMeasures()
+    widths = ("osteoid_width", "interlabel_width")
+    found: dict[str, Any] = {}
+    for name in (each.name for each in fields(PrimaryMeasures)):
+        values = [getattr(image, name) for image in images]
+        found[name] = Spread.pooled(values) if name in widths else float(sum(values))
+    return PrimaryMeasures(**found)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -1,0 +1,160 @@
+"""`lotus measure histomorphometry`: static and dynamic histomorphometry of class maps."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HELP = "BV/TV, OS/BS, O.Th, MS/BS, MAR, BFR and others of sections, per region and per case (ASBMR)"
+_SECTION_FACTORS = ("isotropic", "iliac")
+_SHOWN = ("BV/TV (%)", "OS/BS (%)", "O.Th (um)", "MS/BS (%)", "MAR (um/d)", "BFR/BS (um3/um2/yr)")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments.
+
+    Args:
+        parser: Of the subcommand.
+    """
+    parser.add_argument(
+        "input",
+        type=Path,
+        metavar="INPUT",
+        help="class map (TIFF, PNG) of any program, or a folder of them",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="gets the tables and the report"
+    )
+    parser.add_argument(
+        "--pixel-size-um",
+        type=float,
+        metavar="SIZE",
+        help="edge of a pixel; goes before what files state, and is needed where they state none",
+    )
+    parser.add_argument(
+        "--classes",
+        type=_class_value,
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what values of the map stand for, such as mineralised=1 osteoid=2 label1=3 label2=4 "
+        "(label1 is the older; label: either), also transition and outside; 0 is the rest",
+    )
+    parser.add_argument(
+        "--cases",
+        type=Path,
+        metavar="TABLE",
+        help="CSV with the columns roi, case, or a manifest (default: each region is a case)",
+    )
+    _add_conventions(parser)
+
+
+def _add_conventions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--interlabel-days",
+        type=float,
+        metavar="DAYS",
+        help="between the midpoints of the labellings: 15 for the schedule 3-12-3 (no MAR without)",
+    )
+    parser.add_argument(
+        "--section-factor",
+        choices=_SECTION_FACTORS,
+        default="isotropic",
+        help="4/π (default), or 1.2 of human iliac bone",
+    )
+    parser.add_argument(
+        "--transition",
+        choices=("mineralised", "osteoid", "own"),
+        default="mineralised",
+        help="what the zone between osteoid and mineralised bone counts as; own: bone, but neither "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--impute-mar",
+        action="store_true",
+        help="0.3 µm/d where there are single labels alone, flagged in the tables (default: MAR is "
+        "not defined there)",
+    )
+    parser.add_argument(
+        "--largest-interlabel-um",
+        type=float,
+        default=60.0,
+        metavar="WIDTH",
+        help="labels further apart are no double label (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--smallest-hole-um2",
+        type=float,
+        default=300.0,
+        metavar="AREA",
+        help="smaller holes of bone, such as lacunae, are filled, and smaller islands left out "
+        "(default: %(default)g)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure, write the folder and print the cases.
+
+    Args:
+        arguments: Of :func:`add_arguments`.
+
+    Raises:
+        FileNotFoundError: What is to be measured is not there.
+        ValueError: It cannot be measured so.
+    """
+    from tqdm import tqdm
+
+    from lotus.measurement.class_map_files import (
+        MapSettings,
+        find_maps,
+        measured_regions,
+        read_cases,
+    )
+    from lotus.measurement.histomorphometry import Conventions
+    from lotus.measurement.histomorphometry_outputs import HistomorphometryWriter
+    from lotus.morphometry.histomorphometry import SectionFactor
+
+    conventions = Conventions(
+        SectionFactor[arguments.section_factor.upper()],
+        arguments.interlabel_days,
+        arguments.impute_mar,
+        arguments.transition,
+    )
+    settings = MapSettings(
+        conventions,
+        arguments.pixel_size_um,
+        arguments.largest_interlabel_um,
+        arguments.smallest_hole_um2,
+    )
+    maps = find_maps(arguments.input, dict(arguments.classes))
+    cases = None if arguments.cases is None else read_cases(arguments.cases)
+    writer = HistomorphometryWriter(arguments.output, conventions)
+    regions = measured_regions(maps, settings, cases)
+    for region in tqdm(regions, total=len(maps), unit="ROI", delay=2.0, leave=False, disable=None):
+        writer.add(region)
+    table = writer.finish()
+    if cases is None:
+        print("each region is a case of its own; --cases says which belong together")
+    _print_cases(table)
+    for warning in writer.warnings:
+        print(f"WARNING: {warning}")
+    print(f"section factor {arguments.section_factor}; tables and report: {arguments.output}")
+
+
+def _print_cases(cases: pd.DataFrame) -> None:
+    names = [name for name in _SHOWN if cases[name].notna().any()]
+    print(cases[["case", "ROIs", *names]].to_string(index=False, float_format="{:.4g}".format))
+
+
+def _class_value(text: str) -> tuple[str, int]:
+    """One pair of ``--classes``; which names there are is checked with the map."""
+    name, _, value = text.partition("=")
+    if not name or not value.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"{text} is no class with its value; give such as mineralised=1"
+        )
+    return name, int(value)

@@ -1,0 +1,214 @@
+"""Class maps as files: which there are, of which case, what their values mean, their pixel size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lotus.imaging import read_image, read_label_map, read_pixel_size
+from lotus.imaging.file_names import image_stem
+from lotus.measurement.histomorphometry import Conventions, Drawn, Region
+from lotus.morphometry.interlabel import LARGEST_INTERLABEL_UM
+from lotus.morphometry.section import SMALLEST_HOLE_UM2, measure_section
+
+MAP_SUFFIXES = (".tif", ".tiff", ".png", ".bmp")
+
+
+@dataclass(frozen=True)
+class MapFile:
+    """A class map.
+
+    Attributes:
+        path: Its file.
+        roi: Name of the region.
+        classes: Names of classes to the values of the file.
+        domain: Such as ``trichrome``; empty where nobody said.
+        image: What was segmented, to draw upon; None where it is not known.
+    """
+
+    path: Path
+    roi: str
+    classes: Mapping[str, int]
+    domain: str = ""
+    image: Path | None = None
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """How class maps are measured.
+
+    Attributes:
+        conventions: Of histomorphometry.
+        pixel_size_um: Goes before what files state.
+        largest_interlabel_um: Labels further apart are no double label.
+        smallest_hole_um2: Smaller holes of bone are filled.
+    """
+
+    conventions: Conventions
+    pixel_size_um: float | None = None
+    largest_interlabel_um: float = LARGEST_INTERLABEL_UM
+    smallest_hole_um2: float = SMALLEST_HOLE_UM2
+
+
+def find_maps(path: Path, classes: Mapping[str, int]) -> list[MapFile]:
+    """The class maps that a path means: the file, or those of the folder.
+
+    Args:
+        path: A class map or a folder of them.
+        classes: What their values stand for.
+
+    Raises:
+        FileNotFoundError: There is nothing.
+        ValueError: No classes are said, or two maps have the same name.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; a class map or a folder is expected")
+    files = [path]
+    if path.is_dir():
+        files = [each for each in sorted(path.iterdir()) if each.suffix.lower() in MAP_SUFFIXES]
+        if not files:
+            raise FileNotFoundError(f"{path} holds no class map ({', '.join(MAP_SUFFIXES)})")
+    if not classes:
+        raise ValueError(
+            f"{path} does not say what its values stand for; give such as "
+            "--classes mineralised=1 osteoid=2 label1=3 label2=4"
+        )
+    maps = [MapFile(each, image_stem(each), classes) for each in files]
+    check_names(maps)
+    return maps
+
+
+def check_names(maps: list[MapFile]) -> None:
+    """Refuse two maps of one name, which one row of a table cannot tell apart.
+
+    Args:
+        maps: All of them.
+
+    Raises:
+        ValueError: Two are called the same.
+    """
+    seen: dict[str, Path] = {}
+    for each in maps:
+        if each.roi in seen:
+            raise ValueError(
+                f"{each.path} and {seen[each.roi]} are both called {each.roi}; rename one"
+            )
+        seen[each.roi] = each.path
+
+
+def read_cases(path: Path) -> dict[str, str]:
+    """The case of each region, from a table or a manifest.
+
+    Args:
+        path: CSV with the columns ``roi, case``, or a manifest with ``image, patient``, whose
+            regions are called as the files of images and masks are.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: Other columns, or two cases of one region.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; a table with the columns roi, case")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if {"roi", "case"} <= set(table):
+        pairs = list(zip(table["roi"], table["case"], strict=True))
+    elif {"image", "patient"} <= set(table):
+        names = [table[column] for column in ("image", "mask") if column in table]
+        pairs = [
+            (image_stem(Path(name)), patient)
+            for column in names
+            for name, patient in zip(column, table["patient"], strict=True)
+            if name
+        ]
+    else:
+        raise ValueError(
+            f"{path} has the columns {', '.join(map(str, table.columns))}; roi and case are "
+            "expected, or those of a manifest (image, patient)"
+        )
+    cases: dict[str, str] = {}
+    for roi, case in pairs:
+        if cases.setdefault(roi, case) != case:
+            raise ValueError(f"{path}: {roi} is of the cases {cases[roi]} and {case}")
+    return cases
+
+
+def measured_regions(
+    maps: list[MapFile], settings: MapSettings, cases: Mapping[str, str] | None
+) -> Iterator[Region]:
+    """Measure class maps, one after another.
+
+    Args:
+        maps: Of :func:`find_maps`.
+        settings: How.
+        cases: Of each region; None: each is a case of its own.
+
+    Raises:
+        ValueError: A map that cannot be measured so; the message begins with its file.
+    """
+    for each in maps if cases is not None else ():
+        if each.roi not in cases:
+            raise ValueError(f"{each.path}: the table of cases has no row for {each.roi}")
+    for each in maps:
+        yield _measured(each, settings, each.roi if cases is None else cases[each.roi])
+
+
+def _measured(each: MapFile, settings: MapSettings, case: str) -> Region:
+    class_map = read_label_map(each.path)
+    spacing = _spacing(each.path, settings.pixel_size_um)
+    try:
+        section = measure_section(
+            class_map,
+            each.classes,
+            spacing,
+            transition=settings.conventions.transition,
+            largest_interlabel_um=settings.largest_interlabel_um,
+            smallest_hole_um2=settings.smallest_hole_um2,
+        )
+    except ValueError as error:
+        raise ValueError(f"{each.path}: {error}") from error
+    return Region(
+        roi=each.roi,
+        case=case,
+        primary=section.primary,
+        domain=each.domain,
+        fill_width=section.fill_width,
+        pixel_size_um=spacing,
+        drawn=Drawn(section, _picture(each, class_map), spacing),
+        doubts=section.doubts,
+    )
+
+
+def _picture(each: MapFile, class_map: NDArray[np.integer]) -> NDArray[np.generic]:
+    """What was segmented where it is there and as large as the map, else the map."""
+    if each.image is None or not each.image.is_file():
+        return class_map
+    image = read_image(each.image).array
+    shown = image if image.dtype == np.uint8 else _stretched(image)
+    if shown.shape[:2] != class_map.shape:
+        return class_map
+    return np.repeat(shown[..., None], 3, axis=2) if shown.ndim == 2 else shown
+
+
+def _stretched(image: NDArray[np.generic]) -> NDArray[np.float64]:
+    """An image from 0 to 1 between its darkest and brightest percent."""
+    low, high = np.nanpercentile(image.astype(np.float64), (1, 99))
+    scaled = (image.astype(np.float64) - low) / max(high - low, 1e-9)
+    return np.asarray(np.clip(scaled, 0.0, 1.0))
+
+
+def _spacing(path: Path, given: float | None) -> tuple[float, float]:
+    if given is not None:
+        if not given > 0:
+            raise ValueError(f"the pixel size is {given:g} µm; a positive number is expected")
+        return given, given
+    stated = read_pixel_size(path)
+    if stated is None:
+        raise ValueError(
+            f"{path} states no pixel size, and histomorphometry is in µm; give --pixel-size-um"
+        )
+    return stated.spacing_um
