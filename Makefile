@@ -80,7 +80,7 @@ DIAGNOSES_paper := --patients 12 --slices 40 --size 2048 --labelled-slices 4
 # The published networks with weights of ImageNet; the joint one has as many parameters as U-Net and
 # VGG16 together.
 CLASSIFY_paper := encoder=vgg16 encoder_decoder=[256,128,64,32,16] encoder_samples=null \
-	vgg=vgg16 vgg_options={} resnet=resnet50 joint_decoder=[896,640,320,160,80] pretrained=true explained=20
+	vgg=vgg16 resnet=resnet50 alexnet_units=4096 joint_decoder=[896,640,320,160,80] pretrained=true explained=20
 FOLDS ?= $(if $(filter paper,$(PRESET)),pairs,2)
 
 data/diagnoses-$(PRESET)/manifest.csv: | $(READY)

@@ -16,6 +16,7 @@ BENCHMARKS = (
         "thickness",
     ),
     "zernike_phantom",
+    "histomorphometry",
 )
 
 

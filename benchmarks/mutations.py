@@ -31,7 +31,10 @@ STEPS = ("tests/tasks/test_distillation_equations.py", "tests/tasks/test_baselin
 ZARR = ("tests/imaging/test_ome_zarr.py", "tests/imaging/test_ome_zarr_writer.py")
 PATIENTS = ("tests/data_modules/test_folds.py", "tests/data_modules/test_patients.py")
 SLABS, RECIPES = "tests/data_modules/test_slabs.py", "tests/test_porosity_recipes.py"
+TILES = ("tests/transforms/test_tiles.py", "tests/data_modules/test_tiles.py")
+DOMAINS = "tests/data_modules/test_multi_domain.py"
 PHANTOMS = "tests/data_modules/phantoms"
+SECTION = "tests/morphometry/test_section.py"
 BALLS = tuple(f"tests/morphometry/test_{name}.py" for name in ("balls", "ridge", "thickness"))
 TESTS = {
     "lotus/losses": (EXAMPLES, "tests/losses", *STEPS),
@@ -46,6 +49,12 @@ TESTS = {
     "data_modules/diagnoses.py": ("tests/data_modules/test_diagnoses.py",),
     "data_modules/sampler.py": ("tests/data_modules/test_sampler.py",),
     "data_modules/patches.py": ("tests/data_modules/test_patches.py",),
+    "data_modules/tiles.py": TILES,
+    "lotus/transforms/tiles.py": TILES,
+    "data_modules/tile_segmentation.py": (DOMAINS,),
+    "data_modules/multi_domain.py": (DOMAINS,),
+    "data_modules/adapters/drawn_masks.py": ("tests/data_modules/test_drawn_masks.py",),
+    "lotus/imaging/channels.py": ("tests/imaging/test_channels.py",),
     "data_modules/blocks.py": ("tests/data_modules/test_blocks.py", SLABS),
     "data_modules/slab_dataset.py": (SLABS,),
     "data_modules/slab_source.py": (SLABS,),
@@ -68,6 +77,13 @@ TESTS = {
         f"lotus/morphometry/{name}.py": (EXAMPLES, f"tests/morphometry/test_{name}.py")
         for name in ("anisotropy", "connectivity", "distance", "surface")
     },
+    **{
+        f"lotus/morphometry/{name}.py": (EXAMPLES, f"tests/morphometry/test_{name}.py", SECTION)
+        for name in ("histomorphometry", "interlabel", "label_lines", "lines", "osteoid")
+    },
+    "lotus/morphometry/section.py": (EXAMPLES, SECTION),
+    "lotus/morphometry/skeleton_paths.py": (EXAMPLES, "tests/morphometry/test_skeleton_paths.py"),
+    "lotus/measurement/histomorphometry.py": ("tests/measurement/test_histomorphometry.py",),
     **{f"lotus/morphometry/{name}.py": (EXAMPLES, *BALLS) for name in ("balls", "ridge")},
     "lotus/morphometry/thickness.py": (EXAMPLES, BALLS[-1]),
     "lotus/measurement/trabecular.py": ("tests/measurement/test_trabecular.py",),

@@ -255,6 +255,21 @@ def random_window(size: tuple[int, ...], patch_size: int, rng: np.random.Generat
     return slice(rows, rows + patch_size), slice(columns, columns + patch_size)
 
 
+def window_around(centre: tuple[int, int], size: tuple[int, ...], patch_size: int) -> Window:
+    """The window with a pixel in its middle, moved into the image where it would reach over it.
+
+    Args:
+        centre: (row, column) of the pixel.
+        size: (Y, X) of the image in pixels.
+        patch_size: Edge of the window in pixels.
+    """
+    rows, columns = (
+        min(max(at - patch_size // 2, 0), max(edge - patch_size, 0))
+        for at, edge in zip(centre, size, strict=True)
+    )
+    return slice(rows, rows + patch_size), slice(columns, columns + patch_size)
+
+
 def crop(prepared: PreparedImage, window: Window, smallest: int) -> Pixels:
     """Cut a window out of all arrays.
 

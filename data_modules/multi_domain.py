@@ -61,6 +61,17 @@ class MultiDomainDataModule(JointlySplitDataModule):
         return next(iter(self.domains.values())).preprocessing
 
     @property
+    def spacing_um(self) -> tuple[float, float] | None:
+        """Pixel size (Y, X) in µm in which the network sees ROIs; None: unknown, or not one."""
+        sizes = {domain.spacing_um for domain in self.domains.values()}
+        return next(iter(sizes)) if len(sizes) == 1 else None
+
+    @property
+    def resamples(self) -> bool:
+        """Whether ROIs of another pixel size than ``spacing_um`` are resampled."""
+        return any(domain.resamples for domain in self.domains.values())
+
+    @property
     def class_names(self) -> dict[str, list[str]]:
         """Foreground classes of each domain, in the order of the mask's values from 1."""
         return {name: domain.class_names for name, domain in self.domains.items()}
@@ -107,9 +118,11 @@ class MultiDomainDataModule(JointlySplitDataModule):
             stage: ``fit``, ``validate``, ``test`` or ``predict``.
 
         Raises:
-            ValueError: A manifest, the split or a file cannot be used.
+            ValueError: A manifest, the split or a file cannot be used, or the domains are resampled
+                to different pixel sizes.
         """
         self.join()
+        self._check_spacing()
         for domain in self.domains.values():
             domain.setup(stage)
 
@@ -145,6 +158,15 @@ class MultiDomainDataModule(JointlySplitDataModule):
         """The summaries of all domains; for the report."""
         self.join()
         return {"parts": {name: domain.summary() for name, domain in self.domains.items()}}
+
+    def _check_spacing(self) -> None:
+        """Nobody knows the domain of a new image, and so its size, before the network sees it."""
+        sizes = {name: domain.network_spacing_um for name, domain in self.domains.items()}
+        if len({*sizes.values()}) > 1:
+            raise ValueError(
+                f"domains are resampled to different pixel sizes: {sizes}; give all of them the "
+                "same spacing_um"
+            )
 
     def _whole_rois(self, use: Use) -> DataLoader[Sample]:
         self.join()

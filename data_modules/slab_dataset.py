@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from data_modules.blocks import Block
-from data_modules.dataset import Window, augmented, padded, random_window
+from data_modules.dataset import Window, augmented, padded, random_window, window_around
 from data_modules.sample import SlabSample
 from data_modules.sampler import SampleIndex
 from data_modules.slab_source import SlabSource
@@ -147,6 +147,8 @@ class SlabDataset(_SlabSamples):
         patch_size: Edge of the square crop in pixels.
         in_channels: Channels of the network.
         groups: All groups of the study.
+        centred_share: Share of the crops that are centred, as far as the slice allows, on a voxel
+            of a class that is drawn among those of the slice; the others lie anywhere.
         augment: MONAI dictionary transforms over ``image`` and ``mask``, slices first.
     """
 
@@ -159,11 +161,13 @@ class SlabDataset(_SlabSamples):
         patch_size: int,
         in_channels: int,
         groups: Sequence[str],
+        centred_share: float = 0.0,
         augment: Compose | None = None,
     ) -> None:
         super().__init__(source, slabs, in_channels=in_channels, groups=groups)
         self.chosen = list(chosen)
         self.patch_size = patch_size
+        self.centred_share = centred_share
         self._augment = augment
         self._known: list[set[int]] = [set() for _ in source.blocks]
         for block, z in self.chosen:
@@ -188,6 +192,8 @@ class SlabDataset(_SlabSamples):
         start = max(min(z - outputs // 2, own.stop - outputs), own.start)
         rng = np.random.default_rng(seed)
         window = random_window(size[1:], self.patch_size, rng)
+        if rng.random() < self.centred_share:
+            window = self._around_a_class(block, z, rng) or window
         slab = slab_indices(start - self.slabs.margin, self.slabs.slices, size[0])
         image = self.source.image(block, slab, window)
         mask = self.source.mask(
@@ -200,6 +206,19 @@ class SlabDataset(_SlabSamples):
         if self._augment is not None:
             pixels = augmented(self._augment, pixels, seed)
         return self.sample(block, start, pixels["image"], pixels["mask"])
+
+    def _around_a_class(self, block: int, z: int, rng: np.random.Generator) -> Window | None:
+        """A window around a voxel of one of the classes of a slice; None where there is none."""
+        whole: Window = slice(None), slice(None)
+        (classes,) = self.source.mask(block, np.array([z]), whole, {z})
+        present = np.flatnonzero(np.bincount(classes[classes > 0]))
+        if not present.size:
+            return None
+        rows, columns = np.nonzero(classes == rng.choice(present))
+        drawn = int(rng.integers(len(rows)))
+        return window_around(
+            (int(rows[drawn]), int(columns[drawn])), classes.shape, self.patch_size
+        )
 
 
 class WholeSliceDataset(_SlabSamples):

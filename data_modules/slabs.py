@@ -49,6 +49,9 @@ class SlabDataModule(PatientDataModule[SlabSource]):
         augmentation: MONAI dictionary transforms over ``image`` (T, Y, X) and ``mask`` (D, Y, X) of
             training crops.
         patch_size: Edge of training crops in pixels; smaller slices are mirrored at their borders.
+        centred_share: Share of the training crops that are centred on a voxel of a class that is
+            drawn among those of their slice, in [0, 1], so that thin and rare classes are seen from
+            the first step on; the others lie anywhere.
         batch_size: Training crops per batch and process.
         samples_per_epoch: Training crops per epoch; None: as many as cover every training slice
             once.
@@ -66,7 +69,8 @@ class SlabDataModule(PatientDataModule[SlabSource]):
         seed: Decides the split, the choice of slices, the order, the crops and the augmentation.
 
     Raises:
-        ValueError: Slabs whose middle is not defined, or a class to merge that there is not.
+        ValueError: Slabs whose middle is not defined, a class to merge that there is not, or a
+            share out of range.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class SlabDataModule(PatientDataModule[SlabSource]):
         preprocessing: IntensityRange | None = None,
         augmentation: list[Transform] | None = None,
         patch_size: int = 64,
+        centred_share: float = 0.0,
         batch_size: int = 32,
         samples_per_epoch: int | None = None,
         training_slices: int | None = None,
@@ -108,7 +113,10 @@ class SlabDataModule(PatientDataModule[SlabSource]):
         self.in_channels = in_channels
         self.preprocessing = PercentileRange() if preprocessing is None else preprocessing
         self.augmentation = list(augmentation or [])
+        if not 0.0 <= centred_share <= 1.0:
+            raise ValueError(f"centred_share is {centred_share}; expected a share in [0, 1]")
         self.patch_size = patch_size
+        self.centred_share = centred_share
         self.training_slices = training_slices
         self.split = split
         self.validation_share = validation_share
@@ -207,6 +215,7 @@ class SlabDataModule(PatientDataModule[SlabSource]):
             self.slabs,
             slices_in_turn(source.blocks, self.training_slices, seed=self.seed),
             patch_size=self.patch_size,
+            centred_share=self.centred_share,
             in_channels=self.in_channels,
             groups=self.groups,
             augment=augment,

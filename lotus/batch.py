@@ -97,6 +97,29 @@ class Prediction(TypedDict):
     classes: NDArray[np.uint8]
 
 
+class RoiPrediction(TypedDict):
+    """The classes of one ROI, by the head of the domain that it was given.
+
+    Attributes:
+        classes: uint8 (Y, X) at native size, class of each pixel among those of the domain, 0 is
+            background.
+        domain: Its name.
+        certainty: Of the domain, from 0 to 1.
+        uncertain_tiles: Tiles that the router was not sure of.
+        tiles: All tiles.
+        uncertain: Whether the domain of the ROI as a whole is uncertain.
+        distances: float32 (T, M), how far each tile is from what is usual in each domain.
+    """
+
+    classes: NDArray[np.uint8]
+    domain: str
+    certainty: float
+    uncertain_tiles: int
+    tiles: int
+    uncertain: bool
+    distances: NDArray[np.float32]
+
+
 class SlabPrediction(TypedDict):
     """The classes of whole slices of a volume.
 

@@ -43,6 +43,7 @@ ALLOWED = {
     ),
     "lotus.measurement": (
         *(*GROUND, "lotus.morphometry", "lotus.imaging", "lotus.engines", "lotus.reports"),
+        "lotus.runs",
     ),
     "lotus.windows": (*GROUND, "lotus.schemes"),
     "lotus.tasks": (

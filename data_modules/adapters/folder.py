@@ -2,7 +2,8 @@
 
 Images without annotation go to ``ROOT/unlabelled``, so that a forgotten mask is never taken for
 one. Without ``ROOT/masks`` all images are unlabelled. Of images of several channels, which no
-network takes, one is asked for and written as a grey image.
+network takes, one is asked for and written as a grey image. Masks may be drawings, ImageJ ROIs or
+GeoJSON of QuPath, which are written as class maps.
 """
 
 from __future__ import annotations
@@ -13,17 +14,22 @@ from pathlib import Path
 
 import numpy as np
 
+from data_modules.adapters.drawn_masks import drawn_mask, is_drawn
 from data_modules.adapters.overrides import Overrides, require_folder
 from data_modules.adapters.staging import finish, staging
 from data_modules.manifest import Record
 from lotus.imaging.channels import read_channel, separate_channels
-from lotus.imaging.file_names import image_stem, images_in
+from lotus.imaging.drawings import DRAWING_SUFFIXES
+from lotus.imaging.file_names import IMAGE_SUFFIXES, image_stem, images_in
 from lotus.imaging.image_files import ImageFileError
 from lotus.imaging.mask_files import look_at_masks
 from lotus.imaging.raster import read_pixel_size, write_image
 from lotus.masks import MaskKind, conclude
 
-LAYOUT = "ROOT/images and ROOT/masks with files of equal names (TIFF, PNG, JPEG or BMP)"
+LAYOUT = (
+    "ROOT/images and ROOT/masks with files of equal names (TIFF, PNG, JPEG or BMP; masks also "
+    "ImageJ ROIs or GeoJSON)"
+)
 
 
 def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Path:
@@ -43,18 +49,23 @@ def prepare(root: Path, output: Path, overrides: Overrides | None = None) -> Pat
     Raises:
         FileNotFoundError: If there is no image.
         ValueError: If an image has no mask or a mask no image; names them. If the masks can be
-            read in two ways, or an image has several channels and none was chosen.
+            read in two ways, drawings cannot be used, or an image has several channels and none was
+            chosen.
     """
     root = require_folder(Path(root), LAYOUT)
     overrides = overrides or Overrides()
     images = images_in(root / "images")
     masks: dict[str, Path] = {}
     if (root / "masks").is_dir():
-        masks = _pair_masks(images, images_in(root / "masks"))
-    kind = _mask_kind(list(masks.values()), overrides)
-    paired = [(image, masks.get(image_stem(image))) for image in images]
-    paired += [(image, None) for image in images_in(root / "unlabelled")]
+        known = (*IMAGE_SUFFIXES, *DRAWING_SUFFIXES)
+        masks = _pair_masks(images, images_in(root / "masks", known))
     with staging(Path(output)) as staged:
+        paired = [
+            (image, _painted(masks.get(image_stem(image)), image, staged.folder, overrides))
+            for image in images
+        ]
+        kind = _mask_kind([mask for _, mask in paired if mask is not None], overrides)
+        paired += [(image, None) for image in images_in(root / "unlabelled")]
         records = [
             Record(
                 image=_taken(image, staged.folder, overrides.channel),
@@ -86,6 +97,15 @@ def _taken(image: Path, converted: Path, channel: int | None) -> Path:
                 "take, such as that of the labels, with --channel"
             )
     return image
+
+
+def _painted(mask: Path | None, image: Path, converted: Path, overrides: Overrides) -> Path | None:
+    """The mask, or the class map of one that is drawn."""
+    if mask is None or not is_drawn(mask):
+        return mask
+    path = converted / "masks" / f"{image_stem(image)}.png"
+    drawn_mask(mask, image, path, overrides)
+    return path
 
 
 def _mask_kind(masks: Sequence[Path], overrides: Overrides) -> MaskKind:

@@ -22,6 +22,9 @@ class Overrides:
         mask_kind: ``instances``, ``semantic`` or ``binary``.
         mask_values: What the values of all masks stand for.
         channel: Number of the channel to take of every image, from 0; None: all of a colour image.
+        roles: YAML file that says by the names of drawings of which class they are; None: of the
+            one whose name they have.
+        line_width_px: Width of drawn lines in pixels; None: lines cover none.
     """
 
     modality: str | None = None
@@ -30,6 +33,8 @@ class Overrides:
     mask_kind: MaskKind | None = None
     mask_values: MaskValues = USUAL_VALUES
     channel: int | None = None
+    roles: Path | None = None
+    line_width_px: float | None = None
 
     def apply(self, record: Record, root: Path) -> Record:
         """The record with these values.

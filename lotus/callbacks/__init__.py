@@ -1,6 +1,7 @@
 """What happens around training: the run's record, its predictions and its dashboard."""
 
 from lotus.callbacks.best_checkpoint import BestCheckpoint
+from lotus.callbacks.class_map_writer import ClassMapWriter
 from lotus.callbacks.class_scores import ClassScores
 from lotus.callbacks.classification_writer import ClassificationWriter
 from lotus.callbacks.epoch_seed import EpochSeed
@@ -11,6 +12,7 @@ from lotus.callbacks.slab_writer import SlabWriter
 
 __all__ = [
     "BestCheckpoint",
+    "ClassMapWriter",
     "ClassScores",
     "ClassificationWriter",
     "EpochSeed",

@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         type=Path,
         metavar="INPUT",
-        help="class map (TIFF, PNG) of any program, or a folder of them; with --roles drawings: "
-        "ImageJ ROIs (.roi, .zip), QuPath's GeoJSON, or a folder of them",
+        help="class map (TIFF, PNG) of any program, a folder of them, or one of `lotus segment`; with "
+        "--roles drawings: ImageJ ROIs (.roi, .zip), QuPath's GeoJSON, or a folder of them",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="gets the tables and the report"
@@ -106,6 +106,13 @@ def _add_conventions(parser: argparse.ArgumentParser) -> None:
         help="smaller holes of bone, such as lacunae, are filled, and smaller islands left out "
         "(default: %(default)g)",
     )
+    parser.add_argument(
+        "--widest-crack-um",
+        type=float,
+        default=5.0,
+        metavar="WIDTH",
+        help="narrower cracks and slits of bone are closed (default: %(default)g)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -136,6 +143,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.pixel_size_um,
         arguments.largest_interlabel_um,
         arguments.smallest_hole_um2,
+        arguments.widest_crack_um,
     )
     cases = None if arguments.cases is None else read_cases(arguments.cases)
     regions, total = _regions(arguments, settings, cases)

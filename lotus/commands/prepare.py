@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from data_modules.manifest import Record
 
-DATA_SETS = ("folder", "dsb2018", "deepliif", "nuinsseg", "bonesai")
+OWN_IMAGES = "folder"
+DATA_SETS = (OWN_IMAGES, "dsb2018", "deepliif", "nuinsseg", "bonesai")
 
 _UNKNOWN = "unknown (give it with --pixel-size-um for µm)"
 _MOST_SIZES = 5
@@ -42,11 +43,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="default: known from the data set, or seen in the masks",
     )
     add_mask_values(parser)
-    parser.add_argument(
+    own = parser.add_argument_group(f"of the data set {OWN_IMAGES}")
+    own.add_argument(
         "--channel",
         type=int,
         metavar="N",
-        help="folder: the channel to take of every image, from 0 (of RGB red is 0, green 1)",
+        help="the channel to take of every image, from 0 (of RGB red is 0, green 1)",
+    )
+    own.add_argument(
+        "--roles",
+        type=Path,
+        metavar="FILE",
+        help="YAML file of patterns of the names of drawings, and the class of --mask-values that "
+        "each stands for, or ignore; default: the class of that name",
+    )
+    own.add_argument(
+        "--line-width-px", type=float, metavar="PX", help="what drawn lines are as wide as"
     )
 
 
@@ -66,15 +78,17 @@ def run(arguments: argparse.Namespace) -> None:
     from data_modules.splits import coverage
     from lotus.commands.mask_arguments import mask_values
 
-    if arguments.channel is not None and arguments.data_set != "folder":
-        raise ValueError(f"--channel: {arguments.data_set} has no channels to choose from")
+    own = {name: getattr(arguments, name) for name in ("channel", "roles", "line_width_px")}
+    given = [f"--{name.replace('_', '-')}" for name, value in own.items() if value is not None]
+    if given and arguments.data_set != OWN_IMAGES:
+        raise ValueError(f"{given[0]} is for the data set {OWN_IMAGES}; found {arguments.data_set}")
     overrides = Overrides(
         modality=arguments.modality,
         patient_pattern=arguments.patient_pattern,
         pixel_size_um=arguments.pixel_size_um,
         mask_kind=arguments.mask_kind,
         mask_values=mask_values(arguments),
-        channel=arguments.channel,
+        **own,
     )
     adapter = import_module(f"data_modules.adapters.{arguments.data_set}")
     manifest = adapter.prepare(arguments.root, arguments.output, overrides)

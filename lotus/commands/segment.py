@@ -12,7 +12,7 @@ from lotus.inference.precision import Precision
 
 VOLUME_SUFFIXES = (".zarr", ".tif", ".tiff")
 """Of an output that is a volume; any other is a folder for what is found in images."""
-OF_IMAGES = ("pixel_size_um", "no_resample", "threshold")
+OF_IMAGES = ("pixel_size_um", "no_resample", "threshold", "tiling")
 OF_VOLUMES = ("voxel_size_um", "at", "ome_zarr", "processes")
 """Arguments that go with one of them alone."""
 
@@ -62,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="foreground probability that makes an object (default: as trained; connected "
         "components only)",
+    )
+    parser.add_argument(
+        "--tiling",
+        choices=("overlapped", "quadrants"),
+        help="of ROIs of several domains: tiles that overlap and are blended, or side by side "
+        "(default: as tested)",
     )
     parser.add_argument(
         "--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, ..."
@@ -160,6 +166,7 @@ def _segment_volume(arguments: argparse.Namespace) -> None:
 
 def _segment_images(arguments: argparse.Namespace) -> None:
     from lotus.inference.options import SegmentOptions
+    from lotus.inference.roi_segmenter import segments_rois
     from lotus.inference.segment import segment_folder, segment_image
     from lotus.inference.segmenter import load_segmenter
     from lotus.schemes import ConnectedComponents
@@ -173,6 +180,14 @@ def _segment_images(arguments: argparse.Namespace) -> None:
         resample=not arguments.no_resample,
         precision=arguments.precision,
     )
+    if segments_rois(arguments.checkpoint):
+        _segment_rois(arguments)
+        return
+    if arguments.tiling is not None:
+        raise ValueError(
+            f"--tiling goes with checkpoints of several domains, which {arguments.checkpoint} is "
+            "not; use --window and --overlap"
+        )
     segmenter = load_segmenter(arguments.checkpoint, arguments.device)
     if options.precision == "bf16" and not computes_bfloat16(segmenter.device):
         print(
@@ -196,3 +211,30 @@ def _segment_images(arguments: argparse.Namespace) -> None:
     else:
         result = segment_image(segmenter, arguments.input, arguments.output, options)
         print(f"{result.count} objects in {arguments.input.name}, written to {arguments.output}")
+
+
+def _segment_rois(arguments: argparse.Namespace) -> None:
+    from collections import Counter
+
+    from lotus.inference.roi_segmenter import load_roi_segmenter
+    from lotus.inference.segment_rois import RoiOptions, segment_rois
+
+    for name in ("window", "overlap", "threshold"):
+        if getattr(arguments, name) is not None:
+            raise ValueError(
+                f"--{name} does not go with {arguments.checkpoint}, which is of several domains: "
+                "its tiles lie as --tiling says"
+            )
+    options = RoiOptions(
+        tiling=arguments.tiling,
+        batch_size=arguments.batch_size,
+        pixel_size_um=arguments.pixel_size_um,
+        resample=not arguments.no_resample,
+        precision=arguments.precision,
+    )
+    segmenter = load_roi_segmenter(arguments.checkpoint, arguments.device)
+    maps = segment_rois(segmenter, arguments.input, arguments.output, options)
+    counts = Counter(each.domain for each in maps)
+    domains = ", ".join(f"{count} of {name}" for name, count in sorted(counts.items()))
+    uncertain = sum(each.uncertain for each in maps)
+    print(f"{len(maps)} ROIs ({domains}; {uncertain} uncertain), written to {arguments.output}")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lotus.imaging import Slide, check_usable
 from lotus.inference.precision import Precision
-from lotus.inference.segmenter import Segmenter
+from lotus.inference.segmenter import Segmenter, TakesImages
 from lotus.transforms import IntensityRange, rescale
 from lotus.transforms.resampling import Resampling
 from lotus.windows import ReadRows, network_input
@@ -25,7 +25,7 @@ SAMPLE_PIXELS = 2**22
 """
 
 
-def check_channels(slide: Slide, segmenter: Segmenter) -> None:
+def check_channels(slide: Slide, segmenter: TakesImages) -> None:
     """Refuse an image that the network cannot take; grey images are repeated to RGB.
 
     Raises:
@@ -40,7 +40,7 @@ def check_channels(slide: Slide, segmenter: Segmenter) -> None:
 
 
 def open_pixels(
-    slide: Slide, segmenter: Segmenter, grids: Resampling | None = None
+    slide: Slide, segmenter: TakesImages, grids: Resampling | None = None
 ) -> tuple[ReadRows, Normalise]:
     """How to read rows of an image, and how to turn what was read into network input.
 
@@ -71,7 +71,7 @@ def open_pixels(
     return partial(grids.rows, prepared), np.asarray
 
 
-def _as_it_is(slide: Slide, segmenter: Segmenter) -> tuple[ReadRows, Normalise]:
+def _as_it_is(slide: Slide, segmenter: TakesImages) -> tuple[ReadRows, Normalise]:
     height, width = slide.shape
     preprocessing = segmenter.preprocessing
     try:

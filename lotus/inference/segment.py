@@ -87,7 +87,7 @@ def segment_folder(
         ValueError: No image in the folder, two of one name, or, after all others were segmented,
             images that could not be; the message names them by their causes.
     """
-    images = _images_in(folder, output_dir)
+    images = images_to_segment(folder, output_dir)
     found: dict[Path, SegmentedObjects] = {}
     notes, problems = Causes(), Causes()
 
@@ -116,19 +116,30 @@ def _check_folder(output_dir: Path) -> None:
         raise ValueError(f"{output_dir} is a file; the output is a folder")
 
 
-def _images_in(folder: Path, output_dir: Path) -> list[Path]:
+def images_to_segment(given: Path, output_dir: Path) -> list[Path]:
+    """The images that a file or a folder means, each with results of its own.
+
+    Args:
+        given: An image file, or a folder, of which those of folders inside are left out.
+        output_dir: Folder of the results, another than a folder of images.
+
+    Raises:
+        ValueError: No image in the folder, two of one name, or an output that is none.
+    """
     _check_folder(output_dir)
-    if output_dir.resolve() == folder.resolve():
-        raise ValueError(f"{folder} is input and output; write to another folder")
-    images = images_in(folder, SLIDE_SUFFIXES)
+    if not given.is_dir():
+        return [given]
+    if output_dir.resolve() == given.resolve():
+        raise ValueError(f"{given} is input and output; write to another folder")
+    images = images_in(given, SLIDE_SUFFIXES)
     if not images:
-        raise ValueError(f"{folder} has no image; expected files {', '.join(SLIDE_SUFFIXES)}")
+        raise ValueError(f"{given} has no image; expected files {', '.join(SLIDE_SUFFIXES)}")
     stems: dict[str, Path] = {}
     for image in images:
         other = stems.setdefault(image_stem(image), image)
         if other is not image:
             raise ValueError(
-                f"{other.name} and {image.name} in {folder} would share their result files; "
+                f"{other.name} and {image.name} in {given} would share their result files; "
                 "rename one"
             )
     return images

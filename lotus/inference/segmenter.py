@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -16,6 +16,22 @@ from lotus.tasks.description import build
 from lotus.tasks.precision import computes_bfloat16
 from lotus.transforms import Preprocessing
 from lotus.windows import OVERLAP, WINDOW
+
+
+class TakesImages(Protocol):
+    """What a network is shown: what reading an image for it needs to know.
+
+    Attributes:
+        preprocessing: From the file's values to [0, 1].
+        in_channels: Channels C.
+        spacing_um: (Y, X) pixel size of the training images, where it was known.
+        resample: Whether images of another pixel size were resampled to that in training.
+    """
+
+    preprocessing: Preprocessing
+    in_channels: int
+    spacing_um: tuple[float, float] | None
+    resample: bool
 
 
 @dataclass

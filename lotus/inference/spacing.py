@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from lotus.imaging import Slide
 from lotus.imaging.pixel_size import in_um
-from lotus.inference.segmenter import Segmenter
+from lotus.inference.segmenter import TakesImages
 from lotus.transforms.resampling import Resampling, Spacing, resampling
 
 MOST_SPACING_DIFFERENCE = 0.2
@@ -38,7 +38,7 @@ def image_spacing(
 def to_model(
     slide: Slide,
     spacing_um: Spacing | None,
-    segmenter: Segmenter,
+    segmenter: TakesImages,
     resample: bool,
     notify: Callable[[str], None],
 ) -> Resampling | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from lotus.imaging import read_image, read_label_map, read_pixel_size
 from lotus.imaging.file_names import image_stem
 from lotus.measurement.histomorphometry import Conventions, Drawn, Region
 from lotus.morphometry.interlabel import LARGEST_INTERLABEL_UM
-from lotus.morphometry.section import SMALLEST_HOLE_UM2, measure_section
+from lotus.morphometry.section import SMALLEST_HOLE_UM2, WIDEST_CRACK_UM, measure_section
+from lotus.runs.class_maps import CLASS_MAPS, ClassMap, read_class_maps
 
 MAP_SUFFIXES = (".tif", ".tiff", ".png", ".bmp")
 
@@ -29,6 +30,7 @@ class MapFile:
         classes: Names of classes to the values of the file.
         domain: Such as ``trichrome``; empty where nobody said.
         image: What was segmented, to draw upon; None where it is not known.
+        doubts: What was uncertain when it was made, a line each.
     """
 
     path: Path
@@ -36,6 +38,7 @@ class MapFile:
     classes: Mapping[str, int]
     domain: str = ""
     image: Path | None = None
+    doubts: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -47,25 +50,31 @@ class MapSettings:
         pixel_size_um: Goes before what files state.
         largest_interlabel_um: Labels further apart are no double label.
         smallest_hole_um2: Smaller holes of bone are filled.
+        widest_crack_um: Narrower cracks of bone are closed.
     """
 
     conventions: Conventions
     pixel_size_um: float | None = None
     largest_interlabel_um: float = LARGEST_INTERLABEL_UM
     smallest_hole_um2: float = SMALLEST_HOLE_UM2
+    widest_crack_um: float = WIDEST_CRACK_UM
 
 
 def find_maps(path: Path, classes: Mapping[str, int]) -> list[MapFile]:
     """The class maps that a path means: the file, or those of the folder.
 
     Args:
-        path: A class map or a folder of them.
-        classes: What their values stand for.
+        path: A class map, a folder of them, or one that `lotus segment` wrote for several domains.
+        classes: What their values stand for; goes before what the table of such a folder says.
 
     Raises:
         FileNotFoundError: There is nothing.
         ValueError: No classes are said, or two maps have the same name.
     """
+    if (path / CLASS_MAPS).is_file():
+        maps = [_of_table(each, classes) for each in read_class_maps(path)]
+        check_names(maps)
+        return maps
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; a class map or a folder is expected")
     files = [path]
@@ -81,6 +90,22 @@ def find_maps(path: Path, classes: Mapping[str, int]) -> list[MapFile]:
     maps = [MapFile(each, image_stem(each), classes) for each in files]
     check_names(maps)
     return maps
+
+
+def _of_table(each: ClassMap, classes: Mapping[str, int]) -> MapFile:
+    doubts = []
+    if each.uncertain:
+        doubts.append(f"uncertain that it is {each.domain} (certainty {each.certainty:.2f})")
+    elif each.uncertain_tiles:
+        doubts.append(f"{each.uncertain_tiles} of {each.tiles} tiles may not be {each.domain}")
+    return MapFile(
+        path=each.labels,
+        roi=image_stem(each.image),
+        classes=classes or each.classes,
+        domain=each.domain,
+        image=each.image,
+        doubts=doubts,
+    )
 
 
 def check_names(maps: list[MapFile]) -> None:
@@ -150,11 +175,12 @@ def measured_regions(
     Raises:
         ValueError: A map that cannot be measured so; the message begins with its file.
     """
-    for each in maps if cases is not None else ():
-        if each.roi not in cases:
+    known = {each.roi: each.roi for each in maps} if cases is None else cases
+    for each in maps:
+        if each.roi not in known:
             raise ValueError(f"{each.path}: the table of cases has no row for {each.roi}")
     for each in maps:
-        yield _measured(each, settings, each.roi if cases is None else cases[each.roi])
+        yield _measured(each, settings, known[each.roi])
 
 
 def _measured(each: MapFile, settings: MapSettings, case: str) -> Region:
@@ -168,6 +194,7 @@ def _measured(each: MapFile, settings: MapSettings, case: str) -> Region:
             transition=settings.conventions.transition,
             largest_interlabel_um=settings.largest_interlabel_um,
             smallest_hole_um2=settings.smallest_hole_um2,
+            widest_crack_um=settings.widest_crack_um,
         )
     except ValueError as error:
         raise ValueError(f"{each.path}: {error}") from error
@@ -179,7 +206,7 @@ def _measured(each: MapFile, settings: MapSettings, case: str) -> Region:
         fill_width=section.fill_width,
         pixel_size_um=spacing,
         drawn=Drawn(section, _picture(each, class_map), spacing),
-        doubts=section.doubts,
+        doubts=[*each.doubts, *section.doubts],
     )
 
 

@@ -45,6 +45,7 @@ class Conventions:
     transition: Transition = "mineralised"
 
     def __post_init__(self) -> None:
+        """Check what would be refused only once everything is measured."""
         check_interlabel_days(self.interlabel_days)
 
     @property

@@ -54,14 +54,17 @@ DEFINITIONS: Mapping[str, str] = {
 }
 
 
+_WRITTEN = str.maketrans("23", "²³")
+
+
 def measure_of(column: str) -> tuple[str, str]:
-    """Name and unit of a column, such as ``BV/TV`` and ``%`` of ``BV/TV (%)``.
+    """Name and unit of a column, such as ``T.Ar`` and ``mm²`` of ``T.Ar (mm2)``.
 
     Args:
         column: Of a table.
     """
     name, _, unit = column.partition(" (")
-    return name, unit.removesuffix(")")
+    return name, unit.removesuffix(")").translate(_WRITTEN).replace("um", "µm")
 
 
 def case_summary(cases: pd.DataFrame) -> list[Measure]:

@@ -74,6 +74,14 @@ def every_few(line: Line, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
 
     Returns:
         Numbers of points, ascending.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.morphometry.interlabel import every_few
+        >>> from lotus.morphometry.lines import Line
+        >>> line = Line(np.array([[0.0, x] for x in range(21)]))  # 20 µm
+        >>> every_few(line, np.ones(21, bool)).tolist()
+        [2, 7, 12, 17]
     """
     step = line.length / max(len(line.segments), 1)
     stride = max(round(PERPENDICULAR_STEP_UM / step), 1) if step > 0 else 1
@@ -104,6 +112,21 @@ def paired_labels(
         bone: Bool (Y, X), labels included.
         spacing: Size of a pixel (Y, X) in µm.
         largest_um: Greatest distance.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.morphometry.interlabel import paired_labels
+        >>> from lotus.morphometry.label_lines import label_lines
+        >>> from lotus.morphometry.lines import contours
+        >>> bone = np.zeros((90, 200), bool)
+        >>> bone[20:] = True
+        >>> mask = np.zeros_like(bone)
+        >>> mask[30:34, 20:180] = mask[45:49, 20:180] = True  # 15 µm from middle to middle
+        >>> lines, surface = label_lines(mask, (1.0, 1.0)).lines, contours(bone, (1.0, 1.0))
+        >>> labels = paired_labels(lines, [0, 0], surface, bone, (1.0, 1.0))
+        >>> ends = labels.perpendiculars()
+        >>> float(np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1).mean().round(2))
+        15.0
     """
     tree = cKDTree(gathered_points(surface)) if surface else None
     depths = [
@@ -153,6 +176,19 @@ def covered_surface(lines: Sequence[Line], surface: Sequence[Line]) -> list[NDAr
 
     Returns:
         Lengths in µm, (N,) for each line.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.morphometry.interlabel import covered_surface
+        >>> from lotus.morphometry.label_lines import label_lines
+        >>> from lotus.morphometry.lines import contours
+        >>> bone = np.zeros((90, 200), bool)
+        >>> bone[20:] = True
+        >>> mask = np.zeros_like(bone)
+        >>> mask[30:34, 20:180] = mask[45:49, 20:180] = True  # 15 µm from middle to middle
+        >>> lines, surface = label_lines(mask, (1.0, 1.0)).lines, contours(bone, (1.0, 1.0))
+        >>> [float(covered.sum().round(-1)) for covered in covered_surface(lines, surface)]
+        [160.0, 160.0]
     """
     if not surface:
         return [line.shares for line in lines]
@@ -184,6 +220,20 @@ def interlabel_fill(labels: Labels, mask: NDArray[np.bool_], spacing: Spacing) -
 
     Returns:
         The width; NaN without double labels.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.morphometry.interlabel import interlabel_fill, paired_labels
+        >>> from lotus.morphometry.label_lines import label_lines
+        >>> from lotus.morphometry.lines import contours
+        >>> bone = np.zeros((90, 200), bool)
+        >>> bone[20:] = True
+        >>> mask = np.zeros_like(bone)
+        >>> mask[30:34, 20:180] = mask[45:49, 20:180] = True  # 15 µm from middle to middle
+        >>> lines, surface = label_lines(mask, (1.0, 1.0)).lines, contours(bone, (1.0, 1.0))
+        >>> labels = paired_labels(lines, [0, 0], surface, bone, (1.0, 1.0))
+        >>> round(interlabel_fill(labels, mask, (1.0, 1.0)), 1)
+        15.0
     """
     double = labels.double
     length = sum(

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 from skimage.measure import find_contours
 
@@ -127,7 +128,10 @@ def contours(mask: NDArray[np.bool_], spacing: Spacing) -> list[Line]:
         raise ValueError(f"contours are those of a mask (Y, X), not {mask.shape}")
     if min(mask.shape) < 2 or mask.all() or not mask.any():
         return []
-    blurred = gaussian_filter(mask.astype(np.float32), BLUR_PX, mode="nearest", truncate=3)
+    reach = 2 * round(3 * BLUR_PX) + 1
+    blurred = cv2.GaussianBlur(
+        mask.astype(np.float32), (reach, reach), BLUR_PX, borderType=cv2.BORDER_REPLICATE
+    )
     found = find_contours(blurred, 0.5, positive_orientation="high")
     return [line for each in found if (line := even_line(each, spacing)) is not None]
 
@@ -141,6 +145,13 @@ def even_line(pixels: Points, spacing: Spacing) -> Line | None:
 
     Returns:
         The line; None where the places are fewer than three or all the same.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.morphometry.lines import even_line
+        >>> stairs = np.array([[step // 3, step] for step in range(31)], float)
+        >>> round(even_line(stairs, (1.0, 1.0)).length, 1)  # from (0, 0) to (10, 30)
+        31.7
     """
     closed = len(pixels) > 3 and bool(np.allclose(pixels[0], pixels[-1]))
     step = STEP_PX * float(np.mean(spacing))
@@ -161,6 +172,12 @@ def resampled(points: Points, closed: bool, step: float) -> Points | None:
 
     Returns:
         (M, 2); None of a line that is shorter than a step, or closed and shorter than 4.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.morphometry.lines import resampled
+        >>> resampled(np.array([[0.0, 0.0], [0.0, 3.0]]), closed=False, step=1.5).tolist()
+        [[0.0, 0.0], [0.0, 1.5], [0.0, 3.0]]
     """
     ring = np.concatenate([points, points[:1]]) if closed else points
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(ring, axis=0), axis=1))])
@@ -179,6 +196,13 @@ def smoothed(points: Points, closed: bool, sigma: float = SMOOTHING_PX / STEP_PX
         points: (N, 2) at even distances.
         closed: Whether the last point is followed by the first.
         sigma: Standard deviation, in points.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.morphometry.lines import smoothed
+        >>> straight = np.stack([np.arange(9.0), np.arange(9.0)], axis=1)
+        >>> bool(np.allclose(smoothed(straight, closed=False), straight))
+        True
     """
     if closed:
         return np.asarray(gaussian_filter1d(points, sigma, axis=0, mode="wrap"))
@@ -198,6 +222,13 @@ def kept_parts(line: Line, kept: NDArray[np.bool_]) -> list[Line]:
 
     Returns:
         The line itself where all of it is kept; else open lines of two points or more.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.morphometry.lines import Line, kept_parts
+        >>> line = Line(np.array([[0.0, x] for x in range(5)]))
+        >>> [len(part.points) for part in kept_parts(line, np.array([1, 1, 0, 1, 1], bool))]
+        [2, 2]
     """
     if kept.all():
         return [line]
@@ -221,6 +252,12 @@ def sample(values: NDArray[np.generic], points: Points, spacing: Spacing) -> NDA
         values: (Y, X).
         points: (..., 2) in µm; outside of the image the nearest pixel is taken.
         spacing: Size of a pixel (Y, X) in µm.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.morphometry.lines import sample
+        >>> sample(np.array([[1, 2], [3, 4]]), np.array([[0.9, 1.1], [5.0, 0.0]]), (1.0, 1.0))
+        array([2, 3])
     """
     index = np.floor(points / np.asarray(spacing)).astype(np.int64)
     index = np.clip(index, 0, np.array(values.shape) - 1)
@@ -237,6 +274,14 @@ def lies_between(
         here: (N, 2) in µm.
         there: (N, 2) in µm.
         spacing: Size of a pixel (Y, X) in µm.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.morphometry.lines import lies_between
+        >>> mask = np.array([[True, True, False, True]])
+        >>> here, there = np.array([[0.5, 0.5]]), np.array([[0.5, 3.5]])
+        >>> lies_between(mask, here, there, (1.0, 1.0))
+        array([False])
     """
     between = np.ones(len(here), np.bool_)
     for share in _PLACES_BETWEEN:
@@ -253,6 +298,14 @@ def nearest(
         tree: Of other points.
         points: (N, 2).
         within: What is further away counts as infinitely far, with the number 0.
+
+    Example:
+        >>> import numpy as np
+        >>> from scipy.spatial import cKDTree
+        >>> from lotus.morphometry.lines import nearest
+        >>> distance, index = nearest(cKDTree([[0.0, 0.0], [0.0, 5.0]]), np.array([[3.0, 5.0]]))
+        >>> distance.tolist(), index.tolist()
+        ([3.0], [1])
     """
     distance, index = tree.query(points, distance_upper_bound=within)
     found = np.isfinite(distance)
@@ -260,5 +313,11 @@ def nearest(
 
 
 def gathered_points(lines: Sequence[Line]) -> Points:
-    """The points (N, 2) of all lines, one after another."""
+    """The points (N, 2) of all lines, one after another.
+
+    Example:
+        >>> from lotus.morphometry.lines import gathered_points
+        >>> gathered_points([]).shape
+        (0, 2)
+    """
     return np.concatenate([line.points for line in lines]) if lines else np.zeros((0, 2))

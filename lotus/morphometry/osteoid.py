@@ -63,6 +63,16 @@ def osteoid_seams(
         interface: Outlines of the bone without osteoid.
         osteoid: Bool (Y, X).
         spacing: Size of a pixel (Y, X) in µm.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.morphometry.lines import contours
+        >>> from lotus.morphometry.osteoid import osteoid_seams
+        >>> bone, osteoid = np.zeros((2, 80, 100), bool)
+        >>> bone[20:], osteoid[20:30] = True, True
+        >>> both = contours(bone, (1.0, 1.0)), contours(bone & ~osteoid, (1.0, 1.0))
+        >>> float(osteoid_seams(*both, osteoid, (1.0, 1.0)).widths.mean().round(2))
+        10.0
     """
     covered = [_has(osteoid, line, spacing, 1.0) for line in surface]
     if not interface or not any(each.any() for each in covered):

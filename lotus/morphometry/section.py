@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from lotus.masks import connected_components
+from lotus.masks import close_with_disk, connected_components
 from lotus.morphometry.histomorphometry import PrimaryMeasures
 from lotus.morphometry.interlabel import (
     LARGEST_INTERLABEL_UM,
@@ -31,6 +31,8 @@ LABELS = ("label", "label1", "label2")
 CLASSES = ("mineralised", "osteoid", *LABELS, "transition", "outside")
 """What values of a class map may stand for; every other one than ``outside`` is bone, and 0 is what
 else the tissue holds. ``label1`` is the older label, ``label2`` the younger; ``label`` either."""
+WIDEST_CRACK_UM = 5.0
+"""Cracks and slits of bone that are narrower are no surface."""
 SMALLEST_HOLE_UM2 = 300.0
 """Holes of bone below it are lacunae and cracks, not surfaces; islands of bone are debris."""
 
@@ -67,16 +69,20 @@ def measure_section(
     transition: Transition = "mineralised",
     largest_interlabel_um: float = LARGEST_INTERLABEL_UM,
     smallest_hole_um2: float = SMALLEST_HOLE_UM2,
+    widest_crack_um: float = WIDEST_CRACK_UM,
 ) -> Section:
     """Measure a class map.
 
-    Bone is all classes together; the rest and it are the tissue, without what is ``outside``. Holes
-    of bone smaller than ``smallest_hole_um2`` are filled, islands of bone that are smaller left
-    out, unless the border of the image cuts them. B.Pm has no edge where the image ends or tissue
-    is ``outside``. O.Pm is the part of B.Pm beneath which osteoid lies. Labels are thinned to lines
-    (:func:`~lotus.morphometry.label_lines.label_lines`), these are told apart as single and double
-    (:func:`~lotus.morphometry.interlabel.paired_labels`), and sL.Pm and dL.Pm are the bone surface
-    that they cover, where a double label counts once: as the mean of its two lines.
+    Bone is all classes together; the rest and it are the tissue, without what is ``outside``.
+    Cracks narrower than ``widest_crack_um`` are closed (by a disk), holes of bone smaller than
+    ``smallest_hole_um2`` filled and islands of bone that are smaller left out, unless the border of
+    the image cuts them; what is closed or filled is mineralised bone. B.Pm has no edge where the
+    image ends or tissue is ``outside``. O.Pm is the part of B.Pm beneath which osteoid lies.
+
+    Labels are thinned to lines (:func:`~lotus.morphometry.label_lines.label_lines`), these are told
+    apart as single and double (:func:`~lotus.morphometry.interlabel.paired_labels`), and sL.Pm and
+    dL.Pm are the bone surface that they cover, where a double label counts once: as the mean of its
+    two lines.
 
     Args:
         class_map: (Y, X) integers, 0 where no class is.
@@ -86,6 +92,7 @@ def measure_section(
             bone that is neither.
         largest_interlabel_um: Labels further apart are no double label.
         smallest_hole_um2: In µm².
+        widest_crack_um: In µm; 0 closes none.
 
     Returns:
         The measures; those whose class is not among ``classes`` are NaN.
@@ -105,7 +112,8 @@ def measure_section(
     if class_map.ndim != 2:
         raise ValueError(f"a class map is (Y, X), not {class_map.shape}")
     check_classes(class_map, classes)
-    masks = _Masks(class_map, classes, spacing, transition, smallest_hole_um2)
+    radius = round(widest_crack_um / 2.0 / float(np.mean(spacing)))
+    masks = _Masks(class_map, classes, spacing, transition, smallest_hole_um2, radius)
     surface = _apart_from(contours(masks.bone, spacing), masks.outside, spacing)
     interface = contours(masks.bone & ~masks.osteoid, spacing)
     seams = osteoid_seams(surface, interface, masks.osteoid, spacing)
@@ -133,6 +141,11 @@ def check_classes(class_map: NDArray[np.integer], classes: Mapping[str, int]) ->
     Raises:
         ValueError: A name that is none of :data:`CLASSES`, one value for two names, or a value of
             the map that none has.
+
+    Example:
+        >>> import numpy as np
+        >>> from lotus.morphometry.section import check_classes
+        >>> check_classes(np.array([[0, 3]]), {"mineralised": 3})
     """
     strange = [name for name in classes if name not in CLASSES]
     if strange:
@@ -141,13 +154,20 @@ def check_classes(class_map: NDArray[np.integer], classes: Mapping[str, int]) ->
     if len(set(values)) < len(values) or 0 in values:
         said = " ".join(f"{name}={value}" for name, value in classes.items())
         raise ValueError(f"{said}: each class needs a value of its own, other than 0")
-    unknown = sorted(set(np.unique(class_map).tolist()) - {0, *values})
+    unknown = sorted(set(_values(class_map)) - {0, *values})
     if unknown:
         said = " ".join(f"{name}={value}" for name, value in classes.items()) or "no class"
         raise ValueError(
             f"the map holds the value {unknown[0]}, and the classes are {said}; say what it stands "
             f"for: --classes NAME={unknown[0]}, of {', '.join(CLASSES)}"
         )
+
+
+def _values(class_map: NDArray[np.integer]) -> list[int]:
+    """Values that there are; those of 8 bits are counted, which sorts nothing."""
+    if class_map.dtype == np.uint8:
+        return list(map(int, np.flatnonzero(np.bincount(class_map.ravel()))))
+    return list(map(int, np.unique(class_map)))
 
 
 class _Masks:
@@ -160,6 +180,7 @@ class _Masks:
         spacing: Spacing,
         transition: Transition,
         smallest_um2: float,
+        closing_radius: int,
     ) -> None:
         def of(name: str) -> Mask:
             value = classes.get(name)
@@ -170,6 +191,8 @@ class _Masks:
         self.classes, self.pixel = classes, spacing[0] * spacing[1]
         self.outside = of("outside")
         given = (class_map != 0) & ~self.outside
+        if closing_radius:
+            given = close_with_disk(given, closing_radius) & ~self.outside
         self.bone = _without_debris(given, smallest_um2, spacing)
         self.labels = {name: of(name) & self.bone for name in LABELS if name in classes}
         self.any_label = np.logical_or.reduce([np.zeros_like(given), *self.labels.values()])
@@ -189,7 +212,7 @@ class _Masks:
         }
         if "osteoid" in self.classes:
             found |= {"osteoid_area": self.osteoid, "mineralised_area": self.mineralised}
-        return {name: np.count_nonzero(mask) * self.pixel for name, mask in found.items()}
+        return {name: float(np.count_nonzero(mask) * self.pixel) for name, mask in found.items()}
 
 
 def _without_debris(bone: Mask, smallest_um2: float, spacing: Spacing) -> Mask:
@@ -205,7 +228,7 @@ def _small_parts(mask: Mask, smallest_um2: float, spacing: Spacing) -> Mask:
     for edge in (parts[0], parts[-1], parts[:, 0], parts[:, -1]):
         small[edge] = False
     small[0] = False
-    return np.asarray(small[parts], np.bool_)
+    return np.asarray(small[parts], np.bool_) if small.any() else np.zeros_like(mask)
 
 
 def _apart_from(lines: Sequence[Line], outside: Mask, spacing: Spacing) -> list[Line]:

@@ -68,41 +68,40 @@ def skeleton_paths(skeleton: NDArray[np.bool_]) -> SkeletonPaths:
         ([4, 4, 4, 4], [[4.0, 4.0]])
     """
     padded = np.pad(skeleton, 1)
-    around = _neighbours(padded)
-    degree = around.sum(axis=0)
-    numbered = connected_components(padded & (degree > 2)).astype(np.int64)
-    count = int(numbered.max(initial=0))
-    y, x = np.nonzero(numbered)
-    size = np.maximum(np.bincount(numbered[y, x], minlength=count + 1)[1:], 1)
-    middles = [np.bincount(numbered[y, x], at, count + 1)[1:] / size - 1.0 for at in (y, x)]
-    paths = _walked(padded, around, numbered)
-    return SkeletonPaths(paths, np.stack(middles, axis=1))
-
-
-def _neighbours(padded: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """For each of eight directions, where both a pixel and its neighbour are, (8, Y, X)."""
-    beside = {step: np.roll(padded, (-step[0], -step[1]), (0, 1)) for step in _STRAIGHT}
-    found = [padded & beside[step] for step in _STRAIGHT]
-    for down, right in _DIAGONAL:
-        corner = np.roll(padded, (-down, -right), (0, 1))
-        found.append(padded & corner & ~beside[(down, 0)] & ~beside[(0, right)])
-    return np.stack(found)
-
-
-def _walked(
-    padded: NDArray[np.bool_], around: NDArray[np.bool_], numbered: Integers
-) -> list[SkeletonPath]:
-    """Walk from end to end of every path, then around what is closed."""
-    width = padded.shape[1]
-    steps = [down * width + right for down, right in (*_STRAIGHT, *_DIAGONAL)]
     flat = np.flatnonzero(padded)
-    ways = around.reshape(8, -1)[:, flat]
-    at_junction = numbered.ravel()
+    width = padded.shape[1]
+    steps, ways = _ways(padded.ravel(), flat, width)
+    crossing = np.zeros_like(padded)
+    crossing.ravel()[flat[ways.sum(axis=0) > 2]] = True
+    numbered = connected_components(crossing).ravel().astype(np.int64)
+    at = np.flatnonzero(numbered)
+    size = np.bincount(numbered[at])[1:]
+    middles = [np.bincount(numbered[at], along)[1:] / size - 1.0 for along in np.divmod(at, width)]
     following = {
         int(pixel): [int(pixel) + steps[way] for way in np.flatnonzero(ways[:, place])]
         for place, pixel in enumerate(flat)
-        if not at_junction[pixel]
+        if not numbered[pixel]
     }
+    return SkeletonPaths(_walked(following, numbered, width), np.stack(middles, axis=1))
+
+
+def _ways(
+    padded: NDArray[np.bool_], flat: Integers, width: int
+) -> tuple[list[int], NDArray[np.bool_]]:
+    """Eight steps in the raveled image, and for each pixel whether a neighbour is there, (8, P)."""
+    beside = {step: padded[flat + step[0] * width + step[1]] for step in _STRAIGHT}
+    found = [beside[step] for step in _STRAIGHT]
+    for down, right in _DIAGONAL:
+        corner = padded[flat + down * width + right]
+        found.append(corner & ~beside[(down, 0)] & ~beside[(0, right)])
+    steps = [down * width + right for down, right in (*_STRAIGHT, *_DIAGONAL)]
+    return steps, np.stack(found)
+
+
+def _walked(
+    following: dict[int, list[int]], at_junction: Integers, width: int
+) -> list[SkeletonPath]:
+    """Walk from end to end of every path, then around what is closed."""
     is_inner = {
         pixel: sum(other in following for other in others) == 2
         for pixel, others in following.items()
@@ -114,10 +113,11 @@ def _walked(
         if start in seen:
             continue
         walk = _walk(start, following, seen)
-        touched = [_junction(pixel, following, at_junction) for pixel in (walk[0], walk[-1])]
         if len(walk) == 1:
-            met = [at_junction[other] - 1 for other in following[start] if at_junction[other]]
-            touched = [*map(int, met), -1, -1][:2]
+            met = [int(at_junction[other]) - 1 for other in following[start] if at_junction[other]]
+            touched = [*met, -1, -1][:2]
+        else:
+            touched = [_junction(pixel, following, at_junction) for pixel in (walk[0], walk[-1])]
         pixels = np.stack(np.divmod(np.array(walk), width), axis=1) - 1
         paths.append(SkeletonPath(pixels, is_inner[start], (touched[0], touched[1])))
     return paths

@@ -39,12 +39,17 @@ from lotus.networks.unet import UNet
 
 if TYPE_CHECKING:
     from lotus.networks.alex_net import AlexNet
+    from lotus.networks.domain_router import DomainRouter, Routing, Vote, vote
     from lotus.networks.dyn_unet import DynUNet
     from lotus.networks.joint_classifier import JointClassifier
+    from lotus.networks.routed_segmenter import RoutedSegmenter
     from lotus.networks.swin_unet import SwinUNet
     from lotus.networks.swin_unetr import SwinUNETR
     from lotus.networks.timm_classifier import TimmClassifier
+    from lotus.networks.token_decoder import ImageHead, TokenDecoder
     from lotus.networks.unet_plus_plus import UNetPlusPlus
+    from lotus.networks.vision_tokens import VisionTokens, vision_tokens
+    from lotus.networks.vision_transformer import VisionTransformer
 
 __all__ = [
     "AlexNet",
@@ -52,26 +57,34 @@ __all__ = [
     "Classifier",
     "ConvLSTMCell",
     "Denoiser",
+    "DomainRouter",
     "DynUNet",
     "FeatureDiffusion",
     "GuidedClassifier",
     "GuidedFeatures",
+    "ImageHead",
     "JointClassifier",
     "JointOutput",
     "MaskGuidedAttention",
     "ModalityAwareFusion",
     "NoiseAdapter",
     "Projector",
+    "RoutedSegmenter",
+    "Routing",
     "SegmentingClassifier",
     "Sensor3D",
     "SlabNetwork",
     "SwinUNETR",
     "SwinUNet",
     "TimmClassifier",
+    "TokenDecoder",
     "U2Net",
     "UNet",
     "UNetPlusPlus",
+    "VisionTokens",
+    "VisionTransformer",
     "VolumetricNetwork",
+    "Vote",
     "as_classifier",
     "as_slab_network",
     "check_distillable",
@@ -80,6 +93,8 @@ __all__ = [
     "standard_deviation",
     "standardised",
     "store_channels_last",
+    "vision_tokens",
+    "vote",
     "with_own_norm_layers",
 ]
 
@@ -91,6 +106,16 @@ _HOMES = {
     "SwinUNet": "lotus.networks.swin_unet",  # timm
     "TimmClassifier": "lotus.networks.timm_classifier",  # timm
     "UNetPlusPlus": "lotus.networks.unet_plus_plus",  # MONAI
+    "DomainRouter": "lotus.networks.domain_router",
+    "Routing": "lotus.networks.domain_router",
+    "Vote": "lotus.networks.domain_router",
+    "vote": "lotus.networks.domain_router",
+    "ImageHead": "lotus.networks.token_decoder",
+    "RoutedSegmenter": "lotus.networks.routed_segmenter",
+    "TokenDecoder": "lotus.networks.token_decoder",
+    "VisionTokens": "lotus.networks.vision_tokens",
+    "VisionTransformer": "lotus.networks.vision_transformer",
+    "vision_tokens": "lotus.networks.vision_tokens",
 }
 
 

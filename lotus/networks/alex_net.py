@@ -1,6 +1,8 @@
 """AlexNet as a classifier: timm has none, torchvision has."""
 
 import warnings
+from itertools import pairwise
+from typing import cast
 
 from torch import Tensor, nn
 from torchvision.models import AlexNet_Weights, alexnet
@@ -8,6 +10,7 @@ from torchvision.models import AlexNet_Weights, alexnet
 from lotus.networks.image_net import Standardise
 
 IMAGE_NET = AlexNet_Weights.IMAGENET1K_V1
+UNITS = 4096
 
 
 class AlexNet(nn.Module):
@@ -23,17 +26,29 @@ class AlexNet(nn.Module):
         pretrained: Start from torchvision's weights of ImageNet, all but the last layer. They are
             downloaded unless torch's cache has them; if that fails, a warning says that the weights
             are random.
+        units: Of the two hidden linear layers, 4096 in the paper; with another number those layers
+            are random.
 
     Attributes:
         weights_source: Where the weights come from, in words.
     """
 
-    def __init__(self, classes: int = 2, in_channels: int = 3, *, pretrained: bool = False) -> None:
+    def __init__(
+        self,
+        classes: int = 2,
+        in_channels: int = 3,
+        *,
+        pretrained: bool = False,
+        units: int = UNITS,
+    ) -> None:
         super().__init__()
         self.classes = classes
         self.in_channels = in_channels
         self.pretrained = pretrained
+        self.units = units
         self.network = alexnet(weights=None, num_classes=classes)
+        if units != UNITS:
+            _make_linear_layers(self.network.classifier, units)
         if in_channels != 3:
             first = self.network.features[0]
             self.network.features[0] = nn.Conv2d(
@@ -72,3 +87,12 @@ class AlexNet(nn.Module):
         fitting = {name: value for name, value in state.items() if value.shape == own[name].shape}
         self.network.load_state_dict(fitting, strict=False)
         return f"torchvision AlexNet.{IMAGE_NET.name}"
+
+
+def _make_linear_layers(classifier: nn.Sequential, units: int) -> None:
+    """Put linear layers with another number of units in the place of all."""
+    places = [place for place, layer in enumerate(classifier) if isinstance(layer, nn.Linear)]
+    linear = [cast("nn.Linear", classifier[place]) for place in places]
+    sizes = [linear[0].in_features, units, units, linear[-1].out_features]
+    for place, (before, after) in zip(places, pairwise(sizes), strict=True):
+        classifier[place] = nn.Linear(before, after)

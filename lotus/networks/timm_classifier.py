@@ -9,6 +9,7 @@ from typing import Any
 import timm
 from torch import Tensor, nn
 
+from lotus.networks import narrow_vgg  # noqa: F401  # timm knows it from then on
 from lotus.networks.hub import check_hub
 from lotus.networks.image_net import MEAN, STANDARD_DEVIATION, Standardise
 
@@ -20,7 +21,8 @@ class TimmClassifier(nn.Module):
     those weights. The features of VGG16 are those after its last max pooling, 7×7 of 224 px.
 
     Args:
-        name: What timm calls the network, for example ``vgg16`` or ``resnet50``.
+        name: What timm calls the network, for example ``vgg16`` or ``resnet50``; or ``vgg_narrow``
+            (:mod:`lotus.networks.narrow_vgg`), for CPUs.
         classes: Number K of classes.
         in_channels: Channels of the images; weights of three channels are adapted to others.
         pretrained: Start from the weights that timm has for the name, most of ImageNet. They are

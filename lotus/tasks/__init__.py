@@ -2,6 +2,7 @@
 
 from lotus.tasks.classification import ClassificationTask
 from lotus.tasks.distillation import DistillationTask
+from lotus.tasks.dual_domain import DualDomainTask
 from lotus.tasks.guided_classification import GuidedClassificationTask
 from lotus.tasks.joint_classification import JointClassificationTask
 from lotus.tasks.mask_rcnn import MaskRCNNTask
@@ -14,6 +15,7 @@ from lotus.tasks.ummkd import UnpairedKnowledgeDistillationTask
 __all__ = [
     "ClassificationTask",
     "DistillationTask",
+    "DualDomainTask",
     "GuidedClassificationTask",
     "JointClassificationTask",
     "MaskRCNNTask",

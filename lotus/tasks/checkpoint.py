@@ -22,6 +22,7 @@ PRETRAINED = {
 
 USES = {
     "segmenter": "it finds objects in images; use `lotus segment IMAGE --output FOLDER`",
+    "roi_segmenter": "it makes class maps of ROIs; use `lotus segment ROIS --output FOLDER`",
     "volume_segmenter": "it labels volumes; use `lotus segment VOLUME --output NAME.ome.zarr`",
     "classifier": "it gives groups, no masks; use `lotus predict`, or `lotus explain` for maps",
 }
@@ -147,6 +148,15 @@ def volume_segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any
         ValueError: There is none, as in the checkpoint of a segmenter of images.
     """
     return _record_of(checkpoint, path, "volume_segmenter")
+
+
+def roi_segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The record that a task of several domains left in a checkpoint.
+
+    Raises:
+        ValueError: There is none, as in the checkpoint of a segmenter of objects.
+    """
+    return _record_of(checkpoint, path, "roi_segmenter")
 
 
 def classifier_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from lotus.windows.grid import STRIDE
 
 _PLAIN = (bool, int, float, str, type(None))
@@ -121,7 +123,7 @@ def describe(value: Any) -> Any:
         return str(value)
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
-    if isinstance(value, dict):
+    if isinstance(value, dict | nn.ModuleDict):
         return {key: describe(item) for key, item in value.items()}
     kind = type(value)
     arguments: dict[str, Any] = {}

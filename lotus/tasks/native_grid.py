@@ -6,6 +6,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lotus.batch import Batch, Prediction
@@ -41,6 +42,12 @@ def at_native_size(found: Prediction, batch: Batch) -> Prediction:
         "probability": grids.back(found["probability"]),
         "classes": grids.back(found["classes"]),
     }
+
+
+def at_own_size(maps: NDArray[np.float32], batch: Batch) -> NDArray[np.float32]:
+    """Maps (K, Y, X) of an image as the network sees it, in the image's own pixels."""
+    grids = _grids(batch)
+    return maps if grids is None else grids.back(maps)
 
 
 def _grids(batch: Batch) -> Resampling | None:

@@ -11,7 +11,8 @@ import pytest
 from roifile import roiread
 
 from lotus.cli import main
-from lotus.imaging import read_image, write_label_map
+from lotus.imaging import read_image, write_image, write_label_map
+from lotus.runs.class_maps import ClassMap, write_class_maps
 
 PIXEL = 2.0
 CLASSES = ("--classes", "mineralised=1", "osteoid=2", "label1=3", "label2=4")
@@ -39,7 +40,7 @@ def golden() -> np.ndarray:
 def maps(tmp_path) -> Path:
     folder = tmp_path / "maps"
     write_label_map(folder / "P1_a.tif", golden(), (PIXEL, PIXEL))
-    small = golden()[:, 900:1700].copy()
+    small = golden()[:, 900:2600].copy()
     write_label_map(folder / "P2_a.tif", small, (PIXEL, PIXEL))
     small[small >= 3] = 1
     small[58:62, 100:300] = 3
@@ -114,7 +115,7 @@ def test_workbook_report_and_drawings(maps, tmp_path):
     assert lengths["B.Pm"] + lengths["O.Pm"] == pytest.approx(table["B.Pm (mm)"][0], rel=0.01)
     assert lengths["dL.Pm"] / 2 == pytest.approx(table["dL.Pm (mm)"][0], rel=0.01)
     count = table["Ir.L.Wi n"][0]
-    assert lengths["Ir.L.Wi"] / count * 1000 == pytest.approx(table["Ir.L.Wi (um)"][0])
+    assert lengths["Ir.L.Wi"] / count * 1000 == pytest.approx(table["Ir.L.Wi (um)"][0], rel=1e-5)
 
 
 def test_single_labels_alone(maps, tmp_path, capsys):
@@ -140,6 +141,44 @@ def test_the_given_pixel_size_goes_first(maps, tmp_path):
     )
     assert second["B.Pm (mm)"][0] == pytest.approx(first["B.Pm (mm)"][0] / 2)
     assert second["T.Ar (mm2)"][0] == pytest.approx(first["T.Ar (mm2)"][0] / 4)
+
+
+def test_a_folder_of_segmented_images_says_its_classes_and_domains(tmp_path, capsys):
+    folder = tmp_path / "segmented"
+    section = golden()[:, 900:2600]
+    trichrome = np.where(section > 2, 1, section)
+    fluorescence = np.array([0, 1, 1, 3, 3], np.uint8)[section]
+    write_label_map(folder / "t.ome.tif", trichrome, (PIXEL, PIXEL))
+    write_label_map(folder / "f.ome.tif", fluorescence, (PIXEL, PIXEL))
+    shown = np.full((*section.shape, 3), 255, np.uint8)
+    write_image(tmp_path / "t.tif", shown)
+    three = {"mineralised": 1, "osteoid": 2, "label": 3}
+    two = {"mineralised": 1, "osteoid": 2}
+    write_class_maps(
+        folder,
+        [
+            ClassMap(tmp_path / "t.tif", folder / "t.ome.tif", "trichrome", two, 1.0, 0, 4, False),
+            ClassMap(
+                tmp_path / "f.tif", folder / "f.ome.tif", "fluorescence", three, 0.6, 2, 4, True
+            ),
+        ],
+    )
+    table = tmp_path / "cases.csv"
+    table.write_text("roi,case\nt,P1\nf,P1\n")
+    out = tmp_path / "out"
+    options = ("--cases", table, "--interlabel-days", 15, "--output", out)
+    assert lotus(folder, *options) == 0
+    regions = rows(out / "histomorphometry.csv", "roi")
+    assert regions["domain"].to_dict() == {"t": "trichrome", "f": "fluorescence"}
+    assert math.isnan(regions.loc["t", "MS/BS (%)"])
+    assert regions.loc["f", "OS/BS (%)"] == 0
+    case = rows(out / "cases.csv", "case").loc["P1"]
+    assert case["OS/BS (%)"] == pytest.approx(regions.loc["t", "OS/BS (%)"])
+    assert case["MAR (um/d)"] == pytest.approx(regions.loc["f", "MAR (um/d)"])
+    assert case["Mlt (d)"] > 0
+    assert "uncertain that it is fluorescence (certainty 0.60)" in capsys.readouterr().out
+    # Drawn upon the image where it is there.
+    assert (read_image(out / "overlays" / "t.png").array == 255).all(axis=2).mean() > 0.5
 
 
 def bad(capsys, *arguments) -> str:

@@ -6,6 +6,7 @@ import jsonargparse
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.utilities.combined_loader import CombinedLoader
 
 from data_modules import MultiDomainDataModule, TileDataModule
@@ -51,8 +52,14 @@ def draw(folder, modality, patients, size=(32, 48), pixel_size_um=1.0):
 def domain(tmp_path):
     """Function that gives the data of one domain; ten patients unless others are named."""
 
+    manifests = {}
+
     def make(modality="fluorescence", patients=range(10), drawn=None, **options):
-        manifest = draw(tmp_path, modality, patients, **(drawn or {}))
+        key = f"{modality} {patients} {drawn}"
+        if key not in manifests:
+            folder = tmp_path / str(len(manifests))
+            manifests[key] = draw(folder, modality, patients, **(drawn or {}))
+        manifest = manifests[key]
         given = {"region": 16, "batch_size": 4, "class_names": CLASSES[modality]}
         return TileDataModule(manifest, modality, **(given | options))
 
@@ -199,6 +206,40 @@ def test_batches_follow_from_seed_and_epoch(domains):
     assert next(iter(first))["name"] != next(iter(second))["name"]
 
 
+class Watching(LightningModule):
+    """Learns nothing, and keeps the names in every batch of every epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen = {}
+
+    def training_step(self, batch, _):
+        names = {domain: list(part["name"]) for domain, part in batch.items()}
+        self.seen.setdefault(self.current_epoch, []).append(names)
+        return self.weight * sum(part["image"].mean() for part in batch.values())
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.0)
+
+
+@pytest.mark.slow
+def test_a_trainer_sees_both_domains_in_every_step_and_another_order_in_every_epoch(domains):
+    task = Watching()
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = Trainer(
+        accelerator="cpu", max_epochs=2, limit_val_batches=0, enable_model_summary=False, **quiet
+    )
+    trainer.fit(task, datamodule=domains(samples_per_epoch=8))
+    assert [len(task.seen[epoch]) for epoch in (0, 1)] == [2, 2]
+    loader = domains(samples_per_epoch=8).train_dataloader()["trichrome"]
+    for epoch in (0, 1):
+        loader.sampler.set_epoch(epoch)
+        expected = [batch["name"] for batch in loader]
+        assert [names["trichrome"] for names in task.seen[epoch]] == expected
+    assert task.seen[0] != task.seen[1]
+
+
 def test_nobody_trains_in_one_domain_and_is_tested_in_another(domains):
     data = domains()
     splits = data.splits
@@ -260,3 +301,14 @@ def test_the_command_line_finds_the_arguments_of_every_domain(domain):
     data = parser.instantiate_classes(config).data
     assert data.domains["fluorescence"].batch_size == 3
     assert data.domains["fluorescence"].training_share == 0.2
+
+
+def test_one_pixel_size_for_all_domains_where_they_are_resampled(domain):
+    sizes = {"fluorescence": 1.0, "trichrome": 2.0}
+    parts = {name: domain(name, spacing_um=size) for name, size in sizes.items()}
+    with pytest.raises(ValueError, match=r"different pixel sizes.*same spacing_um"):
+        MultiDomainDataModule(parts).setup("fit")
+    same = MultiDomainDataModule({name: domain(name, spacing_um=1.0) for name in sizes})
+    same.setup("fit")
+    assert same.spacing_um == (1.0, 1.0)
+    assert same.resamples

@@ -97,6 +97,48 @@ def test_an_epoch_covers_every_slice_and_is_the_same_each_time(module):
     assert [s["name"] for s in samples(other)] != first
 
 
+def test_centred_crops_have_a_voxel_of_a_drawn_class_in_their_middle(module, tmp_path):
+    # Classes 1 and 3 have one voxel each; a crop anywhere holds one of them once in twenty times.
+    mask = np.zeros((DEPTH, HEIGHT, WIDTH), np.uint8)
+    places = {1: (10, 9), 3: (22, 1)}
+    for value, place in places.items():
+        mask[:, *place] = value
+    data = module(rows=TEST_ROWS, centred_share=1.0, samples_per_epoch=64, patch_size=8)
+    tifffile.imwrite(tmp_path / "v0_mask.tif", mask)
+    data.setup("fit")
+    found = [np.argwhere(each["mask"].numpy()) for each in samples(data.train_dataloader())]
+    assert all(len(marked) == 1 for marked in found)
+    # Of a window of eight the fifth row and column; less far in where the slice ends.
+    middles = {(4, 4), (22 - (HEIGHT - 8), 1)}
+    seen = [tuple(marked[0].tolist()) for marked in found]
+    assert set(seen) == middles
+    # Both classes take their turn, though neither is more frequent.
+    assert 16 <= seen.count((4, 4)) <= 48
+
+
+def test_a_share_of_the_crops_is_centred(module, tmp_path):
+    mask = np.zeros((DEPTH, HEIGHT, WIDTH), np.uint8)
+    mask[:, 0, 0] = 2
+    data = module(rows=TEST_ROWS, centred_share=0.5, samples_per_epoch=200, patch_size=8)
+    tifffile.imwrite(tmp_path / "v0_mask.tif", mask)
+    data.setup("fit")
+    marked = sum(bool(each["mask"].any()) for each in samples(data.train_dataloader()))
+    assert 70 <= marked <= 130
+
+
+def test_slices_of_background_are_cropped_anywhere(module, tmp_path):
+    data = module(rows=TEST_ROWS, centred_share=1.0, patch_size=8)
+    tifffile.imwrite(tmp_path / "v0_mask.tif", np.zeros((DEPTH, HEIGHT, WIDTH), np.uint8))
+    data.setup("fit")
+    assert all(each["image"].shape == (3, 1, 8, 8) for each in samples(data.train_dataloader()))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_a_share_out_of_range_is_refused(module, share):
+    with pytest.raises(ValueError, match=r"centred_share is .*; expected a share in \[0, 1\]"):
+        module(centred_share=share)
+
+
 def test_whole_slices_bring_their_neighbours(module):
     data = module(rows=TEST_ROWS, slices=5)
     found = list(samples(data.test_dataloader()))

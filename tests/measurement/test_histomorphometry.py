@@ -12,7 +12,7 @@ from lotus.measurement.histomorphometry import (
     case_table,
     region_table,
 )
-from lotus.measurement.histomorphometry_definitions import DEFINITIONS
+from lotus.measurement.histomorphometry_definitions import DEFINITIONS, measure_of
 from lotus.morphometry.histomorphometry import PrimaryMeasures, SectionFactor, histomorphometry
 from lotus.morphometry.spread import Spread
 
@@ -119,6 +119,12 @@ def test_every_table_says_what_was_chosen():
     assert list(row)[:2] == ["roi", "case"]
     assert row["Ir.L.Wi by fill (um)"] == 11.0
     assert row["notes"] == "a; b"
+
+
+def test_units_of_columns_as_they_are_written_in_the_report():
+    assert measure_of("BFR/BS (um3/um2/yr)") == ("BFR/BS", "µm³/µm²/yr")
+    assert measure_of("BV/TV (%)") == ("BV/TV", "%")
+    assert measure_of("T.Ar (mm2)") == ("T.Ar", "mm²")
 
 
 def test_every_measure_has_a_definition():

@@ -33,7 +33,9 @@ def saved(tmp_path):
     return tmp_path / "weights.pth", network.eval()
 
 
-@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_convnext"])
+@pytest.mark.parametrize(
+    "name", ["test_resnet", "test_efficientnet", "test_convnext", "vgg_narrow"]
+)
 def test_parts_of_timm_together_give_the_network_of_standardised_images(name):
     network = TimmClassifier(name, classes=3).eval()
     image = torch.rand(2, 3, 64, 64)
@@ -149,3 +151,27 @@ def test_other_channels_are_standardised_by_the_mean_of_the_means():
     image = torch.full((1, 2, 1, 1), 0.5)
     expected = (0.5 - (0.485 + 0.456 + 0.406) / 3) / ((0.229 + 0.224 + 0.225) / 3)
     torch.testing.assert_close(Standardise(2)(image), torch.full((1, 2, 1, 1), expected))
+
+
+def test_alexnet_may_have_other_units_in_its_linear_layers():
+    network = AlexNet(classes=3, units=8).eval()
+    linear = [layer for layer in network.network.classifier if isinstance(layer, nn.Linear)]
+    assert [layer.in_features for layer in linear] == [9216, 8, 8]
+    assert [layer.out_features for layer in linear] == [8, 8, 3]
+    # All else is as torchvision has it.
+    kinds = [type(layer) for layer in network.network.classifier]
+    assert kinds == [type(layer) for layer in alexnet().classifier]
+    assert network(torch.rand(2, 3, 64, 64)).shape == (2, 3)
+
+
+def test_the_narrow_vgg_is_one_of_four_levels_without_weights_of_its_own():
+    network = TimmClassifier("vgg_narrow", negative_slope=0.01)
+    assert network.features(torch.rand(1, 3, 64, 64)).shape == (1, 128, 4, 4)
+    assert network.pyramid_channels == [32, 64, 128, 128]
+    assert [type(layer) for layer in network.network.features[:3]] == [
+        nn.Conv2d,
+        nn.BatchNorm2d,
+        nn.LeakyReLU,
+    ]
+    with pytest.raises(ValueError, match="vgg_narrow of timm cannot be made: No pretrained weight"):
+        TimmClassifier("vgg_narrow", pretrained=True)

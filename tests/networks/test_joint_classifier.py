@@ -15,7 +15,9 @@ def network():
     return JointClassifier(TimmClassifier("test_resnet"), CHANNELS).eval()
 
 
-@pytest.mark.parametrize("name", ["vgg11", "resnet18", "test_efficientnet", "test_convnext"])
+@pytest.mark.parametrize(
+    "name", ["vgg11", "vgg_narrow", "resnet18", "test_efficientnet", "test_convnext"]
+)
 def test_the_pyramid_has_the_channels_that_it_says(name):
     with torch.device("meta"):
         backbone = TimmClassifier(name)

@@ -3,13 +3,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lotus.transforms.tiles import tile_corners
+from lotus.transforms.tiles import REGION, TILE, tile_corners
 
 
 def test_a_region_gives_four_quadrants_and_its_centre():
     corners = tile_corners(448, 448)
     assert corners.dtype == np.int64
     assert corners.tolist() == [[0, 0], [0, 224], [224, 0], [224, 224], [112, 112]]
+
+
+def test_the_usual_sizes_and_the_smallest():
+    assert (REGION, TILE) == (448, 224)
+    assert tile_corners(1, 2, region=2).tolist() == [[0, 0], [0, 1]]
 
 
 def test_regions_lie_side_by_side_in_rows():
