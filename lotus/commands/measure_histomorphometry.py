@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         type=Path,
         metavar="INPUT",
-        help="class map (TIFF, PNG) of any program, a folder of them, or one of `lotus segment`; with "
-        "--roles drawings: ImageJ ROIs (.roi, .zip), QuPath's GeoJSON, or a folder of them",
+        help="class map (TIFF, PNG) of any program, a folder of them, or one of `lotus segment`; "
+        "with --roles drawings: ImageJ ROIs (.roi, .zip), QuPath's GeoJSON, or a folder of them",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="gets the tables and the report"
