@@ -64,8 +64,9 @@ def measured_drawings(
     if size is None or not size > 0:
         said = "no pixel size" if size is None else f"a pixel size of {size:g} µm"
         raise ValueError(f"drawings are in pixels, and there is {said}; give --pixel-size-um")
-    for roi, path in files.items() if cases is not None else ():
-        if roi not in cases:
+    known = files if cases is None else cases
+    for roi, path in files.items():
+        if roi not in known:
             raise ValueError(f"{path}: the table of cases has no row for {roi}")
     for roi, path in files.items():
         drawings = read_drawings(path)
