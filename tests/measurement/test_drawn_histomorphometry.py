@@ -11,8 +11,11 @@ import pytest
 import yaml
 
 from lotus.cli import main
-from lotus.imaging.drawings import Drawing, write_imagej_rois
+from lotus.imaging import read_label_map
+from lotus.imaging.drawings import Drawing, read_drawings, write_imagej_rois
+from lotus.imaging.outlines import outline_objects
 from lotus.measurement.drawn_section import measure_drawings
+from lotus.morphometry.outline import ring_perimeter
 
 KINDS = {"POLYGON": "polygon", "POINT": "points"}
 
@@ -73,6 +76,61 @@ def test_tracings_of_a_real_bone(
     assert row["Ir.L.Wi n"] == n
     assert row["MAR (um/d)"] == pytest.approx(math.pi / 4 * width / 5, rel=0.01)
     assert math.isnan(row["O.Th (um)"])
+
+
+@pytest.mark.parametrize("pair", [("ps0", "ps1"), ("ps2", "ps3"), ("es4", "es5")])
+def test_width_between_two_traced_labels_is_the_area_between_them_by_their_length(
+    shared_data, pair
+):
+    file = shared_data / "dynamic_labels_mouse" / "dynamic_label_rois.json"
+    stored = json.loads(file.read_text())["RR297RFRR_R_interlabel.zip"]
+    places = {roi["name"]: np.array(roi["xy"])[:, ::-1] for roi in stored}
+    older, younger = (places[name] for name in pair)
+    y, x = np.concatenate([older, younger[::-1]]).T
+    between = abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+    lengths = [np.linalg.norm(np.diff(each, axis=0), axis=1).sum() for each in (older, younger)]
+    drawings = {"label1": [line("old", *older)], "label2": [line("young", *younger)]}
+    primary = measure_drawings(drawings, 1 / 2.03).primary
+    width = between / np.mean(lengths) / 2.03
+    assert primary.interlabel_width.mean == pytest.approx(width, rel=0.01)
+    assert primary.double_label_perimeter == pytest.approx(np.mean(lengths) / 2.03, rel=0.01)
+
+
+@pytest.mark.slow
+def test_pores_of_a_real_rib_are_those_of_their_own_tables(shared_data, tmp_path):
+    folder = shared_data / "rib_pores"
+    labels = read_label_map(folder / "rib_pores_labels_4272x5905.tif")
+    name = "Sample_Rib_PoreAnalyzer_{}.csv"
+    bone = pd.read_csv(folder / name.format("Cross_Sectional_Geometry")).iloc[0]
+    pores = pd.read_csv(folder / name.format("Individual_Pore_Measurements"))
+    total = pd.read_csv(folder / name.format("Total_Summary_Pore_Measurements")).iloc[0]
+    pixel = 1000 / bone["Scale (pixels/mm)"]
+    # Of the outlines of the section the tables keep the areas alone: squares as large.
+    sides = [np.sqrt(bone[f"{part} Area (mm^2)"]) * 1000 / pixel for part in ("Total", "Endosteal")]
+    drawings = [area("section", square(0, sides[0])), area("marrow", square(0, sides[1]))]
+    drawings.append(area("tissue", square(0, sides[0])))
+    for number, parts in outline_objects(labels).items():
+        rings = [np.array(ring[:-1], float)[:, ::-1] for part in parts for ring in part]
+        drawings.append(area(f"pore {number}", *rings))
+    write_imagej_rois(tmp_path / "rib.zip", drawings)
+    roles = {"section": "bone", "marrow": "marrow", "tissue": "tissue", "pore*": "pore"}
+    row = measured(tmp_path, tmp_path / "rib.zip", roles, "--pixel-size-um", pixel)
+    assert row["Po.N"] == len(pores) == 305
+    assert row["Po.Ar (mm2)"] == pytest.approx(total["Total Pore Area (um^2)"] / 1e6, rel=1e-3)
+    assert row["Ct.Po (%)"] == pytest.approx(total["Percent Porosity (%)"], rel=1e-3)
+    assert row["Po.Dn (1/mm2)"] == pytest.approx(total["Pore Density (1/mm^2)"], rel=1e-3)
+    assert row["BV/TV (%)"] == pytest.approx(total["% Bone Area"], rel=1e-3)
+    assert row["Po.Pm (mm)"] == pytest.approx(pores["Perimeter (um)"].sum() / 1000, rel=0.01)
+    # The other convention, all edges of pixels, is near to 4 / pi of it.
+    read = [each for each in read_drawings(tmp_path / "rib.zip") if each.name.startswith("pore")]
+    edges = sum(
+        np.abs(ring - np.roll(ring, 1, axis=0)).sum() for each in read for ring in each.rings
+    )
+    assert edges * pixel / pores["Perimeter (um)"].sum() == pytest.approx(4 / math.pi, rel=0.05)
+    per_pore = np.array([sum(map(ring_perimeter, each.rings)) for each in read]) * pixel
+    off = np.abs(per_pore / pores["Perimeter (um)"].to_numpy() - 1)
+    assert np.median(off) < 0.003
+    assert np.quantile(off, 0.9) < 0.01
 
 
 def test_areas_and_perimeters_of_a_drawn_square():
