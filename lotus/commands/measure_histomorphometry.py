@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from lotus.measurement.class_map_files import MapSettings
+    from lotus.measurement.histomorphometry import Region
 
 HELP = "BV/TV, OS/BS, O.Th, MS/BS, MAR, BFR and others of sections, per region and per case (ASBMR)"
 _SECTION_FACTORS = ("isotropic", "iliac")
@@ -24,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         type=Path,
         metavar="INPUT",
-        help="class map (TIFF, PNG) of any program, a folder of them, or one of `lotus segment`",
+        help="class map (TIFF, PNG) of any program, a folder of them, or one of `lotus segment`; "
+        "with --roles drawings: ImageJ ROIs (.roi, .zip), QuPath's GeoJSON, or a folder of them",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="gets the tables and the report"
@@ -43,6 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="what values of the map stand for, such as mineralised=1 osteoid=2 label1=3 label2=4 "
         "(label1 is the older; label: either), also transition and outside; 0 is the rest",
+    )
+    parser.add_argument(
+        "--roles",
+        type=Path,
+        metavar="YAML",
+        help="INPUT is drawings: patterns of their names and the role of each, such as "
+        '"dL*": double_label',
     )
     parser.add_argument(
         "--cases",
@@ -115,12 +127,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from tqdm import tqdm
 
-    from lotus.measurement.class_map_files import (
-        MapSettings,
-        find_maps,
-        measured_regions,
-        read_cases,
-    )
+    from lotus.measurement.class_map_files import MapSettings, read_cases
     from lotus.measurement.histomorphometry import Conventions
     from lotus.measurement.histomorphometry_outputs import HistomorphometryWriter
     from lotus.morphometry.histomorphometry import SectionFactor
@@ -138,11 +145,10 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.smallest_hole_um2,
         arguments.widest_crack_um,
     )
-    maps = find_maps(arguments.input, dict(arguments.classes))
     cases = None if arguments.cases is None else read_cases(arguments.cases)
+    regions, total = _regions(arguments, settings, cases)
     writer = HistomorphometryWriter(arguments.output, conventions)
-    regions = measured_regions(maps, settings, cases)
-    for region in tqdm(regions, total=len(maps), unit="ROI", delay=2.0, leave=False, disable=None):
+    for region in tqdm(regions, total=total, unit="ROI", delay=2.0, leave=False, disable=None):
         writer.add(region)
     table = writer.finish()
     if cases is None:
@@ -151,6 +157,30 @@ def run(arguments: argparse.Namespace) -> None:
     for warning in writer.warnings:
         print(f"WARNING: {warning}")
     print(f"section factor {arguments.section_factor}; tables and report: {arguments.output}")
+
+
+def _regions(
+    arguments: argparse.Namespace, settings: MapSettings, cases: Mapping[str, str] | None
+) -> tuple[Iterator[Region], int]:
+    """What is measured, and how many there are."""
+    from lotus.imaging.drawing_roles import read_roles
+    from lotus.imaging.drawings import DRAWING_SUFFIXES
+    from lotus.measurement.class_map_files import find_maps, measured_regions
+    from lotus.measurement.drawing_files import find_drawings, measured_drawings
+    from lotus.measurement.drawn_section import ROLES
+
+    if arguments.roles is None:
+        if arguments.input.suffix.lower() in DRAWING_SUFFIXES:
+            raise ValueError(
+                f"{arguments.input} holds drawings; say by --roles what their names mean"
+            )
+        maps = find_maps(arguments.input, dict(arguments.classes))
+        return measured_regions(maps, settings, cases), len(maps)
+    if arguments.classes:
+        raise ValueError("--classes is for class maps and --roles for drawings; give one of them")
+    drawings = find_drawings(arguments.input)
+    roles = read_roles(arguments.roles, ROLES)
+    return measured_drawings(drawings, roles, settings, cases), len(drawings)
 
 
 def _print_cases(cases: pd.DataFrame) -> None:

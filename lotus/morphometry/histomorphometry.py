@@ -55,6 +55,9 @@ class PrimaryMeasures:
         osteoid_perimeter: O.Pm, of B.Pm what is covered by osteoid.
         single_label_perimeter: sL.Pm.
         double_label_perimeter: dL.Pm.
+        pore_area: Po.Ar, of pores in the bone, which are no part of B.Ar.
+        pore_perimeter: Po.Pm.
+        pore_number: Po.N.
         osteoid_width: O.Wi, before the section factor.
         interlabel_width: Ir.L.Wi from mid-label to mid-label, before the section factor.
     """
@@ -67,6 +70,9 @@ class PrimaryMeasures:
     osteoid_perimeter: float = math.nan
     single_label_perimeter: float = math.nan
     double_label_perimeter: float = math.nan
+    pore_area: float = math.nan
+    pore_perimeter: float = math.nan
+    pore_number: float = math.nan
     osteoid_width: Spread = field(default_factory=Spread)
     interlabel_width: Spread = field(default_factory=Spread)
 
@@ -161,6 +167,11 @@ def static_measures(primary: PrimaryMeasures, section_factor: SectionFactor) -> 
         "Tb.Th (um)": thickness,
         "Tb.N (1/mm)": _UM_PER_MM * number,
         "Tb.Sp (um)": _ratio(1.0, number) - thickness,
+        "Po.N": primary.pore_number,
+        "Po.Ar (mm2)": primary.pore_area / _UM_PER_MM**2,
+        "Po.Pm (mm)": primary.pore_perimeter / _UM_PER_MM,
+        "Ct.Po (%)": 100.0 * _ratio(primary.pore_area, bone + primary.pore_area),
+        "Po.Dn (1/mm2)": _UM_PER_MM**2 * _ratio(primary.pore_number, bone + primary.pore_area),
     }
 
 
