@@ -23,6 +23,7 @@ from data_modules.phantoms.architecture import (
     trabecular_architecture,
 )
 from data_modules.phantoms.drawing import Ellipses, draw_labels
+from data_modules.phantoms.formation import Turnover, draw_turnover
 from data_modules.phantoms.lacunae import (
     REACH_UM,
     Ellipsoids,
@@ -76,11 +77,13 @@ class Patient:
         name: ``P01`` and so on.
         group: A key of ``GROUPS``.
         bone: The patient's own bone.
+        turnover: How the patient forms bone; it does not depend on the group.
     """
 
     name: str
     group: str
     bone: BoneProperties
+    turnover: Turnover
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,8 @@ def draw_patient(
     """
     group = list(groups)[number % len(groups)]
     rng = np.random.default_rng([seed, number])
-    return Patient(f"P{number + 1:02d}", group, vary(groups[group], PATIENT_SPREAD, rng))
+    bone = vary(groups[group], PATIENT_SPREAD, rng)
+    return Patient(f"P{number + 1:02d}", group, bone, draw_turnover(number, seed=seed))
 
 
 def cut_section(patient: Patient, config: SectionConfig, rng: np.random.Generator) -> Section:

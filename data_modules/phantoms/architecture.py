@@ -13,7 +13,7 @@ from data_modules.phantoms.drawing import smooth_noise
 
 # The trabecular network is drawn on a periodic square of this edge and looked at through a window.
 _NETWORK_UM = 2400.0
-_NETWORK_STEP_UM = 6.0
+NETWORK_STEP_UM = 6.0
 _TRABECULAR_PERIOD_UM = 440.0
 _CANDIDATE_WINDOWS = 4
 _OSTEON_RADIUS_UM = (108.0, 20.0)
@@ -82,12 +82,14 @@ def trabecular_architecture(
     Returns:
         The architecture; lamellae run along the surfaces, packets end in cement lines.
     """
-    network = _trabecular_network(bone_fraction, rng)
-    step = pixel_size_um / _NETWORK_STEP_UM
+    network = trabecular_network(bone_fraction, rng)
+    step = pixel_size_um / NETWORK_STEP_UM
     corners = rng.random((_CANDIDATE_WINDOWS, 2)) * len(network)
-    windows = [_window(network, corner, shape, step, order=1, stride=8) for corner in corners]
+    windows = [
+        network_window(network, corner, shape, step, order=1, stride=8) for corner in corners
+    ]
     best = int(np.argmax([np.mean(window > 0) for window in windows]))
-    depth = _window(network, corners[best], shape, step, order=3, stride=1)
+    depth = network_window(network, corners[best], shape, step, order=3, stride=1)
     rough = smooth_noise(shape, 45.0 / pixel_size_um, rng)
     surface = depth + 3.0 * rough + 0.8 * smooth_noise(shape, 14.0 / pixel_size_um, rng)
     # Packets of 30-60 µm: where a scalloped shell ends, older bone begins behind a cement line.
@@ -187,10 +189,19 @@ def _osteons(
     return osteons
 
 
-def _trabecular_network(bone_fraction: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Signed distance to the surface in µm on a periodic grid, positive in bone."""
-    count = round(_NETWORK_UM / _NETWORK_STEP_UM)
-    frequency = np.fft.fftfreq(count, _NETWORK_STEP_UM)
+def trabecular_network(bone_fraction: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw trabeculae on a periodic square.
+
+    Args:
+        bone_fraction: Bone volume fraction BV/TV, between 0 and 1.
+        rng: Random generator.
+
+    Returns:
+        Signed distance to the surface in µm on a periodic grid of :data:`NETWORK_STEP_UM`, positive
+        in bone.
+    """
+    count = round(_NETWORK_UM / NETWORK_STEP_UM)
+    frequency = np.fft.fftfreq(count, NETWORK_STEP_UM)
     rows, columns = np.meshgrid(frequency, frequency, indexing="ij")
     # Trabeculae follow the main load: the spectrum is stretched along a random direction.
     angle, stretch = rng.uniform(0, np.pi), rng.uniform(1.0, 1.6)
@@ -205,10 +216,10 @@ def _trabecular_network(bone_fraction: float, rng: np.random.Generator) -> NDArr
     depth = ndimage.distance_transform_edt(wide) - ndimage.distance_transform_edt(~wide)
     inner = slice(margin, -margin)
     smooth: NDArray[np.float64] = ndimage.gaussian_filter(depth, 1.5)[inner, inner]
-    return smooth * _NETWORK_STEP_UM
+    return smooth * NETWORK_STEP_UM
 
 
-def _window(
+def network_window(
     field: NDArray[np.float64],
     corner: NDArray[np.float64],
     shape: tuple[int, int],
@@ -216,7 +227,19 @@ def _window(
     order: Literal[1, 3],
     stride: int,
 ) -> NDArray[np.float64]:
-    """Look at a periodic field through a window of ``shape`` pixels (every ``stride``-th)."""
+    """Look at a periodic field through a window.
+
+    Args:
+        field: (Y, X).
+        corner: Of the window, (2,), in pixels of the field.
+        shape: Rows and columns of the window.
+        step: Distance of the window's pixels in pixels of the field.
+        order: Of the splines between the field's values.
+        stride: Only every so many rows and columns.
+
+    Returns:
+        Values (Y, X).
+    """
     axes = [
         start + np.arange(0, length, stride) * step
         for start, length in zip(corner, shape, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,15 @@ class PhantomImage:
 
     Attributes:
         image: (Y, X) float32 or (Y, X, 3) uint8.
-        labels: Uint16 (Y, X) instance label map of the lacunae, 0 is background.
+        labels: (Y, X) label map of the lacunae, uint16, or class map of tissues, uint8; 0 is
+            background.
         pixel_size_um: Edge of a pixel in µm.
         truth: True measures, one column of ``truth.csv`` each.
+        mask_kind: What ``labels`` is.
     """
 
     image: NDArray[Any]
-    labels: NDArray[np.uint16]
+    labels: NDArray[np.uint16] | NDArray[np.uint8]
     pixel_size_um: float
     truth: dict[str, float | str]
+    mask_kind: Literal["instances", "semantic"] = "instances"

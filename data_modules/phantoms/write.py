@@ -116,7 +116,7 @@ def _write_files(folder: Path, name: str, phantom: PhantomImage, patient: Patien
     return Record(
         image=image.resolve(),
         mask=labels.resolve(),
-        mask_kind="instances",
+        mask_kind=phantom.mask_kind,
         modality=folder.name,
         patient=patient.name,
         group=patient.group,

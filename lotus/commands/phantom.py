@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from data_modules.manifest import Record
 
-NAMES = ("sr_microct", "histology", "zernike_nanoct")
+NAMES = ("sr_microct", "histology", "fluorescence", "trichrome", "zernike_nanoct")
 # Options that one phantom alone knows; they are None where nobody gave them.
 OWN_OPTIONS = {
     "sr_microct": ("lacuna_contrast", "photons"),
@@ -62,13 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only the first N images of a patient have a mask in the manifest (all)",
     )
     parser.add_argument(
-        "--pixel-size-um", type=float, help="edge of a pixel (sr_microct 1.6, histology 1.0)"
+        "--pixel-size-um", type=float, help="edge of a pixel (sr_microct 1.6, the others 1.0)"
     )
     parser.add_argument(
         "--cortical-share",
         type=float,
         default=0.3,
-        help="share of cortical slices, the rest is trabecular (%(default)s)",
+        help="sr_microct, histology: share of cortical slices, others trabecular (%(default)s)",
     )
     parser.add_argument(
         "--lacuna-contrast",
@@ -147,9 +147,11 @@ def _refuse_options_of_others(arguments: argparse.Namespace) -> None:
 
 def _writers(arguments: argparse.Namespace) -> dict[str, Callable[[Path], list[Record]]]:
     """What writes each phantom into a folder, as the command line sets it."""
+    from data_modules.phantoms.fluorescence import FluorescenceConfig, simulate_fluorescence
     from data_modules.phantoms.groups import study_groups
     from data_modules.phantoms.histology import HistologyConfig, simulate_histology
     from data_modules.phantoms.sr_microct import SRMicroCTConfig, simulate_sr_microct
+    from data_modules.phantoms.trichrome import TrichromeConfig, simulate_trichrome
     from data_modules.phantoms.write import Cohort, write_phantoms
 
     cohort = Cohort(
@@ -159,15 +161,19 @@ def _writers(arguments: argparse.Namespace) -> dict[str, Callable[[Path], list[R
         arguments.labelled_slices,
         study_groups(arguments.groups, arguments.differ, arguments.effect),
     )
-    section = {"size": arguments.size, "cortical_share": arguments.cortical_share}
+    frame = {"size": arguments.size}
     if arguments.pixel_size_um is not None:
-        section["pixel_size_um"] = arguments.pixel_size_um
+        frame["pixel_size_um"] = arguments.pixel_size_um
+    section = {**frame, "cortical_share": arguments.cortical_share}
     scan = _given(arguments, "sr_microct")
     ct = SRMicroCTConfig(section=replace(SRMicroCTConfig().section, **section), **scan)
     slide = HistologyConfig(section=replace(HistologyConfig().section, **section))
+    labelled, stained = FluorescenceConfig(**frame), TrichromeConfig(**frame)
     images = {
         "sr_microct": ("ct", lambda patient, rng: simulate_sr_microct(patient, ct, rng)),
         "histology": ("he", lambda patient, rng: simulate_histology(patient, slide, rng)),
+        "fluorescence": ("fl", lambda patient, rng: simulate_fluorescence(patient, labelled, rng)),
+        "trichrome": ("tc", lambda patient, rng: simulate_trichrome(patient, stained, rng)),
     }
     writers: dict[str, Callable[[Path], list[Record]]] = {
         name: partial(write_phantoms, name, suffix, simulate, cohort)
