@@ -23,7 +23,7 @@ DAYS_AFTER_LABELS = 6.5
 _PATIENT_SPREAD = 0.22
 _SITE_SPREAD = 0.12
 _SITE_UM = (90.0, 330.0)
-_TAPER_UM = 8.0
+_TAPER_UM = 5.0
 _SMALLEST_GAP_UM = 5.0
 _LABEL_UM = (3.2, 6.5)
 _SHORTEST_LABEL_UM = 18.0
@@ -104,7 +104,7 @@ def form_bone(surface: Surface, turnover: Turnover, rng: np.random.Generator) ->
 
     A site lies where the bone below is thick enough that what is laid there meets nothing of
     another surface; where it is thin, there is no older label. At its ends a seam thins out within
-    8 µm.
+    5 µm.
 
     Args:
         surface: Where.
