@@ -23,7 +23,7 @@ MEASURES = ("area", "eccentricity", "axis_major_length")
 CASES: tuple[tuple[Differ, float], ...] = (("lacunae", 1.0), ("lacunae", 2.0), ("nothing", 1.0))
 
 
-def features_of(labels: NDArray[np.uint16]) -> list[float]:
+def features_of(labels: NDArray[np.unsignedinteger]) -> list[float]:
     """Number of lacunae in a patch, their area, and means of their measures."""
     table = regionprops_table(labels, properties=MEASURES)
     count = len(table["area"])
