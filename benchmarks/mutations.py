@@ -88,6 +88,10 @@ TESTS = {
     "lotus/morphometry/thickness.py": (EXAMPLES, BALLS[-1]),
     "lotus/measurement/trabecular.py": ("tests/measurement/test_trabecular.py",),
     "lotus/measurement/phase_thickness.py": ("tests/measurement/test_phase_thickness.py",),
+    **{
+        f"data_modules/phantoms/{name}.py": (f"{PHANTOMS}/test_forming_section.py",)
+        for name in ("surface", "formation", "forming_section")
+    },
     "data_modules/phantoms/optics.py": (f"{PHANTOMS}/test_optics.py",),
     "data_modules/phantoms/tomography.py": (f"{PHANTOMS}/test_tomography.py",),
     "data_modules/phantoms/spine.py": (f"{PHANTOMS}/test_spine.py",),

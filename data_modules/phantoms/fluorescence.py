@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from data_modules.phantoms.anatomy import Patient
-from data_modules.phantoms.drawing import smooth_noise
+from data_modules.phantoms.drawing import Ellipses, draw_coverage, smooth_noise
 from data_modules.phantoms.forming_section import FormingSection, cut_forming_section
 from data_modules.phantoms.image import PhantomImage
 from data_modules.phantoms.matrix import cracks, lacunae, lamellae, marrow_of
@@ -94,6 +94,7 @@ def _light(
     label = _labels(section, config, rng) * bone
     nuclei, cells = marrow_of(section, rng)
     marrow = (0.03 + 0.10 * cells + 0.06 * nuclei) * np.exp(0.4 * rng.standard_normal())
+    marrow += _specks(section, rng)
     parts = (bone * matrix, label, (1.0 - bone) * marrow)
     light = sum(part[..., None] * colour for colour, part in zip(colours, parts, strict=True))
     return np.asarray(np.maximum(light, 0.0))
@@ -113,9 +114,21 @@ def _labels(
         inside = section.label_um(which)
         cover = np.clip(inside / pixel + 0.5, 0.0, 1.0)
         crown = 0.75 + 0.25 * np.clip(inside / 2.0, 0.0, 1.0)
-        diffuse = spread * np.exp(np.minimum(inside, 0.0) / 5.0)
-        found = np.maximum(found, varying * np.maximum(cover * crown, diffuse))
+        if (inside > 0).any():
+            away = ndimage.distance_transform_edt(inside <= 0) * pixel
+            halo = spread * np.exp(-away / 5.0)
+            found = np.maximum(found, varying * np.maximum(cover * crown, halo))
     return found
+
+
+def _specks(section: FormingSection, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Granules and dust that glow, 0 to 1, (Y, X); they are no label."""
+    shape, pixel = section.depth_um.shape, section.pixel_size_um
+    area = section.depth_um.size * pixel**2 * 1e-6
+    count = rng.poisson(rng.uniform(0.0, 120.0) * area)
+    axes = np.sort(rng.uniform(0.6, 2.6, (count, 2)), axis=1)[:, ::-1] / pixel
+    specks = Ellipses(rng.random((count, 2)) * shape, axes, rng.uniform(0.0, np.pi, count))
+    return draw_coverage(shape, specks, rng.uniform(0.1, 0.7, count))
 
 
 def _expose(

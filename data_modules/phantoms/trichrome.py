@@ -17,14 +17,15 @@ from data_modules.phantoms.anatomy import Patient
 from data_modules.phantoms.drawing import smooth_noise
 from data_modules.phantoms.forming_section import FormingSection, cut_forming_section
 from data_modules.phantoms.image import PhantomImage
-from data_modules.phantoms.matrix import cracks, lacunae, lamellae, marrow_of
+from data_modules.phantoms.matrix import cracks, folds, lacunae, lamellae, marrow_of
+from data_modules.phantoms.surface import STEP_UM
 
-BLUE = np.array([2.30, 1.00, 0.42])
+BLUE = np.array([2.45, 1.02, 0.43])
 GREEN = np.array([1.75, 0.62, 0.95])
 OSTEOID = np.array([0.38, 1.52, 1.57])
-LILAC = np.array([0.62, 0.70, 0.28])
-CELLS = np.array([0.36, 0.92, 1.00])
-NUCLEI = np.array([0.75, 1.15, 0.95])
+LILAC = np.array([0.62, 0.66, 0.30])
+CELLS = np.array([0.24, 0.70, 0.95])
+NUCLEI = np.array([0.52, 1.25, 1.35])
 """Optical densities (natural logarithm) of red, green and blue light at full amount."""
 
 
@@ -94,13 +95,14 @@ def _density(
     blue *= 1.0 + 0.10 * lamellae(section, rng) + 0.12 * smooth_noise(shape, 90.0 / pixel, rng)
     red = seam * (1.0 + 0.12 * smooth_noise(shape, 25.0 / pixel, rng))
     solid = 1.0 - 0.9 * np.maximum(cracks(section, rng), lacunae(section, patient, rng))
+    blue *= 1.0 + 0.6 * folds(section, rng)
     nuclei, cells = marrow_of(section, rng)
+    cells = 1.7 * np.maximum(cells - rng.uniform(0.1, 0.25), 0.0)
     lining = _lining(section, rng)
     density = np.zeros((*shape, 3))
     parts = (blue, red, zone * (1.0 - seam))
     for colour, part in zip(colours[:3], parts, strict=True):
         density += (bone * solid * grain * part)[..., None] * colour
-    density += (bone * seam * 0.25)[..., None] * colours[3]
     for colour, part in zip(colours[3:], (cells, nuclei), strict=True):
         density += ((1.0 - bone) * part)[..., None] * colour
     density += (lining * 0.7)[..., None] * colours[1]
@@ -114,14 +116,14 @@ def _transition(section: FormingSection, rng: np.random.Generator) -> NDArray[np
     # Wide below the middle of a seam, nothing beside it.
     spread = np.zeros_like(seam)
     for line in section.surface.lines:
-        spread[line] = ndimage.gaussian_filter1d(seam[line], 30.0, mode="wrap")
+        spread[line] = ndimage.gaussian_filter1d(seam[line], 25.0 / STEP_UM, mode="wrap")
     width = spread[section.nearest] * np.exp(
-        0.5 * smooth_noise(shape, 120.0 / pixel, rng) + rng.normal(0.3, 0.5)
+        0.3 * smooth_noise(shape, 150.0 / pixel, rng) + rng.normal(0.9, 0.5)
     )
     below = section.depth_um - seam[section.nearest]
-    streaks = 1.0 + 0.25 * smooth_noise(shape, 14.0 / pixel, rng)
-    fading = np.clip((width - below) / np.maximum(0.6 * width, 1.0), 0.0, 1.0)
-    return np.asarray(np.clip(fading * streaks, 0.0, 1.0) * (width > 1.0))
+    streaks = 1.0 + 0.15 * smooth_noise(shape, 14.0 / pixel, rng)
+    fading = np.clip((width - below) / np.maximum(0.8 * width, 1.0), 0.0, 1.0)
+    return np.asarray(np.clip(fading * streaks, 0.0, 1.0))
 
 
 def _lining(section: FormingSection, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -52,6 +52,9 @@ def run_with_tune(
     # A trial that fails before its first validation has no score.
     os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    # Tune would ask the head for the cluster's resources every 10 s, which it only logs. Without a
+    # head it waits for the answer until Ray ends the process, and `Lifeline` is not asked any more.
+    os.environ["TUNE_STATE_REFRESH_PERIOD"] = str(NEVER)
     go_offline_without_server(notify)
     demands = {"cpu": engine.cpus_per_job, "gpu": engine.gpus_per_job}
     place_of = workplace(

@@ -139,7 +139,7 @@ from lotus.sweeps import Sweep
 from lotus.sweeps.distributions import distribution_of
 from lotus.sweeps.sources import ListedTrials
 from lotus.sweeps.tune import run_with_tune
-cluster.PATIENCE_S = 1
+cluster.PATIENCE_S = 12
 folder = Path(sys.argv[2]).parent
 sweep = Sweep("grid", "val_dice", True, {"a": distribution_of("a", {"value": 1})}, None, None)
 source = ListedTrials(sweep, folder, [], count=None, seed=0)

@@ -83,6 +83,35 @@ def test_truth_counts_what_the_label_maps_hold(both):
             assert row["n_lacunae"] == len(np.unique(labels[labels > 0]))
 
 
+def test_sections_for_histomorphometry_are_of_the_same_patients(tmp_path):
+    sizes = ("--patients", "2", "--slices", "2", "--size", "96")
+    make(tmp_path / "a", "fluorescence", "trichrome", *sizes)
+    make(tmp_path / "b", "trichrome", *sizes)
+    make(tmp_path / "b", "fluorescence", *sizes)
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    records = read_manifest(tmp_path / "a/manifest.csv")
+    assert [(r.modality, r.patient) for r in records] == [
+        (modality, patient)
+        for modality in ("fluorescence", "trichrome")
+        for patient in ("P01", "P01", "P02", "P02")
+    ]
+    assert {r.mask_kind for r in records} == {"semantic"}
+    assert {r.pixel_size_um for r in records} == {1.0}
+    truth = {}
+    for modality, classes in (("fluorescence", 3), ("trichrome", 2)):
+        found = pd.read_csv(tmp_path / "a" / modality / "truth.csv").set_index("image")
+        masks = {r.name: read_label_map(r.mask) for r in records if r.modality == modality}
+        assert set(np.unique(np.stack(list(masks.values())))) <= set(range(classes + 1))
+        for name, mask in masks.items():
+            assert found.loc[name, "BV/TV (%)"] == pytest.approx(100 * (mask > 0).mean(), abs=1)
+        truth[modality] = found
+    assert "MAR (um/d)" in truth["fluorescence"]
+    assert "MAR (um/d)" not in truth["trichrome"]
+    # The same patients, but never the same section.
+    areas = [found["B.Ar (mm2)"].to_numpy() for found in truth.values()]
+    assert (areas[0] != areas[1]).all()
+
+
 def test_modalities_are_unpaired(both):
     scan = read_label_map(both / "sr_microct" / "labels" / "P01_s0_ct.tif")
     slide = read_label_map(both / "histology" / "labels" / "P01_s0_he.tif")
