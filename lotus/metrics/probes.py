@@ -71,7 +71,7 @@ class LinearProbe:
 
     def __call__(self, features: Tensor) -> Tensor:
         """Logits (Q, ..., K) of features (Q, D)."""
-        return F.linear(features, self.weight, self.bias).unflatten(1, self.shape)
+        return F.linear(features, self.weight, self.bias).view(-1, *self.shape)
 
 
 def fit_linear_probe(known: Tensor, targets: Tensor, *, penalty: float = 1e-3) -> LinearProbe:
@@ -112,9 +112,9 @@ def fit_linear_probe(known: Tensor, targets: Tensor, *, penalty: float = 1e-3) -
 
         def loss() -> Tensor:
             optimizer.zero_grad()
-            logits = F.linear(standard, weight, bias).unflatten(1, shape)
+            logits = F.linear(standard, weight, bias).view(-1, *shape)
             surprise = -(wanted * logits.log_softmax(dim=-1)).sum(dim=-1).mean()
-            value = surprise + penalty / 2 * weight.square().sum()
+            value: Tensor = surprise + penalty / 2 * weight.square().sum()
             value.backward()  # type: ignore[no-untyped-call]
             return value
 

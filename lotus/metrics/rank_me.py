@@ -28,4 +28,6 @@ def rank_me(embeddings: Tensor) -> Tensor:
     if not values.any() or not values.isfinite().all():
         return torch.tensor(torch.nan, dtype=torch.float64, device=values.device)
     singular = torch.linalg.svdvals(values)
-    return torch.special.entr(singular / singular.sum()).sum().exp()
+    shares: Tensor = singular / singular.sum()
+    entropy: Tensor = torch.special.entr(shares).sum()
+    return entropy.exp()
