@@ -142,6 +142,23 @@ def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     return earlier | record
 
 
+def refuse_without_preprocessing(record: dict[str, Any], path: Path) -> None:
+    """Refuse a checkpoint from which nobody can tell how to show its network an image.
+
+    Args:
+        record: Of :func:`segmenter_of` or :func:`roi_segmenter_of`.
+        path: The checkpoint's file.
+
+    Raises:
+        ValueError: It does not say how images are preprocessed.
+    """
+    if record["preprocessing"] is None:
+        raise ValueError(
+            f"{path} does not say how its images were preprocessed: it was saved without a data "
+            "module; train it with `lotus fit`"
+        )
+
+
 def volume_segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     """The record that a task of volumes left in a checkpoint.
 
