@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data_modules.phantoms.anatomy import MINIMUM_SIZE, SLICE_SPREAD, Patient, vary
+from data_modules.phantoms.anatomy import SLICE_SPREAD, Patient, SectionConfig, vary
 from data_modules.phantoms.formation import (
     INTERLABEL_DAYS,
     SECTION_FACTOR,
@@ -151,10 +151,7 @@ def cut_forming_section(
     Raises:
         ValueError: A size or pixel out of range.
     """
-    if size < MINIMUM_SIZE:
-        raise ValueError(f"size {size}: at least {MINIMUM_SIZE} pixels are needed")
-    if not 0.1 <= pixel_size_um <= 5.0:
-        raise ValueError(f"pixel_size_um {pixel_size_um:g}: take a value from 0.1 to 5")
+    SectionConfig(size, pixel_size_um)  # refuses what no section can be
     bone = vary(patient.bone, SLICE_SPREAD, rng)
     edge = size * pixel_size_um
     surface = trabecular_surface((edge, edge), bone.bone_fraction, rng)

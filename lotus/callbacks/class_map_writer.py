@@ -16,7 +16,7 @@ from lotus.imaging.raster import write_image, write_label_map
 from lotus.metrics.regions import RegionScores, as_compared
 from lotus.runs import RunFolder
 from lotus.runs.class_maps import ClassMap, write_class_maps
-from lotus.runs.scores import MEAN, add_patients, write_scores
+from lotus.runs.scores import write_rows
 
 Row = dict[str, Any]
 
@@ -91,7 +91,7 @@ class ClassMapWriter(pl.Callback):
         run = RunFolder(Path(trainer.default_root_dir))
         self._end(trainer, run)
         if trainer.is_global_zero and rows:
-            _write_scores(run, rows, patients)
+            write_rows(rows, patients, run.scores)
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the table of class maps once every process has written its own."""
@@ -111,27 +111,14 @@ class ClassMapWriter(pl.Callback):
         if "mask" in batch:
             target = batch["mask"][0].cpu().numpy().astype("uint8")
             write_label_map(run.target_of(name), target, spacing)
-        self._maps[name] = ClassMap(
+        self._maps[name] = ClassMap.of(
+            found,
+            names[found["domain"]],
             image=run.image_of(name),
             labels=run.prediction_of(name),
-            domain=found["domain"],
-            classes={each: value for value, each in enumerate(names[found["domain"]], start=1)},
-            certainty=found["certainty"],
-            uncertain_tiles=found["uncertain_tiles"],
-            tiles=found["tiles"],
-            uncertain=found["uncertain"],
         )
 
     def _end(self, trainer: pl.Trainer, run: RunFolder) -> None:
         maps = of_all_processes(self._maps)
         if trainer.is_global_zero and maps:
             write_class_maps(run.predictions, [maps[name] for name in sorted(maps)])
-
-
-def _write_scores(run: RunFolder, rows: dict[str, Row], patients: dict[str, str]) -> None:
-    import pandas as pd  # A training, which writes no table before its end, starts without it.
-
-    table = pd.DataFrame([{"name": name, **rows[name]} for name in sorted(rows)])
-    means = {"name": MEAN, **table.drop(columns="name").mean().to_dict()}
-    scores = pd.concat([table, pd.DataFrame([means])], ignore_index=True)
-    write_scores(add_patients(scores, patients), run.scores)

@@ -17,7 +17,7 @@ from lotus.callbacks.prediction_writer import (
 from lotus.imaging.raster import write_image, write_label_map
 from lotus.metrics.functional import confusion_matrix, confusion_scores
 from lotus.runs import RunFolder
-from lotus.runs.scores import MEAN, add_patients, write_scores
+from lotus.runs.scores import write_rows
 
 Row = dict[str, float]
 
@@ -82,7 +82,7 @@ class SlabWriter(pl.Callback):
         """Write the scores once every process has written its own slices."""
         rows, patients = of_all_processes(self._rows), of_all_processes(self._patients)
         if trainer.is_global_zero:
-            _write_scores(RunFolder(Path(trainer.default_root_dir)), rows, patients)
+            write_rows(rows, patients, RunFolder(Path(trainer.default_root_dir)).scores)
 
 
 def write_slices(run: RunFolder, classes: NDArray[np.uint8], batch: Batch) -> list[str]:
@@ -117,12 +117,3 @@ def _truth(batch: Batch) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     if ignored is None:
         return true, np.zeros(true.shape, np.bool_)
     return true, ignored.reshape(-1, *size).cpu().numpy()
-
-
-def _write_scores(run: RunFolder, rows: dict[str, Row], patients: dict[str, str]) -> None:
-    import pandas as pd  # A training, which writes no table before its end, starts without it.
-
-    table = pd.DataFrame([{"name": name, **rows[name]} for name in sorted(rows)])
-    means = {"name": MEAN, **table.drop(columns="name").mean().to_dict()}
-    scores = pd.concat([table, pd.DataFrame([means])], ignore_index=True)
-    write_scores(add_patients(scores, patients), run.scores)

@@ -1,8 +1,9 @@
-"""`--engine` and what belongs to it, for every command that runs many jobs or parts."""
+"""Where commands run their jobs or parts: `--engine` and what belongs to it, `--processes`."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,20 @@ def add_map_arguments(parser: argparse.ArgumentParser) -> None:
         parser: Parser of the command.
     """
     _add_places(parser, "block")
+
+
+def add_processes_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare how many processes share the work of a command that runs on this machine alone.
+
+    Args:
+        parser: Parser of the command.
+    """
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="at most this many work at a time (%(default)s, the cores of this machine)",
+    )
 
 
 def _add_places(parser: argparse.ArgumentParser, unit: str) -> argparse._ArgumentGroup:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from lotus.commands.engine_arguments import add_processes_argument
 from lotus.commands.mask_arguments import add_mask_values, mask_values
 from lotus.evaluation.choices import Kind
 
@@ -49,12 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("lotus2024",),
         help="append the scores as the 2024 LOTUS evaluation computed them, under its name",
     )
-    parser.add_argument(
-        "--processes",
-        type=int,
-        default=os.cpu_count() or 1,
-        help="at most this many work at a time (%(default)s, the cores of this machine)",
-    )
+    add_processes_argument(parser)
     parser.add_argument(
         "--output", type=Path, required=True, metavar="CSV", help="table of scores to write"
     )

@@ -127,9 +127,10 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from tqdm import tqdm
 
-    from lotus.measurement.class_map_files import MapSettings, read_cases
+    from lotus.measurement.class_map_files import MapSettings
     from lotus.measurement.histomorphometry import Conventions
     from lotus.measurement.histomorphometry_outputs import HistomorphometryWriter
+    from lotus.measurement.region_files import read_cases
     from lotus.morphometry.histomorphometry import SectionFactor
 
     conventions = Conventions(

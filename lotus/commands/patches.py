@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lotus.commands.engine_arguments import add_processes_argument
 
 if TYPE_CHECKING:
     from data_modules.manifest import Record
@@ -45,12 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="only so many slices of a patient: annotated ones first, others evenly spread (all)",
     )
-    parser.add_argument(
-        "--processes",
-        type=int,
-        default=os.cpu_count() or 1,
-        help="at most this many work at a time (%(default)s, the cores of this machine)",
-    )
+    add_processes_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lotus.commands.engine_arguments import add_processes_argument
 
 if TYPE_CHECKING:
     from data_modules.manifest import Record
@@ -39,12 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="least share of tissue in a tile (%(default)s); a ROI without one keeps its best",
     )
-    parser.add_argument(
-        "--processes",
-        type=int,
-        default=os.cpu_count() or 1,
-        help="at most this many work at a time (%(default)s, the cores of this machine)",
-    )
+    add_processes_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

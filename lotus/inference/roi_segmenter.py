@@ -8,7 +8,12 @@ import torch
 from lotus.inference.precision import Precision
 from lotus.inference.segmenter import checkpoint_files, device_named, precision_on
 from lotus.networks.routed_segmenter import RoutedSegmenter
-from lotus.tasks.checkpoint import read_checkpoint, roi_segmenter_of, state_of
+from lotus.tasks.checkpoint import (
+    read_checkpoint,
+    refuse_without_preprocessing,
+    roi_segmenter_of,
+    state_of,
+)
 from lotus.tasks.description import build
 from lotus.tasks.routed_roi import Tiling
 from lotus.transforms import Preprocessing
@@ -75,11 +80,7 @@ def load_roi_segmenter(checkpoint: Path, device: str = "auto") -> RoiSegmenter:
         )
     content = read_checkpoint(paths[0])
     record = roi_segmenter_of(content, paths[0])
-    if record["preprocessing"] is None:
-        raise ValueError(
-            f"{paths[0]} does not say how its images were preprocessed: it was saved without a "
-            "data module; train it with `lotus fit`"
-        )
+    refuse_without_preprocessing(record, paths[0])
     network: RoutedSegmenter = build(record["network"])
     network.load_state_dict(state_of(content, "network."))
     place = device_named(device)

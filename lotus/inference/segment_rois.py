@@ -158,16 +158,7 @@ def _write(
         write_label_map(drafts[0], found["classes"], spacing)
         write_features(drafts[1], _regions(found["classes"], class_names, spacing))
         write_image(drafts[2], class_overlay(pixels, found["classes"]))
-    return ClassMap(
-        image=image,
-        labels=finals[0],
-        domain=found["domain"],
-        classes={name: value for value, name in enumerate(class_names, start=1)},
-        certainty=found["certainty"],
-        uncertain_tiles=found["uncertain_tiles"],
-        tiles=found["tiles"],
-        uncertain=found["uncertain"],
-    )
+    return ClassMap.of(found, class_names, image=image, labels=finals[0])
 
 
 def _regions(

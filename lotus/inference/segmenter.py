@@ -11,7 +11,12 @@ from torch import nn
 from lotus.inference.precision import Precision
 from lotus.runs import RunFolder
 from lotus.schemes import InstanceScheme
-from lotus.tasks.checkpoint import read_checkpoint, segmenter_of, state_of
+from lotus.tasks.checkpoint import (
+    read_checkpoint,
+    refuse_without_preprocessing,
+    segmenter_of,
+    state_of,
+)
 from lotus.tasks.description import build
 from lotus.tasks.precision import computes_bfloat16
 from lotus.transforms import Preprocessing
@@ -178,11 +183,7 @@ def _check_records(records: list[dict[str, Any]], paths: list[Path]) -> None:
                 f"{path} is a detector's, whose objects cannot be blended over windows: use `lotus "
                 f"predict --config {RunFolder(Path('RUN')).config}`, which takes images whole"
             )
-        if record["preprocessing"] is None:
-            raise ValueError(
-                f"{path} does not say how its images were preprocessed: it was saved without a "
-                "data module; train it with `lotus fit`"
-            )
+        refuse_without_preprocessing(record, path)
     # Without resampling each was trained with the pixel size of its own images.
     refuse_unlike(records, paths, but=() if records[0]["resample"] else ("spacing_um",))
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from lotus.imaging import read_image, read_label_map, read_pixel_size
 from lotus.imaging.file_names import image_stem
 from lotus.measurement.histomorphometry import Conventions, Drawn, Region
+from lotus.measurement.region_files import by_name, cases_of, files_in
 from lotus.morphometry.interlabel import LARGEST_INTERLABEL_UM
 from lotus.morphometry.section import SMALLEST_HOLE_UM2, WIDEST_CRACK_UM, measure_section
 from lotus.runs.class_maps import CLASS_MAPS, ClassMap, read_class_maps
@@ -73,23 +73,16 @@ def find_maps(path: Path, classes: Mapping[str, int]) -> list[MapFile]:
     """
     if (path / CLASS_MAPS).is_file():
         maps = [_of_table(each, classes) for each in read_class_maps(path)]
-        check_names(maps)
+        by_name((each.roi, each.path) for each in maps)
         return maps
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; a class map or a folder is expected")
-    files = [path]
-    if path.is_dir():
-        files = [each for each in sorted(path.iterdir()) if each.suffix.lower() in MAP_SUFFIXES]
-        if not files:
-            raise FileNotFoundError(f"{path} holds no class map ({', '.join(MAP_SUFFIXES)})")
+    files = files_in(path, MAP_SUFFIXES, what="class map")
     if not classes:
         raise ValueError(
             f"{path} does not say what its values stand for; give such as "
             "--classes mineralised=1 osteoid=2 label1=3 label2=4"
         )
-    maps = [MapFile(each, image_stem(each), classes) for each in files]
-    check_names(maps)
-    return maps
+    named = by_name((image_stem(each), each) for each in files)
+    return [MapFile(each, roi, classes) for roi, each in named.items()]
 
 
 def _of_table(each: ClassMap, classes: Mapping[str, int]) -> MapFile:
@@ -108,60 +101,6 @@ def _of_table(each: ClassMap, classes: Mapping[str, int]) -> MapFile:
     )
 
 
-def check_names(maps: list[MapFile]) -> None:
-    """Refuse two maps of one name, which one row of a table cannot tell apart.
-
-    Args:
-        maps: All of them.
-
-    Raises:
-        ValueError: Two are called the same.
-    """
-    seen: dict[str, Path] = {}
-    for each in maps:
-        if each.roi in seen:
-            raise ValueError(
-                f"{each.path} and {seen[each.roi]} are both called {each.roi}; rename one"
-            )
-        seen[each.roi] = each.path
-
-
-def read_cases(path: Path) -> dict[str, str]:
-    """The case of each region, from a table or a manifest.
-
-    Args:
-        path: CSV with the columns ``roi, case``, or a manifest with ``image, patient``, whose
-            regions are called as the files of images and masks are.
-
-    Raises:
-        FileNotFoundError: There is none.
-        ValueError: Other columns, or two cases of one region.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; a table with the columns roi, case")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if {"roi", "case"} <= set(table):
-        pairs = list(zip(table["roi"], table["case"], strict=True))
-    elif {"image", "patient"} <= set(table):
-        names = [table[column] for column in ("image", "mask") if column in table]
-        pairs = [
-            (image_stem(Path(name)), patient)
-            for column in names
-            for name, patient in zip(column, table["patient"], strict=True)
-            if name
-        ]
-    else:
-        raise ValueError(
-            f"{path} has the columns {', '.join(map(str, table.columns))}; roi and case are "
-            "expected, or those of a manifest (image, patient)"
-        )
-    cases: dict[str, str] = {}
-    for roi, case in pairs:
-        if cases.setdefault(roi, case) != case:
-            raise ValueError(f"{path}: {roi} is of the cases {cases[roi]} and {case}")
-    return cases
-
-
 def measured_regions(
     maps: list[MapFile], settings: MapSettings, cases: Mapping[str, str] | None
 ) -> Iterator[Region]:
@@ -175,12 +114,9 @@ def measured_regions(
     Raises:
         ValueError: A map that cannot be measured so; the message begins with its file.
     """
-    known = {each.roi: each.roi for each in maps} if cases is None else cases
+    case = cases_of({each.roi: each.path for each in maps}, cases)
     for each in maps:
-        if each.roi not in known:
-            raise ValueError(f"{each.path}: the table of cases has no row for {each.roi}")
-    for each in maps:
-        yield _measured(each, settings, known[each.roi])
+        yield _measured(each, settings, case[each.roi])
 
 
 def _measured(each: MapFile, settings: MapSettings, case: str) -> Region:

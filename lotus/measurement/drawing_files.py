@@ -12,6 +12,7 @@ from lotus.imaging.drawings import DRAWING_SUFFIXES, read_drawings
 from lotus.measurement.class_map_files import MapSettings
 from lotus.measurement.drawn_section import ROLES, measure_drawings
 from lotus.measurement.histomorphometry import Drawn, Region
+from lotus.measurement.region_files import by_name, cases_of, files_in
 from lotus.morphometry.section import Section
 
 _MARGIN_PX = 20
@@ -27,19 +28,8 @@ def find_drawings(path: Path) -> dict[str, Path]:
         FileNotFoundError: There is nothing.
         ValueError: Two files of one name.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; drawings or a folder of them are expected")
-    files = [path]
-    if path.is_dir():
-        files = [each for each in sorted(path.iterdir()) if each.suffix.lower() in DRAWING_SUFFIXES]
-    if not files:
-        raise FileNotFoundError(f"{path} holds no drawings ({', '.join(DRAWING_SUFFIXES)})")
-    found: dict[str, Path] = {}
-    for each in files:
-        if each.stem in found:
-            raise ValueError(f"{each} and {found[each.stem]} are both called {each.stem}")
-        found[each.stem] = each
-    return found
+    files = files_in(path, DRAWING_SUFFIXES, what="drawings")
+    return by_name((each.stem, each) for each in files)
 
 
 def measured_drawings(
@@ -64,10 +54,7 @@ def measured_drawings(
     if size is None or not size > 0:
         said = "no pixel size" if size is None else f"a pixel size of {size:g} µm"
         raise ValueError(f"drawings are in pixels, and there is {said}; give --pixel-size-um")
-    known = files if cases is None else cases
-    for roi, path in files.items():
-        if roi not in known:
-            raise ValueError(f"{path}: the table of cases has no row for {roi}")
+    case = cases_of(files, cases)
     for roi, path in files.items():
         drawings = read_drawings(path)
         try:
@@ -83,7 +70,7 @@ def measured_drawings(
         unused = [f"nothing is called {pattern}" for pattern in assigned.unused]
         yield Region(
             roi=roi,
-            case=roi if cases is None else cases[roi],
+            case=case[roi],
             primary=section.primary,
             pixel_size_um=(size, size),
             drawn=_shown(section, size),

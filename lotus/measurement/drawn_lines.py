@@ -56,8 +56,7 @@ def all_lines(drawings: Sequence[Drawing], pixel_size_um: float) -> list[DrawnLi
         closed = drawing.kind == "polygon"
         for ring in drawing.rings:
             length = ring_perimeter(ring) if closed else line_length(ring)
-            even = resampled(ring, closed, 1.0)
-            places = (ring if even is None else even) * pixel_size_um
+            places = _evenly(ring, closed, 1.0) * pixel_size_um
             found.append(DrawnLine(Line(places, closed), length * pixel_size_um))
     return found
 
@@ -69,10 +68,8 @@ def places_of(drawings: Sequence[Drawing], pixel_size_um: float) -> cKDTree:
         drawings: Polygons; at least one.
         pixel_size_um: Edge of a pixel.
     """
-    found = []
-    for ring in (ring for drawing in drawings for ring in drawing.rings):
-        even = resampled(ring, True, _FINE_PX)
-        found.append((ring if even is None else even) * pixel_size_um)
+    rings = [ring for drawing in drawings for ring in drawing.rings]
+    found = [_evenly(ring, True, _FINE_PX) * pixel_size_um for ring in rings]
     return cKDTree(np.concatenate(found))
 
 
@@ -90,3 +87,9 @@ def widths_of(lines: Sequence[DrawnLine], otherwise: Points) -> tuple[NDArray[np
         return np.linalg.norm(otherwise[:, 1] - otherwise[:, 0], axis=1), otherwise
     lengths = np.array([each.length for each in lines])
     return lengths, np.stack([each.line.points[[0, -1]] for each in lines])
+
+
+def _evenly(ring: Points, closed: bool, step: float) -> Points:
+    """A line with points at even distances in pixels; as it is where it is too short for that."""
+    even = resampled(ring, closed, step)
+    return ring if even is None else even

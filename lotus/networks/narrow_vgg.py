@@ -1,6 +1,5 @@
 """A VGG with few channels, known to timm as ``vgg_narrow``."""
 
-from functools import partial
 from typing import Any
 
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
@@ -28,7 +27,12 @@ def vgg_narrow(pretrained: bool = False, **kwargs: Any) -> VGG:
         **kwargs: Those of timm's VGG.
     """
     arguments = {"norm_layer": nn.BatchNorm2d, "mlp_ratio": 1 / 16} | kwargs
-    make = partial(build_model_with_cfg, VGG, "vgg_narrow", pretrained)
-    feature_cfg = {"flatten_sequential": True, "out_indices": (0, 1, 2, 3, 4)}
-    model: VGG = make(model_cfg=LAYERS, feature_cfg=feature_cfg, **arguments)
+    model: VGG = build_model_with_cfg(
+        VGG,
+        "vgg_narrow",
+        pretrained,
+        model_cfg=LAYERS,
+        feature_cfg={"flatten_sequential": True, "out_indices": (0, 1, 2, 3, 4)},
+        **arguments,
+    )
     return model

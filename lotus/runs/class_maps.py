@@ -8,11 +8,15 @@ written as ``mineralised=1 osteoid=2``.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lotus.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from lotus.batch import RoiPrediction
 
 CLASS_MAPS = "class_maps.csv"
 
@@ -40,6 +44,29 @@ class ClassMap:
     uncertain_tiles: int
     tiles: int
     uncertain: bool
+
+    @classmethod
+    def of(
+        cls, found: RoiPrediction, class_names: Sequence[str], *, image: Path, labels: Path
+    ) -> ClassMap:
+        """That of a prediction.
+
+        Args:
+            found: What a network said of the image.
+            class_names: Foreground classes of its domain, in the order of their values from 1.
+            image: The file that was segmented.
+            labels: The file of the map.
+        """
+        return cls(
+            image=image,
+            labels=labels,
+            domain=found["domain"],
+            classes={name: value for value, name in enumerate(class_names, start=1)},
+            certainty=found["certainty"],
+            uncertain_tiles=found["uncertain_tiles"],
+            tiles=found["tiles"],
+            uncertain=found["uncertain"],
+        )
 
 
 def write_class_maps(folder: Path, maps: Iterable[ClassMap]) -> Path:

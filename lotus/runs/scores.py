@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lotus.atomic import atomic_path
 
@@ -28,6 +28,24 @@ def add_patients(scores: pd.DataFrame, patients: Mapping[str, str]) -> pd.DataFr
         A new table with the column at its end.
     """
     return scores.assign(patient=scores["name"].map({**patients, MEAN: ""}))
+
+
+def write_rows(
+    rows: Mapping[str, Mapping[str, Any]], patients: Mapping[str, str], path: Path
+) -> None:
+    """Write scores of images as a table with a row of their means.
+
+    Args:
+        rows: Scores by name of the image; rows of the table are in the order of the names.
+        patients: Patient of each image.
+        path: File to write; whole or not at all.
+    """
+    import pandas as pd  # A training, which writes no table before its end, starts without it.
+
+    table = pd.DataFrame([{"name": name, **rows[name]} for name in sorted(rows)])
+    means = {"name": MEAN, **table.drop(columns="name").mean().to_dict()}
+    scores = pd.concat([table, pd.DataFrame([means])], ignore_index=True)
+    write_scores(add_patients(scores, patients), path)
 
 
 def write_scores(scores: pd.DataFrame, path: Path) -> None:

@@ -25,6 +25,7 @@ USES = {
     "roi_segmenter": "it makes class maps of ROIs; use `lotus segment ROIS --output FOLDER`",
     "volume_segmenter": "it labels volumes; use `lotus segment VOLUME --output NAME.ome.zarr`",
     "classifier": "it gives groups, no masks; use `lotus predict`, or `lotus explain` for maps",
+    "encoder": "it gives features alone; train heads on the .safetensors file of its run folder",
 }
 """What the checkpoints of each kind are for; the names are those of the records in them."""
 
@@ -139,6 +140,23 @@ def segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     record = _record_of(checkpoint, path, "segmenter")
     earlier = {"window": WINDOW, "overlap": OVERLAP, "precision": "32", "resample": False}
     return earlier | record
+
+
+def refuse_without_preprocessing(record: dict[str, Any], path: Path) -> None:
+    """Refuse a checkpoint from which nobody can tell how to show its network an image.
+
+    Args:
+        record: Of :func:`segmenter_of` or :func:`roi_segmenter_of`.
+        path: The checkpoint's file.
+
+    Raises:
+        ValueError: It does not say how images are preprocessed.
+    """
+    if record["preprocessing"] is None:
+        raise ValueError(
+            f"{path} does not say how its images were preprocessed: it was saved without a data "
+            "module; train it with `lotus fit`"
+        )
 
 
 def volume_segmenter_of(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:

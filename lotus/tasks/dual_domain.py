@@ -23,7 +23,8 @@ from lotus.tasks.checkpoint import network_description
 from lotus.tasks.description import describe
 from lotus.tasks.native_grid import as_seen, at_own_size
 from lotus.tasks.precision import inference_precision
-from lotus.tasks.routed_roi import TILE, Tiling, roi_grid, segment_roi
+from lotus.tasks.routed_roi import Tiling, roi_grid, segment_roi
+from lotus.transforms.tiles import TILE
 from lotus.windows import window_grid, windows_at_once
 
 MOST_FEATURES = 1024

@@ -12,7 +12,12 @@ from torch import Tensor, nn
 
 from lotus.imaging.pixel_size import in_um
 from lotus.schemes import InstanceScheme
-from lotus.tasks.checkpoint import read_checkpoint, segmenter_of, state_of
+from lotus.tasks.checkpoint import (
+    read_checkpoint,
+    refuse_without_preprocessing,
+    segmenter_of,
+    state_of,
+)
 from lotus.tasks.description import build
 from lotus.transforms import Preprocessing
 from lotus.transforms.resampling import Spacing, resampling
@@ -56,11 +61,7 @@ class MaskGuide:
                 f"{checkpoint} is a detector's, whose objects cannot be blended over windows: "
                 "guide by a checkpoint of a SegmentationTask"
             )
-        if record["preprocessing"] is None:
-            raise ValueError(
-                f"{checkpoint} does not say how its images were preprocessed: it was saved without "
-                "a data module; train it with `lotus fit`"
-            )
+        refuse_without_preprocessing(record, checkpoint)
         self.checkpoint = checkpoint
         self.device = device
         self.threshold = threshold

@@ -16,8 +16,6 @@ from lotus.networks.domain_router import Routing, vote
 from lotus.networks.routed_segmenter import RoutedSegmenter
 from lotus.windows import OVERLAP, WindowGrid, blend_windows, network_input, read_bands, window_grid
 
-TILE = 224
-"""Side of a tile in pixels."""
 Tiling = Literal["overlapped", "quadrants"]
 OVERLAPS: dict[Tiling, float] = {"overlapped": OVERLAP, "quadrants": 0.0}
 """Quadrants lie side by side, without blending; only the last of a row or a column, which ends at
