@@ -20,7 +20,7 @@ PATCH = 4
 
 
 class Task(pl.LightningModule):
-    """Tokens are the mean colours of patches, embeddings those of tiles, both scaled by a weight."""
+    """Tokens are the mean colours of patches, embeddings those of tiles."""
 
     def __init__(self):
         super().__init__()
