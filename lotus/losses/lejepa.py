@@ -17,6 +17,14 @@ class LeJEPALoss(nn.Module):
 
     Raises:
         ValueError: λ is out of its range.
+
+    Examples:
+        Views that agree because all embeddings have collapsed: SIGReg alone is left.
+
+        >>> import torch
+        >>> terms = LeJEPALoss()(torch.zeros(3, 10, 2), global_views=2, step=0)
+        >>> round(float(terms["loss"]), 3), float(terms["invariance"])
+        (0.201, 0.0)
     """
 
     def __init__(self, weight: float = 0.05, sigreg: SIGReg | None = None) -> None:
