@@ -74,12 +74,12 @@ def domain_scores(
 
     Returns:
         ``domain_knn`` and ``domain_linear``, the shares of tiles asked for that are told rightly;
-        NaN where all known tiles are of one modality.
+        NaN where all known tiles are of one modality, or an embedding is not finite.
     """
     names = sorted({name for tiles in (*known, *asked) for name in tiles.modality})
     features, labels = _embeddings(known, names)
     queries, wanted = _embeddings(asked, names)
-    if len({*labels.tolist()}) < 2:
+    if len({*labels.tolist()}) < 2 or not (features.isfinite().all() and queries.isfinite().all()):
         return {"domain_knn": nan, "domain_linear": nan}
     votes = neighbour_votes(features, labels, queries, classes=len(names), neighbours=neighbours)
     probe = fit_linear_probe(features, F.one_hot(labels, len(names)).float(), penalty=penalty)
@@ -127,8 +127,10 @@ def patch_dice(
 
     Returns:
         The mean over the classes that the masks asked for have or are given, background left out,
-        of all their pixels together; NaN where there is none.
+        of all their pixels together; NaN where there is none, or a token is not finite.
     """
+    if not all(bool(tiles.tokens.isfinite().all()) for tiles in (*known, *asked)):
+        return nan
     classes = 1 + max(int(tiles.mask.max()) for tiles in (*known, *asked))
     patches = [_patches(tiles, classes) for tiles in known]
     tokens, shares = (torch.cat(each) for each in zip(*patches, strict=True))

@@ -132,6 +132,18 @@ def test_patch_scores_are_of_each_modality_with_masks_in_both_sets():
     assert math.isnan(patch_scores(bare, bare)["patch_dice"])
 
 
+def test_an_encoder_that_has_broken_down_has_no_scores():
+    def broken(tokens):
+        return tokens.masked_fill(tokens > 0, math.nan)
+
+    bad = [tiles([[0, 1]], tokens=broken)]
+    assert math.isnan(patch_dice(bad, ASKED))
+    assert math.isnan(patch_dice(KNOWN, bad))
+    fine, bad = [seen([[1.0], [2.0]], ["a", "b"])], [seen([[1.0], [math.nan]], ["a", "b"])]
+    for known, asked in ((fine, bad), (bad, fine)):
+        assert all(math.isnan(value) for value in domain_scores(known, asked).values())
+
+
 def test_masks_of_background_alone_have_no_dice():
     empty = [tiles([[0, 0]])]
     assert math.isnan(patch_dice(empty, empty))
