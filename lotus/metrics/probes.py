@@ -51,8 +51,7 @@ def neighbour_votes(
     nearest = similarity.topk(min(neighbours, len(known)), dim=1)
     # As a softmax, which does not overflow at a small temperature.
     weights = (nearest.values / temperature).softmax(dim=1)
-    votes = queries.new_zeros(len(queries), classes)
-    return votes.scatter_add_(1, labels[nearest.indices], weights)
+    return (F.one_hot(labels[nearest.indices], classes) * weights[..., None]).sum(dim=1)
 
 
 @dataclass(frozen=True)
