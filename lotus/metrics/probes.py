@@ -127,7 +127,8 @@ def fit_linear_probe(known: Tensor, targets: Tensor, *, penalty: float = 1e-3) -
 
 def _last(rows: Tensor, shape: torch.Size) -> Tensor:
     """Rows of (K, M) as rows of (M, K)."""
-    return rows.unflatten(0, (shape[-1], -1)).transpose(0, 1).flatten(0, 1)
+    by_class = rows.view(shape[-1], -1, *rows.shape[1:])
+    return by_class.transpose(0, 1).flatten(0, 1)
 
 
 def cell_shares(mask: Tensor, cell: int, *, classes: int, ignored: Tensor | None = None) -> Tensor:
