@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from data_modules.slabs import SlabDataModule
     from data_modules.tile_segmentation import TileDataModule
     from data_modules.unpaired import UnpairedDataModule, UnpairedPartsDataModule
+    from data_modules.views import ViewsDataModule
 
 __all__ = [
     "MultiDomainDataModule",
@@ -27,6 +28,7 @@ __all__ = [
     "TileDataModule",
     "UnpairedDataModule",
     "UnpairedPartsDataModule",
+    "ViewsDataModule",
 ]
 
 _HOMES = {
@@ -39,6 +41,7 @@ _HOMES = {
     "TileDataModule": "data_modules.tile_segmentation",
     "UnpairedDataModule": "data_modules.unpaired",
     "UnpairedPartsDataModule": "data_modules.unpaired",
+    "ViewsDataModule": "data_modules.views",
 }
 
 

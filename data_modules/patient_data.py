@@ -316,10 +316,15 @@ class PatientDataModule(TransferDataModule, ABC, Generic[Source]):
             "modality": self.modality,
             "split_source": self.splits.source,
             "training_images": len(self.select("train")),
-            "splits": {name: self._summary_of(name) for name in SPLIT_NAMES},
+            "splits": {name: self.summary_of(name) for name in SPLIT_NAMES},
         }
 
-    def _summary_of(self, split: Split) -> dict[str, Any]:
+    def summary_of(self, split: Split) -> dict[str, Any]:
+        """What a set has of this modality, and how many images of every modality.
+
+        Args:
+            split: ``train``, ``val`` or ``test``.
+        """
         members = self.splits.select(self.records, split)
         own = [record for record in members if record.modality == self.modality]
         return {

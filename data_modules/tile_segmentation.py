@@ -1,5 +1,6 @@
 """Segmentation learnt from the tiles of ROI images."""
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 from torch.utils.data import DataLoader
 
 from data_modules.dataset import ImageSource
-from data_modules.manifest import Record
+from data_modules.manifest import Record, Split
 from data_modules.patch_segmentation import PatchSegmentationDataset
 from data_modules.patches import SlicePatches, read_patches, with_patches
 from data_modules.patient_data import Use
@@ -108,11 +109,41 @@ class TileDataModule(SegmentationDataModule):
     def training_tiles(self) -> PatchSegmentationDataset:
         """The tiles of the training ROIs; an index is (tile, seed)."""
         source = self.source("train")
-        if self.table is None:
-            chosen = [self._found_in(source, index) for index in range(len(source))]
-        else:
-            chosen = with_patches(source.records, self.table)
-        return PatchSegmentationDataset(source, chosen, self.tile, self.augmentation)
+        return PatchSegmentationDataset(
+            source, self._tiles_of(source), self.tile, self.augmentation
+        )
+
+    def members(self, split: Split, of: Splits | None = None) -> list[Record]:
+        """All ROIs of a set, annotated or not, whatever share of them trains; perhaps none.
+
+        Args:
+            split: ``train``, ``val`` or ``test``.
+            of: Another split of the manifest; None: the module's own.
+        """
+        found = (self.splits if of is None else of).select(self.records, split)
+        return [record for record in found if record.modality == self.modality]
+
+    def unlabelled_tiles(self, split: Split) -> tuple[ImageSource, list[SlicePatches]]:
+        """The ROIs of :meth:`members` without their masks, and the tiles of each.
+
+        Args:
+            split: ``train``, ``val`` or ``test``.
+
+        Raises:
+            ValueError: A file cannot be used, or a ROI is smaller than a tile.
+        """
+        members = self.members(split)
+        for record in members:
+            self._check_size(record, "train")
+        source = ImageSource(
+            [replace(record, mask=None, mask_kind="semantic") for record in members],
+            self._patches,
+            groups=self.groups,
+            class_names=self.class_names,
+            in_channels=self.in_channels,
+            spacing_um=self.network_spacing_um,
+        )
+        return source, self._tiles_of(source)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Tiles in batches; says how many there are."""
@@ -136,9 +167,15 @@ class TileDataModule(SegmentationDataModule):
             "training_share": self.training_share,
         }
 
-    def _found_in(self, source: ImageSource, index: int) -> SlicePatches:
-        image = source.prepared(index).image
-        return choose_tiles(image, region=self.region, minimum_tissue=self.minimum_tissue)
+    def _tiles_of(self, source: ImageSource) -> list[SlicePatches]:
+        """Those of the table, or found in the images as they are prepared."""
+        if self.table is not None:
+            return with_patches(source.records, self.table)
+        images = (source.prepared(index).image for index in range(len(source)))
+        return [
+            choose_tiles(image, region=self.region, minimum_tissue=self.minimum_tissue)
+            for image in images
+        ]
 
     def _check_size(self, record: Record, use: Use) -> None:
         grids = resampling_of(record, self.network_spacing_um)

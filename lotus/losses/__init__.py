@@ -7,8 +7,10 @@ from lotus.losses.dice_focal_around_mask import DiceFocalAroundMask
 from lotus.losses.dice_weighted_cross_entropy import DiceWeightedCrossEntropy
 from lotus.losses.flow import FlowLoss
 from lotus.losses.known_pixels import loss_of_known_pixels
+from lotus.losses.lejepa import LeJEPALoss, view_invariance
 from lotus.losses.mask_guidance import MaskGuidanceLoss
 from lotus.losses.pixel_alignment import PixelAlignment
+from lotus.losses.sigreg import SIGReg, epps_pulley, random_directions
 from lotus.losses.weighting import FixedWeights, UncertaintyWeights
 
 __all__ = [
@@ -19,10 +21,15 @@ __all__ = [
     "DiceWeightedCrossEntropy",
     "FixedWeights",
     "FlowLoss",
+    "LeJEPALoss",
     "MaskGuidanceLoss",
     "PixelAlignment",
+    "SIGReg",
     "UncertaintyWeights",
+    "epps_pulley",
     "feature_variation_map",
     "log_scores",
     "loss_of_known_pixels",
+    "random_directions",
+    "view_invariance",
 ]

@@ -13,6 +13,8 @@ from lotus.networks.image_net import Standardise
 
 STANDARD = "vit_small_patch16_224"
 """ViT-S/16, the encoder of both domains."""
+USUAL = {"reg_tokens": 4, "dynamic_img_size": True, "num_classes": 0}
+"""Arguments of ``timm.create_model``, unless others are given."""
 
 
 class VisionTransformer(nn.Module):
@@ -29,6 +31,7 @@ class VisionTransformer(nn.Module):
 
     Attributes:
         model: The module of timm.
+        architecture: With the name, what ``timm.create_model`` made it of.
         dim: Width D of its tokens.
         patch: Side of a patch in pixels.
         depth: Number of blocks.
@@ -50,7 +53,8 @@ class VisionTransformer(nn.Module):
         self.name = name
         self.options = dict(options or {})
         self.weights = weights
-        self.model = _create(name, self.options)
+        self.architecture: dict[str, Any] = {**USUAL, **self.options}
+        self.model = _create(name, self.architecture)
         self.dim: int = self.model.num_features
         self.patch: int = self.model.patch_embed.patch_size[0]
         self.depth = len(self.model.blocks)
@@ -71,9 +75,8 @@ def _create(name: str, options: Mapping[str, Any]) -> Any:
     if not timm.is_model(name):
         like = get_close_matches(name, timm.list_models("vit_*"), n=4, cutoff=0.0)
         raise ValueError(f"timm has no network {name!r}; the nearest are {', '.join(like)}")
-    usual = {"reg_tokens": 4, "dynamic_img_size": True, "num_classes": 0}
     try:
-        model: Any = timm.create_model(name, **{**usual, **options})
+        model: Any = timm.create_model(name, **options)
     except (RuntimeError, TypeError, KeyError) as error:
         detail = " ".join(str(error).split())[:200]
         raise ValueError(f"{name} of timm cannot be made: {detail}") from error

@@ -107,6 +107,11 @@ class RunFolder:
         return self.checkpoints / "student.ckpt"
 
     @property
+    def encoder(self) -> Path:
+        """The encoder of a pretraining's best checkpoint, as timm's weights alone."""
+        return self.path / "encoder.safetensors"
+
+    @property
     def convergence(self) -> Path:
         """After how many epochs a training with a stopping rule had converged."""
         return self.path / "convergence.json"

@@ -5,9 +5,11 @@ from lotus.tasks.distillation import DistillationTask
 from lotus.tasks.dual_domain import DualDomainTask
 from lotus.tasks.guided_classification import GuidedClassificationTask
 from lotus.tasks.joint_classification import JointClassificationTask
+from lotus.tasks.lejepa import LeJEPATask
 from lotus.tasks.mask_rcnn import MaskRCNNTask
 from lotus.tasks.mutual_learning import ModalityAwareMutualLearningTask
 from lotus.tasks.precision import NativePrecision
+from lotus.tasks.pretraining import PretrainingTask
 from lotus.tasks.segmentation import SegmentationTask
 from lotus.tasks.slab_segmentation import SlabSegmentationTask
 from lotus.tasks.ummkd import UnpairedKnowledgeDistillationTask
@@ -18,9 +20,11 @@ __all__ = [
     "DualDomainTask",
     "GuidedClassificationTask",
     "JointClassificationTask",
+    "LeJEPATask",
     "MaskRCNNTask",
     "ModalityAwareMutualLearningTask",
     "NativePrecision",
+    "PretrainingTask",
     "SegmentationTask",
     "SlabSegmentationTask",
     "UnpairedKnowledgeDistillationTask",

@@ -25,6 +25,7 @@ USES = {
     "roi_segmenter": "it makes class maps of ROIs; use `lotus segment ROIS --output FOLDER`",
     "volume_segmenter": "it labels volumes; use `lotus segment VOLUME --output NAME.ome.zarr`",
     "classifier": "it gives groups, no masks; use `lotus predict`, or `lotus explain` for maps",
+    "encoder": "it gives features alone; train heads on the .safetensors file of its run folder",
 }
 """What the checkpoints of each kind are for; the names are those of the records in them."""
 

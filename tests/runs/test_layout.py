@@ -22,6 +22,7 @@ NAMES = {
     "checkpoints/best.ckpt": RUN.best,
     "checkpoints/last.ckpt": RUN.last,
     "checkpoints/student.ckpt": RUN.student,
+    "encoder.safetensors": RUN.encoder,
     "predictions/a.1.tif": RUN.prediction_of("a.1"),
     "targets/a.1.tif": RUN.target_of("a.1"),
     "images/a.1.png": RUN.image_of("a.1"),

@@ -1,0 +1,36 @@
+"""The encoder of a pretraining as a file that timm, too, can load."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lotus.atomic import atomic_path
+from lotus.networks.vision_transformer import VisionTransformer
+
+
+def write_encoder(path: Path, encoder: VisionTransformer, weights: Mapping[str, Tensor]) -> None:
+    """Write the weights of an encoder, with its architecture in the metadata.
+
+    ``timm.create_model(metadata["architecture"], **json.loads(metadata["options"]))`` makes the
+    network that takes them. ``mean`` and ``standard_deviation`` say how images in [0, 1] are shown
+    to it.
+
+    Args:
+        path: The file, ``.safetensors``.
+        encoder: The architecture.
+        weights: Of timm's module, by its names.
+    """
+    metadata = {
+        "format": "pt",
+        "architecture": encoder.name,
+        "options": json.dumps(encoder.architecture),
+        "mean": json.dumps(encoder.standardise.mean.flatten().tolist()),
+        "standard_deviation": json.dumps(encoder.standardise.standard_deviation.flatten().tolist()),
+    }
+    with atomic_path(path) as temporary:
+        save_file(
+            {name: value.contiguous() for name, value in weights.items()}, temporary, metadata
+        )

@@ -1,0 +1,137 @@
+"""What trainings of an encoder on unlabelled images have in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from pytorch_lightning.cli import OptimizerCallable
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+
+from lotus.batch import Batch
+from lotus.networks.vision_transformer import VisionTransformer
+from lotus.runs import RunFolder
+from lotus.tasks.base import BaseTask
+from lotus.tasks.checkpoint import read_checkpoint, state_of
+from lotus.tasks.encoder_file import write_encoder
+from lotus.tasks.warm_up import warm_up_cosine
+from lotus.transforms.views import MultiCropViews, Views
+
+
+class PretrainingTask(BaseTask, ABC):
+    """Train an encoder on several views of each image, without labels.
+
+    Validation and test look at views that are the same every time. A finished training leaves the
+    encoder of its best checkpoint as :attr:`lotus.runs.RunFolder.encoder`.
+
+    Args:
+        encoder: What is trained.
+        views: Makes the views of a batch; two global and six local ones by default.
+        optimizer: From parameters to an optimizer.
+        warm_up: Share in [0, 1) of all steps in which the learning rate rises; it then falls as
+            half a cosine to a thousandth. Unless there is an ``lr_scheduler``.
+        **kwargs: Those of :class:`lotus.tasks.base.BaseTask`.
+
+    Raises:
+        ValueError: The warm-up is out of its range.
+    """
+
+    monitor: ClassVar[str] = "val_loss"
+    inference_kind: ClassVar[str] = "encoder"
+
+    def __init__(
+        self,
+        encoder: VisionTransformer,
+        views: MultiCropViews | None = None,
+        optimizer: OptimizerCallable = lambda parameters: torch.optim.AdamW(
+            parameters, lr=5e-4, weight_decay=5e-2
+        ),
+        warm_up: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(optimizer, **kwargs)
+        if not 0.0 <= warm_up < 1.0:
+            raise ValueError(f"warm_up is {warm_up:g}; expected a share from 0 to below 1")
+        self.encoder = encoder
+        self.views = views or MultiCropViews()
+        self.warm_up = warm_up
+
+    @abstractmethod
+    def losses(self, views: Views) -> dict[str, Tensor]:
+        """What is minimised, as ``loss``, and what else is logged.
+
+        Args:
+            views: Of one batch.
+        """
+
+    def embed(self, views: Sequence[Tensor]) -> Tensor:
+        """The encoder's embeddings (V, B, D) of V views (B, 3, Y, X) of one size."""
+        return torch.stack(self.forward(torch.cat([*views])).chunk(len(views)))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Embeddings (B, D) of images (B, 3, Y, X) in [0, 1]."""
+        embeddings: Tensor = self.encoder(image)
+        return embeddings
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of new views of one batch."""
+        terms = self.losses(self.views(batch["image"]))
+        loss = terms.pop("loss")
+        count = len(batch["image"])
+        self.log_training_loss(loss, count)
+        self._log("train", terms, count)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Loss of the fixed views of one batch."""
+        self._evaluate("val", batch, batch_idx)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Loss of the fixed views of one batch."""
+        self._evaluate("test", batch, batch_idx)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimizer; its learning rate rises and falls step by step unless told otherwise."""
+        if self.lr_scheduler is not None:
+            return super().configure_optimizers()
+        optimizer = self.optimizer([weight for weight in self.parameters() if weight.requires_grad])
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = warm_up_cosine(optimizer, steps, round(self.warm_up * steps))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Encoder, where it began, and its number of weights."""
+        return {
+            "encoder": self.encoder.name,
+            "encoder_weights": str(self.encoder.weights or "random"),
+            "parameters": sum(weight.numel() for weight in self.encoder.parameters()),
+        }
+
+    def origins(self) -> list[Path]:
+        """The checkpoint of the training that the encoder goes on from, if there is one."""
+        weights = self.encoder.weights
+        best = None if weights is None else RunFolder(Path(weights).parent).best
+        return [best] if best is not None and best.is_file() else []
+
+    def inference_record(self) -> dict[str, Any]:
+        """The encoder's architecture, as the encoder's file has it."""
+        return {"architecture": self.encoder.name, "options": self.encoder.architecture}
+
+    def after_fit(self, run: RunFolder) -> None:
+        """Leave the encoder of the best checkpoint, as timm's weights."""
+        weights = state_of(read_checkpoint(run.best), "encoder.model.")
+        write_encoder(run.encoder, self.encoder, weights)
+
+    def _evaluate(self, stage: Literal["val", "test"], batch: Batch, batch_idx: int) -> None:
+        generator = torch.Generator().manual_seed(batch_idx)
+        terms = self.losses(self.views(batch["image"], generator))
+        self._log(stage, terms, len(batch["image"]))
+
+    def _log(self, stage: str, terms: dict[str, Tensor], count: int) -> None:
+        values = {f"{stage}_{name}": term.detach() for name, term in terms.items()}
+        self.log_dict(values, on_step=False, on_epoch=True, sync_dist=True, batch_size=count)
