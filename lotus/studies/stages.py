@@ -91,6 +91,7 @@ class Training(Stage):
         """
         run = RunFolder(self.place(study, by))
         own = {"checkpoint": run.best, "last": run.last, "folder": run.path}
+        own["encoder"] = run.encoder
         return own if self.per == "study" else {**own, ALL: study / self.folder}
 
     def command_line(self, fill: Callable[[str], Any]) -> list[str]:
