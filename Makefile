@@ -39,7 +39,7 @@ $(READY): pyproject.toml
 		|| $(PYTHON) -m pip install --quiet --user --break-system-packages uv
 	@UV=$$(command -v uv || echo "$(PYTHON) -m uv"); \
 		$$UV venv --quiet --clear --python $(PYTHON) $(VENV) && \
-		$$UV pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[dev,cluster,cellpose]' && touch $@
+		$$UV pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[dev,cluster,cellpose,pretraining]' && touch $@
 
 PHANTOMS_quick := --patients 12 --slices 3 --size 384
 PHANTOMS_brief := $(PHANTOMS_quick)

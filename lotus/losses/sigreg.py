@@ -95,8 +95,9 @@ def random_directions(dim: int, count: int, *, seed: int, device: torch.device |
         float32 (D, count).
 
     Examples:
-        >>> random_directions(3, 2, seed=0, device="cpu").norm(dim=0)
-        tensor([1., 1.])
+        >>> lengths = random_directions(3, 2, seed=0, device="cpu").norm(dim=0)
+        >>> [round(length, 4) for length in lengths.tolist()]
+        [1.0, 1.0]
     """
     generator = torch.Generator(device).manual_seed(seed)
     directions = torch.randn(dim, count, generator=generator, device=device)

@@ -5,14 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.cli import OptimizerCallable
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from lotus.batch import Batch
+from lotus.networks.vision_tokens import VisionTokens, vision_tokens
 from lotus.networks.vision_transformer import VisionTransformer
 from lotus.runs import RunFolder
+from lotus.runs.charts import Chart
 from lotus.tasks.base import BaseTask
 from lotus.tasks.checkpoint import read_checkpoint, state_of
 from lotus.tasks.encoder_file import write_encoder
@@ -23,7 +26,9 @@ from lotus.transforms.views import MultiCropViews, Views
 class PretrainingTask(BaseTask, ABC):
     """Train an encoder on several views of each image, without labels.
 
-    Validation and test look at views that are the same every time. A finished training leaves the
+    Validation and test look at views that are the same every time. After every validation the
+    frozen encoder is scored (:class:`lotus.callbacks.FrozenProbes`). The loss picks the best
+    checkpoint; where there are masks, ``val_patch_dice`` can. A finished training leaves the
     encoder of its best checkpoint as :attr:`lotus.runs.RunFolder.encoder`.
 
     Args:
@@ -75,6 +80,10 @@ class PretrainingTask(BaseTask, ABC):
         embeddings: Tensor = self.encoder(image)
         return embeddings
 
+    def tokens(self, image: Tensor) -> VisionTokens:
+        """What the encoder makes of images (B, 3, Y, X) in [0, 1]: embeddings, and patch tokens."""
+        return vision_tokens(self.encoder, image, [self.encoder.depth])
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of new views of one batch."""
         terms = self.losses(self.views(batch["image"]))
@@ -103,6 +112,26 @@ class PretrainingTask(BaseTask, ABC):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def callbacks(self) -> list[pl.Callback]:
+        """Scores of the frozen encoder after every validation."""
+        from lotus.callbacks import FrozenProbes  # Not needed to build a task.
+
+        return [FrozenProbes()]
+
+    def charts(self) -> list[Chart]:
+        """What is read off the frozen encoder, and its rank."""
+        domain = {"val_domain_knn": "nearest neighbours", "val_domain_linear": "linear"}
+        return [
+            Chart(
+                "Classes read off patch tokens",
+                {"val_patch_dice": "mean over domains"},
+                "Dice",
+                "A linear map of frozen tokens, fitted to training patients.",
+            ),
+            Chart("Domain read off embeddings", domain, "share", "Validation tiles told rightly."),
+            Chart("RankMe", {"val_rank_me": "validation tiles"}, "rank", "Falls if they collapse."),
+        ]
 
     def summary(self) -> dict[str, Any]:
         """Encoder, where it began, and its number of weights."""
