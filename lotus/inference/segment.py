@@ -151,6 +151,4 @@ def refuse_shared_stems(images: Iterable[Path]) -> None:
     for image in images:
         other = stems.setdefault(image_stem(image), image)
         if other is not image:
-            raise ValueError(
-                f"{other} and {image.name} would share their result files; rename one"
-            )
+            raise ValueError(f"{other} and {image.name} would share their result files; rename one")

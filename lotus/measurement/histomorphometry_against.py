@@ -77,9 +77,9 @@ def compared_regions(regions: pd.DataFrame, others: Mapping[str, pd.DataFrame]) 
         columns = [c for c in DEFINITIONS if c in regions and c in other and _is_mean(c)]
         known = regions[regions["roi"].isin(other.index)]
         if known.empty or not columns:
-            what, here, there = "region", regions["roi"], other.index
+            what, here, there = "region", [*regions["roi"]], [*other.index]
             if not known.empty:
-                what, here, there = "measure", regions.columns, other.columns
+                what, here, there = "measure", [*regions], [*other]
             raise ValueError(
                 f"{name} has no {what} in common with what was measured: it has "
                 f"{', '.join(map(str, there[:3]))}, and here are {', '.join(map(str, here[:3]))}"

@@ -113,8 +113,8 @@ class Command(Stage):
 
     Attributes:
         command: Its name.
-        arguments: Of the command; ``{folder}`` is the folder it is to write to. A variable that is a
-            list stands for an argument each.
+        arguments: Of the command; ``{folder}`` is the folder it is to write to. A variable that is
+            a list stands for an argument each.
         leaves: What others may refer to, by name: paths inside its folder.
         edited: Paths inside its folder that a person may edit, so that it is run again.
     """
