@@ -76,7 +76,7 @@ class FrozenProbes(pl.Callback):
             see_tiles(pl_module, self._loaders(trainer, use)) for use in ("train", "val")
         )
         scores = {
-            "rank_me": float(rank_me(torch.cat([tiles.features for tiles in asked]))),
+            "rank_me": float(rank_me(torch.cat([tiles.features.cpu() for tiles in asked]))),
             **domain_scores(known, asked, neighbours=self.neighbours, penalty=self.penalty),
             **patch_scores(known, asked, penalty=self.penalty),
         }
@@ -96,7 +96,7 @@ class FrozenProbes(pl.Callback):
 
 
 def see_tiles(task: Any, loaders: Iterable[Iterable[Batch]]) -> list[FrozenTiles]:
-    """Tiles as the encoder of a pretraining sees them, one entry for each batch, on the CPU.
+    """Tiles as the encoder of a pretraining sees them, one entry for each batch, on its device.
 
     Args:
         task: Its ``tokens`` gives patch tokens and embeddings. Tiles are cut to multiples of its
@@ -113,7 +113,9 @@ def _seen(task: Any, batch: Batch) -> FrozenTiles:
         found = task.tokens(batch["image"][:, :, rows, columns].to(task.device, task.dtype))
     annotated = None
     if "mask" in batch:
-        ignored = batch["ignored"][:, rows, columns] if "ignored" in batch else None
-        tokens = found.maps[-1].float().cpu()
-        annotated = AnnotatedTokens(tokens, batch["mask"][:, rows, columns], ignored)
-    return FrozenTiles(found.feature.float().cpu(), batch["modality"], annotated)
+        tokens, mask = found.maps[-1].float(), batch["mask"][:, rows, columns].to(task.device)
+        ignored = batch.get("ignored")
+        if ignored is not None:
+            ignored = ignored[:, rows, columns].to(task.device)
+        annotated = AnnotatedTokens(tokens, mask, ignored)
+    return FrozenTiles(found.feature.float(), batch["modality"], annotated)

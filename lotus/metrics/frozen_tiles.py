@@ -137,14 +137,16 @@ def patch_dice(
     probe = fit_linear_probe(tokens, shares, penalty=penalty)
     counts = np.zeros((classes, classes), np.int64)
     for tiles in asked:
-        given = _logits(tiles, probe).argmax(dim=1)
-        counts += confusion_matrix(given, tiles.mask, classes - 1, tiles.ignored)
+        given = _logits(tiles, probe).argmax(dim=1).cpu()
+        ignored = None if tiles.ignored is None else tiles.ignored.cpu()
+        counts += confusion_matrix(given, tiles.mask.cpu(), classes - 1, ignored)
     return confusion_scores(counts, [str(number) for number in range(1, classes)])["dice"]
 
 
 def _embeddings(batches: Sequence[FrozenTiles], names: list[str]) -> tuple[Tensor, Tensor]:
+    features = torch.cat([tiles.features for tiles in batches])
     labels = [names.index(name) for tiles in batches for name in tiles.modality]
-    return torch.cat([tiles.features for tiles in batches]), torch.tensor(labels)
+    return features, torch.tensor(labels, device=features.device)
 
 
 def _annotated(batches: Sequence[FrozenTiles], modality: str) -> list[AnnotatedTokens]:

@@ -121,6 +121,16 @@ def test_evaluation_moves_nothing(views):
     assert all(torch.equal(value, after[name]) for name, value in before.items())
 
 
+def test_the_loss_is_a_sum_in_float32_whatever_the_precision(views):
+    task = new_task()
+    expected = task.losses(views)["loss"]
+    task.loss.center.zero_()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = task.losses(views)["loss"]
+    assert found.dtype == task.loss.center.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.1, atol=0)
+
+
 def test_student_and_teacher_begin_alike():
     encoder = VisionTransformer("vit_tiny_patch16_224", SHAPE)
     task = DINOTask(encoder, prototypes=5, hidden=4, bottleneck=3)
@@ -222,6 +232,8 @@ def test_momentum_rises_to_one():
     ("options", "message"),
     [
         ({"momentum": 1.0}, "momentum is 1"),
+        ({"momentum": -0.5}, "momentum is -0.5"),
+        ({"centre_momentum": 1.0}, "centre_momentum 1"),
         ({"centre_momentum": -0.1}, "centre_momentum -0.1"),
         ({"temperatures": (0.0, 0.07)}, "expected numbers > 0"),
         ({"student_temperature": 0.0}, "expected numbers > 0"),
