@@ -187,6 +187,7 @@ def test_without_masks_the_loss_picks_the_checkpoint(manifest, tmp_path, capsys)
     curves = pd.read_csv(tmp_path / "dual_domain_lejepa/second/metrics.csv")
     assert curves["val_patch_dice"].isna().all()
     assert curves["val_domain_knn"].notna().any()
+    assert main(["report", str(tmp_path / "dual_domain_lejepa/second")]) == 0
 
 
 def tiles_of(manifest, **options):

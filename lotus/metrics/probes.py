@@ -95,14 +95,16 @@ def fit_linear_probe(known: Tensor, targets: Tensor, *, penalty: float = 1e-3) -
     """
     # Validation runs in inference mode, whose tensors no gradient goes through.
     with torch.inference_mode(False), torch.enable_grad():
-        features, wanted = known.detach().clone(), targets.detach().clone()
+        features, shape = known.detach().clone(), targets.shape[1:]
+        # Classes first, (K, M, N): a softmax over a last axis of a few classes is slow.
+        wanted = targets.detach().clone().view(len(features), -1, shape[-1])
+        wanted = wanted.permute(2, 1, 0).contiguous()
         centre = features.mean(dim=0)
         spread = features.std(dim=0, correction=0)
         scale = torch.where(spread > LEAST_SPREAD, 1 / spread, 0.0)
-        standard = (features - centre) * scale
-        shape = wanted.shape[1:]
+        standard = ((features - centre) * scale).T.contiguous()
         weight = features.new_zeros(shape.numel(), features.shape[1], requires_grad=True)
-        bias = features.new_zeros(shape.numel(), requires_grad=True)
+        bias = features.new_zeros(shape.numel(), 1, requires_grad=True)
         optimizer = torch.optim.LBFGS(
             [weight, bias],
             max_iter=STEPS,
@@ -111,15 +113,22 @@ def fit_linear_probe(known: Tensor, targets: Tensor, *, penalty: float = 1e-3) -
 
         def loss() -> Tensor:
             optimizer.zero_grad()
-            logits = F.linear(standard, weight, bias).view(-1, *shape)
-            surprise = -(wanted * logits.log_softmax(dim=-1)).sum(dim=-1).mean()
+            logits = torch.addmm(bias, weight, standard).view(wanted.shape)
+            surprise = -(wanted * logits.log_softmax(dim=0)).sum(dim=0).mean()
             value: Tensor = surprise + penalty / 2 * weight.square().sum()
             value.backward()  # type: ignore[no-untyped-call]
             return value
 
         optimizer.step(loss)  # type: ignore[no-untyped-call]
         found = weight.detach() * scale
-        return LinearProbe(found, bias.detach() - found @ centre, shape)
+        offset = bias.detach().squeeze(1) - found @ centre
+        return LinearProbe(_last(found, shape), _last(offset, shape), shape)
+
+
+def _last(rows: Tensor, shape: torch.Size) -> Tensor:
+    """Rows of (K, M) as rows of (M, K)."""
+    by_class = rows.view(shape[-1], -1, *rows.shape[1:])
+    return by_class.transpose(0, 1).flatten(0, 1)
 
 
 def cell_shares(mask: Tensor, cell: int, *, classes: int, ignored: Tensor | None = None) -> Tensor:

@@ -18,12 +18,12 @@ from lotus.networks.routed_segmenter import RoutedSegmenter
 from lotus.networks.vision_tokens import VisionTokens
 from lotus.runs import RunFolder
 from lotus.runs.charts import Chart
-from lotus.tasks.base import BaseTask
 from lotus.tasks.checkpoint import network_description
 from lotus.tasks.description import describe
 from lotus.tasks.native_grid import as_seen, at_own_size
 from lotus.tasks.precision import inference_precision
 from lotus.tasks.routed_roi import Tiling, roi_grid, segment_roi
+from lotus.tasks.warm_up import WarmUpTask
 from lotus.transforms.tiles import TILE
 from lotus.windows import window_grid, windows_at_once
 
@@ -31,7 +31,7 @@ MOST_FEATURES = 1024
 """Of each domain: the last training tiles, from which the router learns what is usual."""
 
 
-class DualDomainTask(BaseTask):
+class DualDomainTask(WarmUpTask):
     """Train the router and the heads of all domains on one encoder.
 
     The loss is the mean over domains of each head's, plus the router's cross-entropy. The router
@@ -49,7 +49,7 @@ class DualDomainTask(BaseTask):
         optimizer: From parameters to an optimizer.
         tile: Side of the tiles in pixels, a multiple of 32, when ROIs are segmented.
         tiling: How they lie: overlapped and blended, or quadrants side by side.
-        **kwargs: Those of :class:`lotus.tasks.base.BaseTask`.
+        **kwargs: Those of :class:`lotus.tasks.warm_up.WarmUpTask`.
 
     Raises:
         ValueError: Heads and classes do not fit, or the tile is no multiple of 32.

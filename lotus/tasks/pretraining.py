@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.cli import OptimizerCallable
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from lotus.batch import Batch
@@ -16,14 +15,13 @@ from lotus.networks.vision_tokens import VisionTokens, vision_tokens
 from lotus.networks.vision_transformer import VisionTransformer
 from lotus.runs import RunFolder
 from lotus.runs.charts import Chart
-from lotus.tasks.base import BaseTask
 from lotus.tasks.checkpoint import read_checkpoint, state_of
 from lotus.tasks.encoder_file import write_encoder
-from lotus.tasks.warm_up import warm_up_cosine
+from lotus.tasks.warm_up import WarmUpTask
 from lotus.transforms.views import MultiCropViews, Views
 
 
-class PretrainingTask(BaseTask, ABC):
+class PretrainingTask(WarmUpTask, ABC):
     """Train an encoder on several views of each image, without labels.
 
     Validation and test look at views that are the same every time. After every validation the
@@ -35,12 +33,7 @@ class PretrainingTask(BaseTask, ABC):
         encoder: What is trained.
         views: Makes the views of a batch; two global and six local ones by default.
         optimizer: From parameters to an optimizer.
-        warm_up: Share in [0, 1) of all steps in which the learning rate rises; it then falls as
-            half a cosine to a thousandth. Unless there is an ``lr_scheduler``.
-        **kwargs: Those of :class:`lotus.tasks.base.BaseTask`.
-
-    Raises:
-        ValueError: The warm-up is out of its range.
+        **kwargs: Those of :class:`lotus.tasks.warm_up.WarmUpTask`.
     """
 
     monitor: ClassVar[str] = "val_loss"
@@ -53,15 +46,11 @@ class PretrainingTask(BaseTask, ABC):
         optimizer: OptimizerCallable = lambda parameters: torch.optim.AdamW(
             parameters, lr=5e-4, weight_decay=5e-2
         ),
-        warm_up: float = 0.1,
         **kwargs: Any,
     ) -> None:
         super().__init__(optimizer, **kwargs)
-        if not 0.0 <= warm_up < 1.0:
-            raise ValueError(f"warm_up is {warm_up:g}; expected a share from 0 to below 1")
         self.encoder = encoder
         self.views = views or MultiCropViews()
-        self.warm_up = warm_up
 
     @abstractmethod
     def losses(self, views: Views) -> dict[str, Tensor]:
@@ -100,18 +89,6 @@ class PretrainingTask(BaseTask, ABC):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss of the fixed views of one batch."""
         self._evaluate("test", batch, batch_idx)
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The optimizer; its learning rate rises and falls step by step unless told otherwise."""
-        if self.lr_scheduler is not None:
-            return super().configure_optimizers()
-        optimizer = self.optimizer([weight for weight in self.parameters() if weight.requires_grad])
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = warm_up_cosine(optimizer, steps, round(self.warm_up * steps))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
 
     def callbacks(self) -> list[pl.Callback]:
         """Scores of the frozen encoder after every validation."""

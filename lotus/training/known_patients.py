@@ -69,7 +69,7 @@ def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> 
     unrecorded: set[str] = set()
     for checkpoint in checkpoints:
         record = record_of(checkpoint, cohort)
-        _refuse(checkpoint, sharing_tissue(splits.test, _members(record, cohort)))
+        _refuse(checkpoint, sharing_tissue(splits.test, members(record, cohort)))
         for name, patients in record["cohorts"].items():
             cohorts.setdefault(name, set()).update(patients)
         unrecorded.update(record["unrecorded"])
@@ -84,8 +84,13 @@ def known_patients(checkpoints: Iterable[Path], splits: Splits, cohort: str) -> 
     }
 
 
-def _members(record: KnownPatients, cohort: str) -> list[str]:
-    """A cohort's patients, and blocks of their volumes."""
+def members(record: KnownPatients, cohort: str) -> list[str]:
+    """A cohort's patients, and blocks of their volumes.
+
+    Args:
+        record: Whom a checkpoint knows.
+        cohort: Its name.
+    """
     return [
         patient
         for name, patients in record["cohorts"].items()
