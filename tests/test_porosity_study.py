@@ -19,8 +19,8 @@ EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 STUDIES = ("porosity", "porosity_staged")
 SHAPE = (120, 32, 40)
 TESTED = slice(116, 120)
-# A network of one step may say that all is background, which cannot be cleaned; the models of Fig. 5,
-# whose volumes nobody measures, have one step all the same, of four crops.
+# A network of one step may say that all is background, which cannot be cleaned. The models of
+# Fig. 5, whose volumes nobody measures, have one step all the same, of four crops.
 FEW_STEPS = (
     *TINY[:-2],
     *("--trainer.num_sanity_val_steps", "0", "--trainer.max_epochs", "1"),

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +79,8 @@ class UNet(nn.Module):
         if foreground_prior is not None:
             if not 0 < foreground_prior < 1:
                 raise ValueError(f"foreground_prior is {foreground_prior:g}; expected in (0, 1)")
-            self.head.bias.data.fill_(math.log(foreground_prior / (1 - foreground_prior)))
+            logit = math.log(foreground_prior / (1 - foreground_prior))
+            nn.init.constant_(cast(Tensor, self.head.bias), logit)
 
     @property
     def multiple(self) -> int:
