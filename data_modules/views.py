@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_info
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from data_modules.dataset import ImageSource, crop
 from data_modules.jointly_split import JointlySplitDataModule
@@ -197,12 +198,12 @@ class ViewsDataModule(JointlySplitDataModule):
         return LateLoader(tiles, sampler=sampler, drop_last=True, **self._options())
 
     def val_dataloader(self) -> DataLoader[Sample]:
-        """The tiles of the validation patients, in order."""
-        return self._ordered("val")
+        """The tiles of the validation patients, always in the same order."""
+        return self._mixed("val")
 
     def test_dataloader(self) -> DataLoader[Sample]:
-        """The tiles of the test patients, in order."""
-        return self._ordered("test")
+        """The tiles of the test patients, always in the same order."""
+        return self._mixed("test")
 
     def summary(self) -> dict[str, Any]:
         """What is in the data, for the report: how many ROIs and tiles train, of each domain."""
@@ -220,9 +221,12 @@ class ViewsDataModule(JointlySplitDataModule):
         }
         return {"training_tiles": len(self.tiles("train")), "parts": parts}
 
-    def _ordered(self, use: Split) -> DataLoader[Sample]:
+    def _mixed(self, use: Split) -> DataLoader[Sample]:
+        """Shuffled once: a batch of one ROI or one domain has another distribution than all."""
         tiles = self.tiles(use)
-        return DataLoader(tiles, sampler=ShardSampler(len(tiles)), **self._options())
+        order = np.random.default_rng(self.seed).permutation(len(tiles)).tolist()
+        mixed = Subset(tiles, order)
+        return DataLoader(mixed, sampler=ShardSampler(len(order)), **self._options())
 
     def _options(self) -> dict[str, Any]:
         return {
