@@ -25,7 +25,7 @@ export MALLOC_TOP_PAD_ := 500000000
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-teacher distill classify porosity table1 ablation evaluate report test test-fast lint format bench clean
+.PHONY: help setup train-teacher distill classify porosity histomorphometry table1 ablation evaluate report test test-fast lint format bench clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*##/\1|/' | column -t -s '|'
@@ -39,7 +39,7 @@ $(READY): pyproject.toml
 		|| $(PYTHON) -m pip install --quiet --user --break-system-packages uv
 	@UV=$$(command -v uv || echo "$(PYTHON) -m uv"); \
 		$$UV venv --quiet --clear --python $(PYTHON) $(VENV) && \
-		$$UV pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[dev,cluster,cellpose]' && touch $@
+		$$UV pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[dev,cluster,cellpose,pretraining]' && touch $@
 
 PHANTOMS_quick := --patients 12 --slices 3 --size 384
 PHANTOMS_brief := $(PHANTOMS_quick)
@@ -111,6 +111,22 @@ porosity: | $(READY) $(NANOCT)/manifest.csv $(NANOCT)-p05/manifest.csv ## volume
 		other_volume=$(NANOCT)-p05/zernike_nanoct/images/p05-01.ome.tif \
 		other_labels=$(NANOCT)-p05/zernike_nanoct/labels/p05-01.tif $(POROSITY_$(PRESET)) $(ARGS)
 
+ROIS := $(if $(filter file,$(origin DATA)),data/rois-$(PRESET),$(DATA))
+ROIS_quick := --patients 12 --slices 2 --size 448
+ROIS_paper := --patients 40 --slices 10 --size 2048
+COMMA := ,
+# Of phantoms only, whose measures are known by construction.
+TRUTH := $(if $(filter file,$(origin DATA)),truth=[$(ROIS)/fluorescence/truth.csv$(COMMA)$(ROIS)/trichrome/truth.csv])
+HISTOMORPHOMETRY_paper := tile=224 region=448
+
+data/rois-$(PRESET)/manifest.csv: | $(READY)
+	$(BIN)/lotus phantom fluorescence trichrome --output $(@D) $(ROIS_$(PRESET))
+
+histomorphometry: | $(READY) $(ROIS)/manifest.csv ## ROIs to histomorphometry: tiles, pretraining, both heads, measures
+	$(BIN)/lotus study experiments/studies/histomorphometry.yaml --run $(RUN) \
+		--folds $(if $(filter file,$(origin FOLDS)),$(if $(filter paper,$(PRESET)),5,2),$(FOLDS)) --processes 2 \
+		--set data=$(ROIS)/manifest.csv preset=$(PRESET) $(TRUTH) $(HISTOMORPHOMETRY_$(PRESET)) $(ARGS)
+
 table1: ## the methods of the paper's Table 1, cross-validated on the same five folds, as a table
 ablation: ## the six rows of the paper's Table 2, likewise
 
@@ -141,4 +157,4 @@ bench: $(READY) ## what is fast, side by side with peers
 	$(BIN)/python -m benchmarks
 
 clean: ## remove the environment, caches and phantoms; runs stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist data/phantoms-{quick,brief,paper} data/diagnoses-{quick,paper} data/nanoct-{quick,paper}{,-p05} .cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist data/phantoms-{quick,brief,paper} data/diagnoses-{quick,paper} data/nanoct-{quick,paper}{,-p05} data/rois-{quick,paper} .cache

@@ -133,17 +133,23 @@ class TileDataModule(SegmentationDataModule):
             ValueError: A file cannot be used, or a ROI is smaller than a tile.
         """
         members = self.members(split)
-        for record in members:
-            self._check_size(record, "train")
-        source = ImageSource(
-            [replace(record, mask=None, mask_kind="semantic") for record in members],
-            self._patches,
-            groups=self.groups,
-            class_names=self.class_names,
-            in_channels=self.in_channels,
-            spacing_um=self.network_spacing_um,
-        )
-        return source, self._tiles_of(source)
+        return self._cut([replace(each, mask=None, mask_kind="semantic") for each in members])
+
+    def annotated_tiles(self, split: Split) -> PatchSegmentationDataset | None:
+        """The tiles of annotated ROIs of a set with their masks, as they are; None without any.
+
+        Those of training ROIs are of the share that is used.
+
+        Args:
+            split: ``train``, ``val`` or ``test``.
+
+        Raises:
+            ValueError: As :meth:`unlabelled_tiles`.
+        """
+        if all(record.mask is None for record in self.members(split)):
+            return None
+        source, tiles = self._cut(self.select(split))
+        return PatchSegmentationDataset(source, tiles, self.tile, [])
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Tiles in batches; says how many there are."""
@@ -166,6 +172,20 @@ class TileDataModule(SegmentationDataModule):
             "tile": self.tile,
             "training_share": self.training_share,
         }
+
+    def _cut(self, records: list[Record]) -> tuple[ImageSource, list[SlicePatches]]:
+        """ROIs in the pixel size of the network, whatever they are used for, and their tiles."""
+        for record in records:
+            self._check_size(record, "train")
+        source = ImageSource(
+            records,
+            self._patches,
+            groups=self.groups,
+            class_names=self.class_names,
+            in_channels=self.in_channels,
+            spacing_um=self.network_spacing_um,
+        )
+        return source, self._tiles_of(source)
 
     def _tiles_of(self, source: ImageSource) -> list[SlicePatches]:
         """Those of the table, or found in the images as they are prepared."""

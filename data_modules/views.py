@@ -1,7 +1,7 @@
 """Tiles of any number of modalities without their masks, to learn from views of them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from data_modules.dataset import ImageSource, crop
 from data_modules.jointly_split import JointlySplitDataModule
 from data_modules.manifest import SPLIT_NAMES, Record, Split
+from data_modules.patch_segmentation import PatchSegmentationDataset
 from data_modules.patches import SlicePatches
 from data_modules.patient_data import Use
 from data_modules.sample import Sample
@@ -63,7 +64,8 @@ class UnlabelledTiles(Dataset[Sample]):
 class ViewsDataModule(JointlySplitDataModule):
     """Tiles of all ROIs of the training patients, annotated or not, of all domains together.
 
-    Batches are mixed, as tiles come; ``modality`` says of which domain each is. Masks are not read.
+    Batches are mixed, as tiles come; ``modality`` says of which domain each is. Masks are read for
+    :meth:`probe_tiles` alone, which are of training and validation patients.
     All domains are split jointly by patient, in the way in which :class:`MultiDomainDataModule`
     splits the same manifests: nobody who validates or tests is seen. Validation and test batches
     are the tiles of those patients.
@@ -106,6 +108,7 @@ class ViewsDataModule(JointlySplitDataModule):
         self.num_workers = num_workers
         self.seed = seed
         self._tiles: dict[Split, UnlabelledTiles] = {}
+        self._probes: dict[tuple[Split, int], list[DataLoader[Sample]]] = {}
 
     def setup(self, stage: str) -> None:
         """Split all domains jointly and prepare the ROIs of a stage.
@@ -125,10 +128,7 @@ class ViewsDataModule(JointlySplitDataModule):
         """Let a split file decide for all domains."""
         super().use_split_file(path)
         self._tiles.clear()
-
-    def origins(self) -> list[Any]:
-        """Nothing: no mask has a say."""
-        return []
+        self._probes.clear()
 
     def check_splits(self, splits: Splits) -> None:
         """Make sure that a training could train, validate and test, without taking a split on.
@@ -205,6 +205,28 @@ class ViewsDataModule(JointlySplitDataModule):
         """The tiles of the test patients, always in the same order."""
         return self._mixed("test")
 
+    def probe_tiles(self, use: Literal["train", "val"], most: int) -> list[DataLoader[Sample]]:
+        """Tiles by which the encoder is scored while it is trained, the same ones every time.
+
+        Of each domain those that are annotated, with their masks, or where it has none, the others;
+        a domain without ROIs in the set is left out.
+
+        Args:
+            use: The set.
+            most: Tiles of a domain, spread over all of its tiles.
+
+        Returns:
+            A loader of each domain's tiles.
+        """
+        if (use, most) not in self._probes:
+            self.join()
+            self._probes[use, most] = [
+                DataLoader(tiles, self.batch_size, sampler=_spread(len(tiles), most))
+                for domain in self.domains.values()
+                if (tiles := _to_probe(domain, use)) is not None
+            ]
+        return self._probes[use, most]
+
     def summary(self) -> dict[str, Any]:
         """What is in the data, for the report: how many ROIs and tiles train, of each domain."""
         splits = self.join()
@@ -237,3 +259,17 @@ class ViewsDataModule(JointlySplitDataModule):
             # A generator of its own: iterating must not advance the global random state.
             "generator": torch.Generator().manual_seed(self.seed),
         }
+
+
+def _to_probe(
+    domain: TileDataModule, use: Split
+) -> PatchSegmentationDataset | UnlabelledTiles | None:
+    annotated = domain.annotated_tiles(use)
+    if annotated is not None:
+        return annotated
+    return UnlabelledTiles([domain.unlabelled_tiles(use)]) if domain.members(use) else None
+
+
+def _spread(count: int, most: int) -> list[SampleIndex]:
+    """Indices at even distances, the first and the last among them; nothing is random in them."""
+    return [(int(index), 0) for index in np.linspace(0, count - 1, min(count, most)).round()]

@@ -27,7 +27,9 @@ ON_RUN_FOLDERS = {
     "lotus.evaluation.classified_runs.gather_classified_folds",
     "lotus.evaluation.classified_runs.gather_classified_seeds",
     "lotus.evaluation.crossval.gather_folds",
+    "lotus.evaluation.crossval.have_objects",
     "lotus.evaluation.crossval.score_folds",
+    "lotus.evaluation.crossval.score_their_own",
     "lotus.evaluation.nnunet.import_predictions",
     "lotus.evaluation.seeds.score_seeds",
 }

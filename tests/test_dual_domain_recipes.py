@@ -1,6 +1,7 @@
 """Both domains by the shipped configurations: from training to the class maps of new ROIs."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import tifffile
 import torch
 
-from data_modules.manifest import Record, write_manifest
+from data_modules.manifest import Record, read_manifest, write_manifest
 from lotus.cli import main
 from lotus.imaging import read_image, read_label_map, write_image, write_label_map
 from lotus.imaging.raster import read_pixel_size
@@ -181,6 +182,24 @@ def test_what_is_tested_is_what_is_deployed(trained, manifest, tmp_path):
         overlay = read_image(output / f"{each.image.stem}_overlay.png").array
         assert overlay.shape[:2] == (64, 80)
         assert (output / f"{each.image.stem}.geojson").is_file()
+
+
+@pytest.mark.slow
+def test_of_a_manifest_those_are_segmented_whom_the_network_does_not_know(
+    trained, manifest, tmp_path, capsys
+):
+    tested = {each.labels.stem for each in read_class_maps(trained / "predictions")}
+    records = [replace(each, mask=None) for each in read_manifest(manifest)]
+    records.append(replace(records[0], modality="histology", patient="new"))
+    write_manifest(manifest.parent / "bare.csv", records)
+    given = ["segment", str(manifest.parent / "bare.csv"), "--checkpoint", str(trained)]
+    assert main([*given, "--output", str(tmp_path / "out"), "--device", "cpu"]) == 0
+    found = read_class_maps(tmp_path / "out")
+    assert {each.image.stem for each in found} == tested
+    known = [each for each in records if each.name not in tested][:-1]
+    write_manifest(manifest.parent / "bare.csv", known)
+    assert main([*given, "--output", str(tmp_path / "none"), "--device", "cpu"]) == 2
+    assert "8 ROIs of fluorescence, trichrome, and all are of patients" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -59,6 +59,7 @@ ELSEWHERE = {
     "data/trichrome.yaml": "test_tile_parts.py",
     "dual_domain/**/segmentation.yaml": "test_dual_domain_recipes.py",
     "dual_domain/**/unet.yaml": "test_dual_domain_recipes.py",
+    "dual_domain/**/dino.yaml": "test_pretraining_recipes.py",
     "dual_domain/**/lejepa.yaml": "test_pretraining_recipes.py",
     "lotus/baselines/maml.yaml": "tasks/test_mutual_learning.py",
     "lotus/baselines/mask_rcnn.yaml": "tasks/test_mask_rcnn.py",

@@ -15,7 +15,7 @@ PROJECT = ("lotus", "data_modules")
 NAMED_BEFORE_LOADED = {
     *("albumentations", "monai", "pandas", "segmentation_models_pytorch", "timm", "wandb"),
 }
-OPTIONAL_EXTRAS = {"ray", "nnunetv2", "cellpose", "onnx", "onnxruntime", "optuna"}
+OPTIONAL_EXTRAS = {"ray", "nnunetv2", "cellpose", "onnx", "onnxruntime", "optuna", "lightly"}
 
 # What a room may import of the project, itself apart; from the ground up, so that there is no
 # circle. The commands stand on top and may use everything.

@@ -18,6 +18,7 @@ from data_modules.phantoms.drawing import Ellipses, draw_coverage, smooth_noise
 from data_modules.phantoms.forming_section import FormingSection, cut_forming_section
 from data_modules.phantoms.image import PhantomImage
 from data_modules.phantoms.matrix import cracks, lacunae, lamellae, marrow_of
+from lotus.masks import MaskValues
 
 MATRIX = np.array([0.22, 0.62, 0.40])
 LABEL = np.array([0.80, 0.95, 0.22])
@@ -72,6 +73,7 @@ def simulate_fluorescence(
         section.pixel_size_um,
         section.truth(labels=True),
         "semantic",
+        MaskValues.parse("mineralised=1 osteoid=2 label=3"),
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lotus.masks import USUAL_VALUES, MaskValues
+
 
 @dataclass(frozen=True)
 class PhantomImage:
@@ -20,6 +22,7 @@ class PhantomImage:
         pixel_size_um: Edge of a pixel in µm.
         truth: True measures, one column of ``truth.csv`` each.
         mask_kind: What ``labels`` is.
+        mask_values: What the values of a class map stand for.
     """
 
     image: NDArray[Any]
@@ -27,3 +30,4 @@ class PhantomImage:
     pixel_size_um: float
     truth: dict[str, float | str]
     mask_kind: Literal["instances", "semantic"] = "instances"
+    mask_values: MaskValues = USUAL_VALUES

@@ -19,6 +19,7 @@ from data_modules.phantoms.forming_section import FormingSection, cut_forming_se
 from data_modules.phantoms.image import PhantomImage
 from data_modules.phantoms.matrix import cracks, folds, lacunae, lamellae, marrow_of
 from data_modules.phantoms.surface import STEP_UM
+from lotus.masks import MaskValues
 
 BLUE = np.array([2.45, 1.02, 0.43])
 GREEN = np.array([1.75, 0.62, 0.95])
@@ -75,6 +76,7 @@ def simulate_trichrome(
         section.pixel_size_um,
         section.truth(labels=False),
         "semantic",
+        MaskValues.parse("mineralised=1 osteoid=2"),
     )
 
 

@@ -117,6 +117,7 @@ def _write_files(folder: Path, name: str, phantom: PhantomImage, patient: Patien
         image=image.resolve(),
         mask=labels.resolve(),
         mask_kind=phantom.mask_kind,
+        mask_values=phantom.mask_values,
         modality=folder.name,
         patient=patient.name,
         group=patient.group,

@@ -5,6 +5,7 @@ from lotus.callbacks.class_map_writer import ClassMapWriter
 from lotus.callbacks.class_scores import ClassScores
 from lotus.callbacks.classification_writer import ClassificationWriter
 from lotus.callbacks.epoch_seed import EpochSeed
+from lotus.callbacks.frozen_probes import FrozenProbes
 from lotus.callbacks.overlay_images import OverlayImages
 from lotus.callbacks.prediction_writer import PredictionWriter
 from lotus.callbacks.run_record import RunRecord
@@ -16,6 +17,7 @@ __all__ = [
     "ClassScores",
     "ClassificationWriter",
     "EpochSeed",
+    "FrozenProbes",
     "OverlayImages",
     "PredictionWriter",
     "RunRecord",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lotus.measurement.class_map_files import MapSettings
+    from lotus.measurement.class_map_files import MapFile, MapSettings
     from lotus.measurement.histomorphometry import Region
 
 HELP = "BV/TV, OS/BS, O.Th, MS/BS, MAR, BFR and others of sections, per region and per case (ASBMR)"
@@ -28,8 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         type=Path,
         metavar="INPUT",
-        help="class map (TIFF, PNG) of any program, a folder of them, or one of `lotus segment`; "
-        "with --roles drawings: ImageJ ROIs (.roi, .zip), QuPath's GeoJSON, or a folder of them",
+        help="class map (TIFF, PNG) of any program, a folder of them, or one of `lotus segment`; a "
+        "manifest means its masks; with --roles drawings: ImageJ ROIs (.roi, .zip), QuPath's "
+        "GeoJSON, or a folder of them",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="gets the tables and the report"
@@ -60,7 +61,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cases",
         type=Path,
         metavar="TABLE",
-        help="CSV with the columns roi, case, or a manifest (default: each region is a case)",
+        help="CSV with the columns roi, case, or a manifest (default: the patients where INPUT is "
+        "one, else each region is a case)",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="PATH",
+        help="the same regions measured otherwise: another DIR, or tables with the column roi or "
+        "image, such as truth.csv of phantoms; gives against.csv",
     )
     _add_conventions(parser)
 
@@ -129,7 +140,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     from lotus.measurement.class_map_files import MapSettings
     from lotus.measurement.histomorphometry import Conventions
-    from lotus.measurement.histomorphometry_outputs import HistomorphometryWriter
+    from lotus.measurement.histomorphometry_against import read_other
+    from lotus.measurement.histomorphometry_outputs import REGIONS, HistomorphometryWriter
     from lotus.measurement.region_files import read_cases
     from lotus.morphometry.histomorphometry import SectionFactor
 
@@ -146,9 +158,12 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.smallest_hole_um2,
         arguments.widest_crack_um,
     )
+    if arguments.cases is None and _is_manifest(arguments.input):
+        arguments.cases = arguments.input
     cases = None if arguments.cases is None else read_cases(arguments.cases)
+    others = {str(path): read_other(path, REGIONS) for path in arguments.against}
     regions, total = _regions(arguments, settings, cases)
-    writer = HistomorphometryWriter(arguments.output, conventions)
+    writer = HistomorphometryWriter(arguments.output, conventions, others)
     for region in tqdm(regions, total=total, unit="ROI", delay=2.0, leave=False, disable=None):
         writer.add(region)
     table = writer.finish()
@@ -175,13 +190,51 @@ def _regions(
             raise ValueError(
                 f"{arguments.input} holds drawings; say by --roles what their names mean"
             )
-        maps = find_maps(arguments.input, dict(arguments.classes))
+        classes = dict(arguments.classes)
+        if _is_manifest(arguments.input):
+            maps = _masks_of(arguments.input, classes)
+        else:
+            maps = find_maps(arguments.input, classes)
         return measured_regions(maps, settings, cases), len(maps)
     if arguments.classes:
         raise ValueError("--classes is for class maps and --roles for drawings; give one of them")
     drawings = find_drawings(arguments.input)
     roles = read_roles(arguments.roles, ROLES)
     return measured_drawings(drawings, roles, settings, cases), len(drawings)
+
+
+def _is_manifest(path: Path) -> bool:
+    return path.suffix.lower() == ".csv"
+
+
+def _masks_of(manifest: Path, classes: Mapping[str, int]) -> list[MapFile]:
+    """The masks of a manifest, whose values are what it says unless ``classes`` say it."""
+    from data_modules.manifest import read_manifest
+    from lotus.measurement.class_map_files import MapFile
+
+    maps = []
+    for record in read_manifest(manifest):
+        if record.mask is None:
+            continue
+        named = classes or dict(record.mask_values.objects)
+        if not named:
+            raise ValueError(
+                f"{manifest} does not say what the values of {record.mask.name} stand for; give "
+                "such as --classes mineralised=1 osteoid=2, or name them in its mask_values"
+            )
+        maps.append(
+            MapFile(
+                path=record.mask,
+                roi=record.name,
+                classes=named,
+                domain=record.modality,
+                image=record.image,
+                pixel_size_um=record.pixel_size_um,
+            )
+        )
+    if not maps:
+        raise ValueError(f"{manifest} has no mask; give masks, or measure what a network finds")
+    return maps
 
 
 def _print_cases(cases: pd.DataFrame) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from lotus.commands.engine_arguments import add_map_arguments, map_of
 from lotus.commands.volume_arguments import add_at_argument, add_voxel_size_argument
 from lotus.inference.precision import Precision
+
+if TYPE_CHECKING:
+    from lotus.inference.segment_rois import Roi
 
 VOLUME_SUFFIXES = (".zarr", ".tif", ".tiff")
 """Of an output that is a volume; any other is a folder for what is found in images."""
@@ -23,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         type=Path,
         metavar="INPUT",
-        help="image, slide or folder of images; volume (TIFF, OME-Zarr, folder of slices)",
+        help="image, slide or folder of images; volume (TIFF, OME-Zarr, folder of slices); for a "
+        "checkpoint of several domains also a manifest, of which the ROIs of patients are taken "
+        "whom it was neither trained nor chosen on",
     )
     parser.add_argument(
         "--checkpoint",
@@ -233,8 +239,21 @@ def _segment_rois(arguments: argparse.Namespace) -> None:
         precision=arguments.precision,
     )
     segmenter = load_roi_segmenter(arguments.checkpoint, arguments.device)
-    maps = segment_rois(segmenter, arguments.input, arguments.output, options)
+    given: Path | list[Roi] = arguments.input
+    if arguments.input.suffix.lower() == ".csv":
+        given = _rois_of_manifest(arguments, segmenter.class_names)
+    maps = segment_rois(segmenter, given, arguments.output, options)
     counts = Counter(each.domain for each in maps)
     domains = ", ".join(f"{count} of {name}" for name, count in sorted(counts.items()))
     uncertain = sum(each.uncertain for each in maps)
     print(f"{len(maps)} ROIs ({domains}; {uncertain} uncertain), written to {arguments.output}")
+
+
+def _rois_of_manifest(arguments: argparse.Namespace, domains: Collection[str]) -> list[Roi]:
+    from data_modules.manifest import read_manifest
+    from lotus.inference.segment_rois import unknown_rois
+    from lotus.training.known_patients import COHORT, members, record_of
+    from lotus.training.trained_on import checkpoint_of
+
+    known = members(record_of(checkpoint_of(arguments.checkpoint), COHORT), COHORT)
+    return unknown_rois(read_manifest(arguments.input), domains, known)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,8 @@ import yaml
 from lotus.evaluation.folders import common_pixel_size, evaluate_folders
 from lotus.imaging.raster import read_label_map
 from lotus.runs import RunFolder
-from lotus.runs.scores import MEAN, add_patients, write_scores
+from lotus.runs.class_maps import CLASS_MAPS, read_class_maps, write_class_maps
+from lotus.runs.scores import MEAN, add_patients, read_scores, write_scores
 
 
 def gather_folds(folds: Mapping[Path, set[str]], output: Path) -> dict[str, int]:
@@ -38,18 +40,35 @@ def gather_folds(folds: Mapping[Path, set[str]], output: Path) -> dict[str, int]
             raise ValueError(f"{name} is tested by fold {fold_of[name]} and by fold {number}")
         fold_of |= dict.fromkeys(sorted(expected), number)
     run = RunFolder(output)
-    gathered = [*run.patterns]
+    gathered = {**run.patterns}
     # A network of several classes has class maps in every fold.
     if all(RunFolder(folder).classes.is_dir() for folder in folds):
-        gathered.append(run.classes)
-    for place in gathered:
+        gathered[run.classes] = "*.tif"
+    for place, pattern in gathered.items():
         place.mkdir(parents=True, exist_ok=True)
         for path in place.iterdir():
             path.unlink()
         for folder in folds:
-            for path in sorted((folder / place.name).iterdir()):
+            for path in sorted((folder / place.name).glob(pattern)):
                 _link(path, place / path.name)
+    _gather_class_maps([RunFolder(folder) for folder in folds], run)
     return fold_of
+
+
+def _gather_class_maps(folds: Sequence[RunFolder], output: RunFolder) -> None:
+    """One table of what class maps mean, where the folds have such tables."""
+    if not all((fold.predictions / CLASS_MAPS).is_file() for fold in folds):
+        return
+    maps = [
+        replace(
+            each,
+            image=output.images / each.image.name,
+            labels=output.predictions / each.labels.name,
+        )
+        for fold in folds
+        for each in read_class_maps(fold.predictions)
+    ]
+    write_class_maps(output.predictions, sorted(maps, key=lambda each: each.image.name))
 
 
 def score_folds(
@@ -75,13 +94,54 @@ def score_folds(
         pixel_size_um=common_pixel_size(run.targets),
         processes=processes,
     )
+    _write(run, scores, fold_of, patients)
+
+
+def score_their_own(
+    output: Path, folds: Sequence[Path], fold_of: Mapping[str, int], patients: Mapping[str, str]
+) -> None:
+    """Bring the scores together that the folds' own tests gave, of maps that hold no objects.
+
+    Writes the tables of :func:`score_folds`.
+
+    Args:
+        output: The folder of :func:`gather_folds`.
+        folds: The tested run of each fold.
+        fold_of: What it returned.
+        patients: The patient of each image.
+    """
+    tables = [read_scores(RunFolder(folder).scores).reset_index() for folder in folds]
+    scores = pd.concat(tables).drop(columns="patient", errors="ignore").sort_values("name")
+    means = {"name": MEAN, **scores.drop(columns="name").mean().to_dict()}
+    whole = pd.concat([scores, pd.DataFrame([means])], ignore_index=True)
+    _write(RunFolder(output), whole, fold_of, patients)
+
+
+def have_objects(folds: Sequence[Path]) -> bool:
+    """Whether tests of folds scored objects; tests of class maps score those, and count none.
+
+    Args:
+        folds: Run folders; without scores, as of other programs, they are of objects.
+    """
+    runs = [RunFolder(folder) for folder in folds]
+    return any(not run.scores.is_file() or "n_true" in read_scores(run.scores) for run in runs)
+
+
+def _write(
+    run: RunFolder,
+    scores: pd.DataFrame,
+    fold_of: Mapping[str, int],
+    patients: Mapping[str, str],
+) -> None:
+    """Scores by image and by fold."""
     scores["fold"] = scores["name"].map(fold_of).astype("Int64")
     scores = add_patients(scores, patients)
     write_scores(scores, run.scores)
     images = scores[scores["name"] != MEAN].drop(columns=["name", "patient"])
     grouped = images.groupby("fold")
     per_fold = grouped.mean()
-    per_fold["undefined"] = grouped["undefined"].sum()
+    if "undefined" in images:
+        per_fold["undefined"] = grouped["undefined"].sum()
     per_fold.insert(0, "images", grouped.size())
     spread = pd.DataFrame({"mean": per_fold.mean(), "sd": per_fold.std(ddof=1)}).T
     table = pd.concat([per_fold.astype(float), spread]).rename_axis("fold").reset_index()

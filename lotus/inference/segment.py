@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -134,12 +134,21 @@ def images_to_segment(given: Path, output_dir: Path) -> list[Path]:
     images = images_in(given, SLIDE_SUFFIXES)
     if not images:
         raise ValueError(f"{given} has no image; expected files {', '.join(SLIDE_SUFFIXES)}")
+    refuse_shared_stems(images)
+    return images
+
+
+def refuse_shared_stems(images: Iterable[Path]) -> None:
+    """Refuse images that would share their result files.
+
+    Args:
+        images: Of one output folder.
+
+    Raises:
+        ValueError: Two have the same name, their suffixes apart.
+    """
     stems: dict[str, Path] = {}
     for image in images:
         other = stems.setdefault(image_stem(image), image)
         if other is not image:
-            raise ValueError(
-                f"{other.name} and {image.name} in {given} would share their result files; "
-                "rename one"
-            )
-    return images
+            raise ValueError(f"{other} and {image.name} would share their result files; rename one")

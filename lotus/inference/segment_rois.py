@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import label
 from tqdm import tqdm
 
+from data_modules.manifest import Record
+from data_modules.patients import sharing_tissue
 from lotus.atomic import atomic_path
 from lotus.batch import RoiPrediction
 from lotus.imaging import Slide, object_features, write_features, write_image, write_label_map
@@ -21,7 +24,7 @@ from lotus.inference.causes import Causes
 from lotus.inference.precision import Precision
 from lotus.inference.prediction import check_channels, open_pixels
 from lotus.inference.roi_segmenter import RoiSegmenter
-from lotus.inference.segment import images_to_segment
+from lotus.inference.segment import images_to_segment, refuse_shared_stems
 from lotus.inference.spacing import image_spacing, to_model
 from lotus.runs.class_maps import ClassMap, write_class_maps
 from lotus.tasks.routed_roi import Tiling, roi_grid, segment_roi
@@ -53,9 +56,47 @@ class RoiOptions:
     precision: Precision | None = None
 
 
+class Roi(NamedTuple):
+    """A ROI to be segmented.
+
+    Attributes:
+        image: Its file.
+        pixel_size_um: Side of a pixel where it is known besides the file, before which it goes.
+    """
+
+    image: Path
+    pixel_size_um: float | None = None
+
+
+def unknown_rois(
+    records: Sequence[Record], domains: Collection[str], known: Collection[str]
+) -> list[Roi]:
+    """The ROIs of a manifest that a network may be asked about: annotated or not.
+
+    Args:
+        records: Of the manifest.
+        domains: That the network knows; images of other modalities are left out.
+        known: Patients whom its weights know.
+
+    Raises:
+        ValueError: There is none.
+    """
+    own = [record for record in records if record.modality in domains]
+    strangers = {record.patient for record in own}
+    strangers -= sharing_tissue(strangers, known)
+    found = [Roi(r.image, r.pixel_size_um) for r in own if r.patient in strangers]
+    if not found:
+        raise ValueError(
+            f"the manifest has {len(own)} ROIs of {', '.join(domains)}, and all are of patients "
+            "whom this network was trained or chosen on; give the images themselves to segment "
+            "them all the same"
+        )
+    return found
+
+
 def segment_rois(
     segmenter: RoiSegmenter,
-    given: Path,
+    given: Path | Sequence[Roi],
     output_dir: Path,
     options: RoiOptions | None = None,
     notify: Callable[[str], None] = print,
@@ -68,7 +109,7 @@ def segment_rois(
 
     Args:
         segmenter: The trained network.
-        given: An image file, or a folder of them.
+        given: An image file, a folder of them, or ROIs of any folders, whose names differ.
         output_dir: Folder of the results, another than that of the images.
         options: How to go about it.
         notify: Receives lines the user should read: uncertain domains, pixel sizes that differ.
@@ -79,18 +120,23 @@ def segment_rois(
             be; the message names them by their causes.
     """
     options = options or RoiOptions()
-    images = images_to_segment(given, output_dir)
+    if isinstance(given, Path):
+        rois = [Roi(image) for image in images_to_segment(given, output_dir)]
+    else:
+        rois = [*given]
+        refuse_shared_stems(roi.image for roi in rois)
     maps, problems = [], Causes()
-    for image in tqdm(images, unit="ROI", disable=None):
+    for image, size in tqdm(rois, unit="ROI", disable=None):
+        own = options if options.pixel_size_um is not None else replace(options, pixel_size_um=size)
         try:
-            maps.append(_segment(segmenter, image, output_dir, options, notify))
+            maps.append(_segment(segmenter, image, output_dir, own, notify))
         except (ValueError, FileNotFoundError, PermissionError) as error:
             problems.add(image, str(error))
     if maps:
         write_class_maps(output_dir, maps)
     if failed := problems.count():
         raise ValueError(
-            f"{failed} of {len(images)} ROIs could not be segmented, the other {len(maps)} are in "
+            f"{failed} of {len(rois)} ROIs could not be segmented, the other {len(maps)} are in "
             f"{output_dir}: {'; '.join(problems.summary())}"
         )
     return maps

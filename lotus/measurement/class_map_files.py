@@ -30,6 +30,7 @@ class MapFile:
         classes: Names of classes to the values of the file.
         domain: Such as ``trichrome``; empty where nobody said.
         image: What was segmented, to draw upon; None where it is not known.
+        pixel_size_um: Edge of a pixel where it is known besides the file, before which it goes.
         doubts: What was uncertain when it was made, a line each.
     """
 
@@ -38,6 +39,7 @@ class MapFile:
     classes: Mapping[str, int]
     domain: str = ""
     image: Path | None = None
+    pixel_size_um: float | None = None
     doubts: Sequence[str] = ()
 
 
@@ -64,15 +66,17 @@ def find_maps(path: Path, classes: Mapping[str, int]) -> list[MapFile]:
     """The class maps that a path means: the file, or those of the folder.
 
     Args:
-        path: A class map, a folder of them, or one that `lotus segment` wrote for several domains.
+        path: A class map, a folder of them, or one that `lotus segment` wrote for several domains;
+            also a folder of such folders, one per fold of a study.
         classes: What their values stand for; goes before what the table of such a folder says.
 
     Raises:
         FileNotFoundError: There is nothing.
         ValueError: No classes are said, or two maps have the same name.
     """
-    if (path / CLASS_MAPS).is_file():
-        maps = [_of_table(each, classes) for each in read_class_maps(path)]
+    if tables := [*path.glob(CLASS_MAPS), *sorted(path.glob(f"*/{CLASS_MAPS}"))]:
+        read = (each for table in tables for each in read_class_maps(table.parent))
+        maps = [_of_table(each, classes) for each in read]
         by_name((each.roi, each.path) for each in maps)
         return maps
     files = files_in(path, MAP_SUFFIXES, what="class map")
@@ -121,7 +125,8 @@ def measured_regions(
 
 def _measured(each: MapFile, settings: MapSettings, case: str) -> Region:
     class_map = read_label_map(each.path)
-    spacing = _spacing(each.path, settings.pixel_size_um)
+    given = settings.pixel_size_um
+    spacing = _spacing(each.path, each.pixel_size_um if given is None else given)
     try:
         section = measure_section(
             class_map,

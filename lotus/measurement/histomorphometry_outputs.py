@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from lotus.measurement.histomorphometry import (
     case_table,
     region_table,
 )
+from lotus.measurement.histomorphometry_against import compared_regions
 from lotus.measurement.histomorphometry_definitions import (
     DEFINITIONS,
     case_summary,
@@ -33,6 +34,7 @@ from lotus.reports.section_picture import draw_section
 
 REGIONS = "histomorphometry.csv"
 CASES = "cases.csv"
+AGAINST = "against.csv"
 WORKBOOK = "histomorphometry.xlsx"
 OVERLAYS = "overlays"
 REPORT = "histomorphometry.html"
@@ -47,11 +49,15 @@ class HistomorphometryWriter:
     Attributes:
         folder: Made if it is not there.
         conventions: What was chosen.
+        others: The same regions measured otherwise, by any name, of
+            :func:`~lotus.measurement.histomorphometry_against.read_other`; then there is
+            ``against.csv``.
         warnings: What a person should look at, a line each; known when all is written.
     """
 
     folder: Path
     conventions: Conventions
+    others: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     _regions: list[Region] = field(default_factory=list)
     _pictures: list[Picture] = field(default_factory=list)
@@ -76,18 +82,21 @@ class HistomorphometryWriter:
             The table of cases.
 
         Raises:
-            ValueError: There is no region.
+            ValueError: There is no region, or none that another table knows.
         """
         if not self._regions:
             raise ValueError(f"nothing was measured for {self.folder}")
         regions = region_table(self._regions, self.conventions)
         cases = case_table(self._regions, self.conventions)
-        for name, table in ((REGIONS, regions), (CASES, cases)):
+        tables = {REGIONS: regions, CASES: cases}
+        if self.others:
+            tables[AGAINST] = compared_regions(regions, self.others)
+        for name, table in tables.items():
             with atomic_path(self.folder / name) as temporary:
                 table.to_csv(temporary, index=False)
         self._write_workbook(regions, cases)
         self.warnings = warnings_of(self._regions, cases)
-        self._write_report(cases)
+        self._write_report(cases, tables.get(AGAINST))
         return cases
 
     def _draw(self, roi: str, drawn: Drawn, note: str) -> None:
@@ -118,7 +127,7 @@ class HistomorphometryWriter:
             for name, table in sheets.items():
                 table.to_excel(book, sheet_name=name, index=False, freeze_panes=(1, 0))
 
-    def _write_report(self, cases: pd.DataFrame) -> None:
+    def _write_report(self, cases: pd.DataFrame, compared: pd.DataFrame | None) -> None:
         widths = (("O.Wi", self._osteoid), ("Ir.L.Wi", self._interlabel))
         write_measurement_report(
             self.folder / REPORT,
@@ -132,6 +141,7 @@ class HistomorphometryWriter:
             ],
             pictures=self._pictures,
             warnings=self.warnings,
+            compared=None if compared is None else _shown(compared),
         )
 
 
@@ -147,3 +157,10 @@ def warnings_of(regions: Sequence[Region], cases: pd.DataFrame) -> list[str]:
         f"case {row['case']}: {row['notes']}" for row in cases.to_dict("records") if row["notes"]
     ]
     return [*doubts, *of_cases]
+
+
+def _shown(compared: pd.DataFrame) -> pd.DataFrame:
+    """The comparison for the report, whose rows say in their names with what they compare."""
+    parts = [compared["measure"], compared["domain"], compared["other"]]
+    names = [", ".join(filter(None, each)) for each in zip(*parts, strict=True)]
+    return compared.assign(measure=names)

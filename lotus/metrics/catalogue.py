@@ -12,7 +12,7 @@ Unit = Literal["share", "count", "px", "µm", ""]
 STAGES = ("train_", "val_", "test_")
 NOT_SCORES = ("name", "patient", "group", "fold", "undefined")
 """Columns of a table of scores that say of what the scores are."""
-HEADLINES = ("dice", "aji", "pq", "accuracy", "balanced_accuracy", "auroc")
+HEADLINES = ("dice", "aji", "pq", "accuracy", "balanced_accuracy", "auroc", "patch_dice")
 """Scores that sum up a result, the most telling one first."""
 DISTANCES: tuple[str, ...] = ("hd95_um", "hd95")
 """The distance that goes with them, the first that is known."""
@@ -127,6 +127,10 @@ _ALL = (
         decimals=3,
         meaning="probability without the lowest pixels minus without the highest, 0 is chance",
     ),
+    _share("patch_dice", "patch Dice", "of classes read off frozen patch tokens, 1 is best"),
+    _share("domain_knn", "domain, nearest", "share of tiles told by their nearest embeddings"),
+    _share("domain_linear", "domain, linear", "share of tiles told by a linear map of embeddings"),
+    Score(name="rank_me", label="RankMe", decimals=1, meaning="effective rank of embeddings"),
 )
 SCORES = {score.name: score for score in _ALL}
 """Every score that is known, by its name, in the order of tables."""

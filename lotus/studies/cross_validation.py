@@ -20,7 +20,7 @@ from data_modules.splits import ANNOTATED, SplitNeeds, Splits, write_splits
 from lotus.engines import TrainingJob
 from lotus.engines.job_commands import available_cores
 from lotus.evaluation.classified_runs import gather_classified_folds
-from lotus.evaluation.crossval import gather_folds, score_folds
+from lotus.evaluation.crossval import gather_folds, have_objects, score_folds, score_their_own
 from lotus.runs import RunFolder
 from lotus.studies.numbered import FoldCount, numbered
 from lotus.training.configuration import read_configuration
@@ -127,7 +127,10 @@ class CrossValidation:
         }
         fold_of = gather_folds(expected, self.folder)
         patients = {record.name: record.patient for records in self.tested for record in records}
-        score_folds(self.folder, fold_of, patients, available_cores())
+        if have_objects([*expected]):
+            score_folds(self.folder, fold_of, patients, available_cores())
+        else:
+            score_their_own(self.folder, [*expected], fold_of, patients)
         return len(fold_of)
 
 

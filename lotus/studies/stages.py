@@ -23,7 +23,7 @@ Row = Literal["compared", "apart"]
 
 
 ALL = "all"
-"""What a training per fold leaves in all folds together."""
+"""What a stage per fold leaves in all folds together."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ class Training(Stage):
         """
         run = RunFolder(self.place(study, by))
         own = {"checkpoint": run.best, "last": run.last, "folder": run.path}
+        own["encoder"] = run.encoder
         return own if self.per == "study" else {**own, ALL: study / self.folder}
 
     def command_line(self, fill: Callable[[str], Any]) -> list[str]:
@@ -112,7 +113,8 @@ class Command(Stage):
 
     Attributes:
         command: Its name.
-        arguments: Of the command; ``{folder}`` is the folder it is to write to.
+        arguments: Of the command; ``{folder}`` is the folder it is to write to. A variable that is
+            a list stands for an argument each.
         leaves: What others may refer to, by name: paths inside its folder.
         edited: Paths inside its folder that a person may edit, so that it is run again.
     """
@@ -128,10 +130,14 @@ class Command(Stage):
         return placeholders([*self.arguments])
 
     def outputs(self, study: Path, by: RepeatedBy = "fold") -> dict[str, Path]:
-        """What others may refer to, by name; the first is meant where none is named."""
+        """What others may refer to, by name; the first is meant where none is named.
+
+        ``all`` is the folder of all folds or seeds, which a stage that is run once may refer to.
+        """
         folder = self.place(study, by)
         left = {name: folder / path for name, path in self.leaves.items()}
-        return {**left, "folder": folder}
+        own = {**left, "folder": folder}
+        return own if self.per == "study" else {**own, ALL: study / self.folder}
 
     def command_line(self, fill: Callable[[str], Any]) -> list[str]:
         """Arguments of `lotus`.
@@ -139,7 +145,11 @@ class Command(Stage):
         Args:
             fill: From a placeholder to its value.
         """
-        return [self.command, *(str(filled(argument, fill)) for argument in self.arguments)]
+        given = [self.command]
+        for argument in self.arguments:
+            value = filled(argument, fill)
+            given += map(str, value) if isinstance(value, list) else [str(value)]
+        return given
 
 
 def each_of(name: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

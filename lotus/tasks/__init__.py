@@ -1,6 +1,7 @@
 """What is trained, one LightningModule per file, and in which precision."""
 
 from lotus.tasks.classification import ClassificationTask
+from lotus.tasks.dino import DINOTask
 from lotus.tasks.distillation import DistillationTask
 from lotus.tasks.dual_domain import DualDomainTask
 from lotus.tasks.guided_classification import GuidedClassificationTask
@@ -16,6 +17,7 @@ from lotus.tasks.ummkd import UnpairedKnowledgeDistillationTask
 
 __all__ = [
     "ClassificationTask",
+    "DINOTask",
     "DistillationTask",
     "DualDomainTask",
     "GuidedClassificationTask",

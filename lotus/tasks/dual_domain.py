@@ -16,14 +16,13 @@ from lotus.losses import loss_of_known_pixels
 from lotus.metrics.regions import RegionScores, as_compared
 from lotus.networks.routed_segmenter import RoutedSegmenter
 from lotus.networks.vision_tokens import VisionTokens
-from lotus.runs import RunFolder
 from lotus.runs.charts import Chart
-from lotus.tasks.base import BaseTask
 from lotus.tasks.checkpoint import network_description
 from lotus.tasks.description import describe
 from lotus.tasks.native_grid import as_seen, at_own_size
 from lotus.tasks.precision import inference_precision
 from lotus.tasks.routed_roi import Tiling, roi_grid, segment_roi
+from lotus.tasks.warm_up import WarmUpTask
 from lotus.transforms.tiles import TILE
 from lotus.windows import window_grid, windows_at_once
 
@@ -31,7 +30,7 @@ MOST_FEATURES = 1024
 """Of each domain: the last training tiles, from which the router learns what is usual."""
 
 
-class DualDomainTask(BaseTask):
+class DualDomainTask(WarmUpTask):
     """Train the router and the heads of all domains on one encoder.
 
     The loss is the mean over domains of each head's, plus the router's cross-entropy. The router
@@ -49,7 +48,7 @@ class DualDomainTask(BaseTask):
         optimizer: From parameters to an optimizer.
         tile: Side of the tiles in pixels, a multiple of 32, when ROIs are segmented.
         tiling: How they lie: overlapped and blended, or quadrants side by side.
-        **kwargs: Those of :class:`lotus.tasks.base.BaseTask`.
+        **kwargs: Those of :class:`lotus.tasks.warm_up.WarmUpTask`.
 
     Raises:
         ValueError: Heads and classes do not fit, or the tile is no multiple of 32.
@@ -136,10 +135,9 @@ class DualDomainTask(BaseTask):
         }
 
     def origins(self) -> list[Path]:
-        """The checkpoint of the training that left the encoder, if it lies in its run folder."""
+        """The file that the encoder came from, if there is one."""
         weights = self.network.encoder.weights
-        best = None if weights is None else RunFolder(Path(weights).parent).best
-        return [best] if best is not None and best.is_file() else []
+        return [] if weights is None else [Path(weights)]
 
     def inference_record(self) -> dict[str, Any]:
         """Everything but weights that is needed to segment a ROI.

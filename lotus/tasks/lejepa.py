@@ -61,7 +61,7 @@ class LeJEPATask(PretrainingTask):
         return terms | {"sigreg_per_image": terms["sigreg"] / count}
 
     def charts(self) -> list[Chart]:
-        """Loss, its terms, and T/N."""
+        """Terms of the loss, T/N, and those of every pretraining."""
         stages = ("train", "val")
         return [
             Chart(
@@ -76,6 +76,7 @@ class LeJEPATask(PretrainingTask):
                 "T/N",
                 "0.402: all embeddings are the same.",
             ),
+            *super().charts(),
         ]
 
     def _projected(self, features: Tensor) -> Tensor:

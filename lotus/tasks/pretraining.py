@@ -5,37 +5,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.cli import OptimizerCallable
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from lotus.batch import Batch
+from lotus.networks.vision_tokens import VisionTokens, vision_tokens
 from lotus.networks.vision_transformer import VisionTransformer
 from lotus.runs import RunFolder
-from lotus.tasks.base import BaseTask
+from lotus.runs.charts import Chart
 from lotus.tasks.checkpoint import read_checkpoint, state_of
 from lotus.tasks.encoder_file import write_encoder
-from lotus.tasks.warm_up import warm_up_cosine
+from lotus.tasks.warm_up import WarmUpTask
 from lotus.transforms.views import MultiCropViews, Views
 
 
-class PretrainingTask(BaseTask, ABC):
+class PretrainingTask(WarmUpTask, ABC):
     """Train an encoder on several views of each image, without labels.
 
-    Validation and test look at views that are the same every time. A finished training leaves the
+    Validation and test look at views that are the same every time. After every validation the
+    frozen encoder is scored (:class:`lotus.callbacks.FrozenProbes`). The loss picks the best
+    checkpoint; where there are masks, ``val_patch_dice`` can. A finished training leaves the
     encoder of its best checkpoint as :attr:`lotus.runs.RunFolder.encoder`.
 
     Args:
         encoder: What is trained.
         views: Makes the views of a batch; two global and six local ones by default.
         optimizer: From parameters to an optimizer.
-        warm_up: Share in [0, 1) of all steps in which the learning rate rises; it then falls as
-            half a cosine to a thousandth. Unless there is an ``lr_scheduler``.
-        **kwargs: Those of :class:`lotus.tasks.base.BaseTask`.
-
-    Raises:
-        ValueError: The warm-up is out of its range.
+        **kwargs: Those of :class:`lotus.tasks.warm_up.WarmUpTask`.
     """
 
     monitor: ClassVar[str] = "val_loss"
@@ -48,15 +46,11 @@ class PretrainingTask(BaseTask, ABC):
         optimizer: OptimizerCallable = lambda parameters: torch.optim.AdamW(
             parameters, lr=5e-4, weight_decay=5e-2
         ),
-        warm_up: float = 0.1,
         **kwargs: Any,
     ) -> None:
         super().__init__(optimizer, **kwargs)
-        if not 0.0 <= warm_up < 1.0:
-            raise ValueError(f"warm_up is {warm_up:g}; expected a share from 0 to below 1")
         self.encoder = encoder
         self.views = views or MultiCropViews()
-        self.warm_up = warm_up
 
     @abstractmethod
     def losses(self, views: Views) -> dict[str, Tensor]:
@@ -75,6 +69,10 @@ class PretrainingTask(BaseTask, ABC):
         embeddings: Tensor = self.encoder(image)
         return embeddings
 
+    def tokens(self, image: Tensor) -> VisionTokens:
+        """What the encoder makes of images (B, 3, Y, X) in [0, 1]: embeddings, and patch tokens."""
+        return vision_tokens(self.encoder, image, [self.encoder.depth])
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of new views of one batch."""
         terms = self.losses(self.views(batch["image"]))
@@ -92,17 +90,25 @@ class PretrainingTask(BaseTask, ABC):
         """Loss of the fixed views of one batch."""
         self._evaluate("test", batch, batch_idx)
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The optimizer; its learning rate rises and falls step by step unless told otherwise."""
-        if self.lr_scheduler is not None:
-            return super().configure_optimizers()
-        optimizer = self.optimizer([weight for weight in self.parameters() if weight.requires_grad])
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = warm_up_cosine(optimizer, steps, round(self.warm_up * steps))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+    def callbacks(self) -> list[pl.Callback]:
+        """Scores of the frozen encoder after every validation."""
+        from lotus.callbacks import FrozenProbes  # Not needed to build a task.
+
+        return [FrozenProbes()]
+
+    def charts(self) -> list[Chart]:
+        """What is read off the frozen encoder, and its rank."""
+        domain = {"val_domain_knn": "nearest neighbours", "val_domain_linear": "linear"}
+        return [
+            Chart(
+                "Classes read off patch tokens",
+                {"val_patch_dice": "mean over domains"},
+                "Dice",
+                "A linear map of frozen tokens, fitted to training patients.",
+            ),
+            Chart("Domain read off embeddings", domain, "share", "Validation tiles told rightly."),
+            Chart("RankMe", {"val_rank_me": "validation tiles"}, "rank", "Falls if they collapse."),
+        ]
 
     def summary(self) -> dict[str, Any]:
         """Encoder, where it began, and its number of weights."""
@@ -113,10 +119,8 @@ class PretrainingTask(BaseTask, ABC):
         }
 
     def origins(self) -> list[Path]:
-        """The checkpoint of the training that the encoder goes on from, if there is one."""
-        weights = self.encoder.weights
-        best = None if weights is None else RunFolder(Path(weights).parent).best
-        return [best] if best is not None and best.is_file() else []
+        """The file that the encoder goes on from, if there is one."""
+        return [] if self.encoder.weights is None else [Path(self.encoder.weights)]
 
     def inference_record(self) -> dict[str, Any]:
         """The encoder's architecture, as the encoder's file has it."""
@@ -124,8 +128,9 @@ class PretrainingTask(BaseTask, ABC):
 
     def after_fit(self, run: RunFolder) -> None:
         """Leave the encoder of the best checkpoint, as timm's weights."""
-        weights = state_of(read_checkpoint(run.best), "encoder.model.")
-        write_encoder(run.encoder, self.encoder, weights)
+        checkpoint = read_checkpoint(run.best)
+        weights = state_of(checkpoint, "encoder.model.")
+        write_encoder(run.encoder, self.encoder, weights, checkpoint.get("patients"))
 
     def _evaluate(self, stage: Literal["val", "test"], batch: Batch, batch_idx: int) -> None:
         generator = torch.Generator().manual_seed(batch_idx)

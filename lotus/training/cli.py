@@ -41,7 +41,7 @@ WANDB_LIMIT_S = "20"
 
 NO_DATA = "no data: give --data CLASS_PATH, or a --config with a data section"
 
-# What Lightning says about its own inside, at every start, and that nobody here can act on.
+# What libraries say about their own inside, at every start, and that nobody here can act on.
 _NOISE = (
     "LightningCLI's args parameter",
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
@@ -51,6 +51,7 @@ _NOISE = (
     "The '.*_dataloader' does not have many workers",
     "Checkpoint directory .* exists and is not empty",
     "Precision .* is not supported by the model summary",
+    "`torch.nn.utils.weight_norm` is deprecated",
 )
 
 

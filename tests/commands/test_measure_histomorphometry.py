@@ -226,3 +226,82 @@ def test_nothing_there_and_two_of_one_name(maps, tmp_path, capsys):
     table.write_text("name,patient\nP1_a,P1\n")
     (maps / "P1_a.png").unlink()
     assert "has the columns name, patient" in bad(capsys, maps, *CLASSES, "--cases", table, *out)
+
+
+@pytest.fixture
+def manifest(maps) -> Path:
+    """The three maps as masks: those of P2 in trichrome, one twice as fine as the others."""
+    values = "mineralised=1 osteoid=2"
+    lines = ["image,mask,mask_kind,modality,patient,group,pixel_size_um,mask_values"]
+    for roi, modality, size, said in (
+        ("P1_a", "fluorescence", PIXEL, f"{values} label1=3 label2=4"),
+        ("P2_a", "trichrome", PIXEL / 2, f"{values} label1=3 label2=4"),
+        ("P2_b", "trichrome", PIXEL, f"{values} label1=3 label2=4"),
+    ):
+        write_image(maps / f"{roi}.png", np.zeros((160, 5001 if roi == "P1_a" else 1700), np.uint8))
+        lines.append(f"{roi}.png,{roi}.tif,semantic,{modality},{roi[:2]},old,{size},{said}")
+    (maps / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return maps / "manifest.csv"
+
+
+def test_masks_of_a_manifest(manifest, tmp_path):
+    out = tmp_path / "out"
+    assert lotus(manifest, "--interlabel-days", 15, "--output", out) == 0
+    regions = rows(out / "histomorphometry.csv", "roi")
+    assert regions["case"].tolist() == ["P1", "P2", "P2"]
+    assert regions["domain"].tolist() == ["fluorescence", "trichrome", "trichrome"]
+    # The manifest's pixel size goes before that of the file.
+    assert regions.loc["P2_a", "T.Ar (mm2)"] == pytest.approx(regions.loc["P2_b", "T.Ar (mm2)"] / 4)
+    assert rows(out / "cases.csv", "case")["ROIs"].tolist() == [1, 2]
+
+
+def test_masks_of_a_manifest_that_does_not_say_what_they_show(manifest, tmp_path, capsys):
+    manifest.write_text(
+        manifest.read_text()
+        .replace(",mask_values", "")
+        .replace(",mineralised=1 osteoid=2 label1=3 label2=4", "")
+    )
+    assert lotus(manifest, "--output", tmp_path / "out") == 2
+    assert "does not say what the values of P1_a.tif stand for" in capsys.readouterr().err
+    assert lotus(manifest, *CLASSES, "--output", tmp_path / "out") == 0
+
+
+def test_beside_other_measures(maps, tmp_path):
+    first, out = tmp_path / "first", tmp_path / "out"
+    options = (*CLASSES, "--interlabel-days", 15)
+    assert lotus(maps, *options, "--output", first) == 0
+    table = pd.read_csv(first / "histomorphometry.csv")
+    truth = table[["roi", "BV/TV (%)", "MAR (um/d)"]].rename(columns={"roi": "image"})
+    truth["BV/TV (%)"] -= [1.0, 2.0, 6.0]
+    truth["MAR (um/d)"] *= 2
+    truth[truth["image"] != "P2_b"].to_csv(tmp_path / "truth.csv", index=False)
+    given = ("--against", first, tmp_path / "truth.csv", "--output", out)
+    assert lotus(maps, *options, *given) == 0
+    found = pd.read_csv(out / "against.csv").set_index(["other", "measure"])
+    itself, other = found.loc[str(first)], found.loc[str(tmp_path / "truth.csv")]
+    assert (itself["largest"].dropna() < 1e-9).all()
+    assert itself.loc["MAR", ["n", "undefined"]].tolist() == [2, 1]  # single labels alone
+    assert "O.Th n" not in itself.index
+    assert other.index.tolist() == ["BV/TV", "MAR"]
+    assert other["n"].tolist() == [2, 2]
+    assert other.loc["BV/TV", ["difference", "largest"]].tolist() == pytest.approx([1.5, 2.0])
+    assert other.loc["BV/TV", "sd"] == pytest.approx(0.5**0.5)
+    assert other.loc["MAR", "relative"] == pytest.approx(-0.5)
+    assert "truth.csv" in (out / "histomorphometry.html").read_text()
+
+
+def test_nothing_to_compare(maps, tmp_path, capsys):
+    (tmp_path / "other.csv").write_text("roi,BV/TV (%)\nQ,1\n")
+    (tmp_path / "twice.csv").write_text("roi,BV/TV (%)\nP1_a,1\nP1_a,2\n")
+    (tmp_path / "nameless.csv").write_text("BV/TV (%)\n1\n")
+    (tmp_path / "unlike.csv").write_text("roi,BV\nP1_a,1\n")
+    for name, said in (
+        ("other", "no region in common"),
+        ("twice", "P1_a is there twice"),
+        ("nameless", "expected roi (or image)"),
+        ("unlike", "no measure in common"),
+        ("absent", "absent.csv is not there"),
+    ):
+        given = ("--against", tmp_path / f"{name}.csv", "--output", tmp_path / "out")
+        assert lotus(maps / "P1_a.tif", *CLASSES, *given) == 2
+        assert said in capsys.readouterr().err

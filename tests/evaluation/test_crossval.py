@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lotus.evaluation.crossval import gather_folds, score_folds
+from lotus.evaluation.crossval import gather_folds, have_objects, score_folds, score_their_own
 from lotus.imaging import write_image, write_label_map
+from lotus.runs.class_maps import ClassMap, read_class_maps, write_class_maps
+from lotus.runs.scores import write_rows
 
 
 @pytest.fixture
@@ -79,3 +81,65 @@ def test_a_lost_file_is_named_with_its_fold(kind, suffix, message, folds, tmp_pa
     with pytest.raises(ValueError, match=f"fold1: {message}; remove the folder to run the fold"):
         gather_folds(folds, tmp_path / "cv")
     assert not (tmp_path / "cv").exists()
+
+
+@pytest.fixture
+def domain_folds(folds):
+    """The same folds as tests of class maps leave them: with their table and their own scores."""
+    for number, (folder, names) in enumerate(folds.items()):
+        maps = [
+            ClassMap(
+                image=folder / f"images/{name}.png",
+                labels=folder / f"predictions/{name}.tif",
+                domain=name,
+                classes={"bone": 1},
+                certainty=0.5,
+                uncertain_tiles=number,
+                tiles=4,
+                uncertain=False,
+            )
+            for name in sorted(names)
+        ]
+        write_class_maps(folder / "predictions", maps)
+        rows = {name: {"dice": 0.1 * (ord(name) - ord("a"))} for name in names}
+        write_rows(rows, dict.fromkeys(names, f"P{number}"), folder / "scores.csv")
+    return folds
+
+
+def test_class_maps_of_all_folds_come_in_one_table(domain_folds, tmp_path):
+    before = {
+        folder: (folder / "predictions/class_maps.csv").read_bytes() for folder in domain_folds
+    }
+    for _ in range(2):  # what is there is replaced
+        gather_folds(domain_folds, tmp_path / "cv")
+    found = read_class_maps(tmp_path / "cv/predictions")
+    assert [each.domain for each in found] == ["a", "b", "c", "d"]
+    assert [each.uncertain_tiles for each in found] == [0, 0, 1, 1]
+    for each in found:
+        assert each.labels == tmp_path / f"cv/predictions/{each.domain}.tif"
+        assert each.image == tmp_path / f"cv/images/{each.domain}.png"
+        assert each.labels.is_file()
+    assert before == {f: (f / "predictions/class_maps.csv").read_bytes() for f in domain_folds}
+
+
+def test_class_maps_keep_the_scores_of_their_tests(domain_folds, tmp_path):
+    """Objects of class maps would be other scores: here all of them would be 1."""
+    fold_of = gather_folds(domain_folds, tmp_path / "cv")
+    assert not have_objects([*domain_folds])
+    patients = {"a": "P0", "b": "P0", "c": "P1", "d": "P1"}
+    score_their_own(tmp_path / "cv", [*domain_folds], fold_of, patients)
+    scores = pd.read_csv(tmp_path / "cv/scores.csv")
+    assert list(scores) == ["name", "dice", "fold", "patient"]
+    assert scores["dice"].tolist() == pytest.approx([0, 0.1, 0.2, 0.3, 0.15])
+    assert scores["patient"].tolist()[:4] == ["P0", "P0", "P1", "P1"]
+    table = pd.read_csv(tmp_path / "cv/fold_scores.csv").set_index("fold")
+    assert table["dice"].tolist() == pytest.approx([0.05, 0.25, 0.15, 0.02**0.5])
+    assert table["images"].tolist()[:2] == [2, 2]
+
+
+def test_objects_are_scored_where_tests_counted_them(folds, tmp_path):
+    assert have_objects([*folds])  # without scores, as another program leaves them
+    for folder, names in folds.items():
+        rows = {name: {"dice": 1.0, "n_true": 2.0} for name in names}
+        write_rows(rows, {}, folder / "scores.csv")
+    assert have_objects([*folds])

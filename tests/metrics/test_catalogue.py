@@ -61,4 +61,5 @@ def test_what_sums_up_a_table():
     assert headlines(["name", "pq", "hd", "n_true", "dice"]) == ["dice", "pq"]
     assert headlines(["name", "loss", "auroc", "patient"]) == ["auroc"]
     assert headlines(["name", "n_true", "d", "c", "b", "a", "undefined"]) == ["d", "c", "b"]
+    assert headlines(["domain_knn", "rank_me", "patch_dice"]) == ["patch_dice"]
     assert headlines(["name"]) == []

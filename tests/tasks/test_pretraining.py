@@ -15,6 +15,7 @@ from lotus.networks import VisionTransformer
 from lotus.runs import RunFolder
 from lotus.tasks import LeJEPATask
 from lotus.tasks.checkpoint import segmenter_of
+from lotus.tasks.encoder_file import patients_of
 from lotus.transforms import MultiCropViews
 
 OPTIONS = {"embed_dim": 24, "depth": 2, "num_heads": 3}
@@ -170,7 +171,8 @@ def test_the_encoder_of_the_best_checkpoint_is_left(tmp_path):
     run = RunFolder(tmp_path)
     run.checkpoints.mkdir()
     best = {name: value.clone() for name, value in own.state_dict().items()}
-    torch.save({"state_dict": best}, run.best)
+    known = {"cohorts": {"default": ["p1"]}, "unrecorded": []}
+    torch.save({"state_dict": best, "patients": known}, run.best)
     with torch.no_grad():
         for weight in own.parameters():
             weight.zero_()
@@ -180,9 +182,10 @@ def test_the_encoder_of_the_best_checkpoint_is_left(tmp_path):
         name for name in best if name.startswith("encoder.")
     }
     assert all(torch.equal(value, best[f"encoder.model.{name}"]) for name, value in left.items())
-    # Who goes on from it names the checkpoint, which knows whom the encoder has seen.
-    again = LeJEPATask(encoder(run.encoder))
-    assert again.origins() == [run.best]
+    # Who goes on from it names the file, which knows whom the encoder has seen wherever it lies.
+    assert patients_of(run.encoder.rename(tmp_path / "moved.safetensors")) == known
+    again = LeJEPATask(encoder(tmp_path / "moved.safetensors"))
+    assert again.origins() == [tmp_path / "moved.safetensors"]
     assert task().origins() == []
 
 
