@@ -168,6 +168,7 @@ def test_directions_are_unit_vectors_that_the_step_decides():
     assert sigreg(embeddings(), step=1) != sigreg(embeddings(), step=2)
 
 
+@pytest.mark.slow
 def test_values_and_gradients_of_lightly():
     """With the same directions; lightly draws its own from the global random state."""
     lightly = pytest.importorskip("lightly.loss.lejepa_loss")
