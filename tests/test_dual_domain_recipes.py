@@ -146,6 +146,13 @@ def test_every_recipe_trains_tests_and_predicts(base, preset, manifest, tmp_path
     names = list(scores["name"])
     assert names[-1] == "mean"
     assert {name.split("_")[1] for name in names[:-1]} == set(CLASSES)
+    domains = pd.read_csv(run / "domains.csv").set_index("domain")
+    assert list(domains.index) == list(CLASSES)
+    for name, row in domains.iterrows():
+        own = scores[scores["name"].str.endswith(str(name))]
+        assert row["dice_macro"] == pytest.approx(own["dice"].mean(), abs=1e-5)
+        assert row["routed"] == pytest.approx(own["routed"].mean())
+    assert domains["pooled_iou"].between(0, 1).all()
     assert main(["predict", "--config", config]) == 0
     for part in ("targets", "images", "predictions", "predict/predictions"):
         assert sorted(path.stem for path in (run / part).glob("*.tif")) == names[:-1] or (
