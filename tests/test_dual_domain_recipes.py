@@ -197,7 +197,9 @@ def test_of_a_manifest_those_are_segmented_whom_the_network_does_not_know(
 ):
     tested = {each.labels.stem for each in read_class_maps(trained / "predictions")}
     records = [replace(each, mask=None) for each in read_manifest(manifest)]
-    records.append(replace(records[0], modality="histology", patient="new"))
+    write_image(tmp_path / "new.tif", roi("trichrome", 9)[0], (0.65, 0.65))
+    other = {"image": tmp_path / "new.tif", "modality": "histology", "patient": "new"}
+    records.append(replace(records[0], **other))
     write_manifest(manifest.parent / "bare.csv", records)
     given = ["segment", str(manifest.parent / "bare.csv"), "--checkpoint", str(trained)]
     assert main([*given, "--output", str(tmp_path / "out"), "--device", "cpu"]) == 0
