@@ -17,6 +17,7 @@ BENCHMARKS = (
     ),
     "zernike_phantom",
     "histomorphometry",
+    "sigreg",
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_info
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from data_modules.dataset import ImageSource, crop
 from data_modules.jointly_split import JointlySplitDataModule
@@ -198,12 +198,12 @@ class ViewsDataModule(JointlySplitDataModule):
         return LateLoader(tiles, sampler=sampler, drop_last=True, **self._options())
 
     def val_dataloader(self) -> DataLoader[Sample]:
-        """The tiles of the validation patients, in order."""
-        return self._ordered("val")
+        """The tiles of the validation patients, always in the same order."""
+        return self._mixed("val")
 
     def test_dataloader(self) -> DataLoader[Sample]:
-        """The tiles of the test patients, in order."""
-        return self._ordered("test")
+        """The tiles of the test patients, always in the same order."""
+        return self._mixed("test")
 
     def probe_tiles(self, use: Literal["train", "val"], most: int) -> list[DataLoader[Sample]]:
         """Tiles by which the encoder is scored while it is trained, the same ones every time.
@@ -243,9 +243,12 @@ class ViewsDataModule(JointlySplitDataModule):
         }
         return {"training_tiles": len(self.tiles("train")), "parts": parts}
 
-    def _ordered(self, use: Split) -> DataLoader[Sample]:
+    def _mixed(self, use: Split) -> DataLoader[Sample]:
+        """Shuffled once: a batch of one ROI or one domain has another distribution than all."""
         tiles = self.tiles(use)
-        return DataLoader(tiles, sampler=ShardSampler(len(tiles)), **self._options())
+        order = np.random.default_rng(self.seed).permutation(len(tiles)).tolist()
+        mixed = Subset(tiles, order)
+        return DataLoader(mixed, sampler=ShardSampler(len(order)), **self._options())
 
     def _options(self) -> dict[str, Any]:
         return {

@@ -19,13 +19,15 @@ EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 STUDIES = ("porosity", "porosity_staged")
 SHAPE = (120, 32, 40)
 TESTED = slice(116, 120)
-ONE_STEP = (
+# A network of one step may say that all is background, which cannot be cleaned. The models of
+# Fig. 5, whose volumes nobody measures, have one step all the same, of four crops.
+FEW_STEPS = (
     *TINY[:-2],
     *("--trainer.num_sanity_val_steps", "0", "--trainer.max_epochs", "1"),
-    *("--trainer.limit_train_batches", "1", "--trainer.limit_val_batches", "1"),
+    *("--trainer.limit_train_batches", "4", "--trainer.limit_val_batches", "1"),
     *("--trainer.check_val_every_n_epoch", "1", "--trainer.devices", "1"),
-    *("--data.init_args.patch_size", "32", "--data.init_args.samples_per_epoch", "4"),
-    *("--data.init_args.num_workers", "0", "--model.init_args.window", "32"),
+    *("--data.init_args.patch_size", "32", "--data.init_args.num_workers", "0"),
+    *("--model.init_args.window", "32"),
 )
 
 
@@ -70,7 +72,7 @@ def test_from_volumes_to_measures(tmp_path, monkeypatch):
     ]
     study = ["study", "experiments/studies/porosity.yaml", "--run", "tiny", "--runs", str(tmp_path)]
     options = ["--seeds", "3", *IN_PROCESS, "--set", *variables]
-    assert main([*study, *options, *ONE_STEP]) == 0
+    assert main([*study, *options, *FEW_STEPS]) == 0
 
     folder = tmp_path / "porosity/tiny"
     for table, rows in (("segmentation", 3), ("labels", 20), ("transfer", 2)):
@@ -98,7 +100,7 @@ def test_labelling_in_stages(tmp_path, monkeypatch):
     manifest = nanoct(tmp_path / "a", shape=SHAPE, tested=TESTED)
     study = ["study", "experiments/studies/porosity_staged.yaml", "--run", "tiny"]
     options = ["--runs", str(tmp_path), "--seeds", "3", *IN_PROCESS]
-    assert main([*study, *options, "--set", f"data={manifest}", "network=unet", *ONE_STEP]) == 0
+    assert main([*study, *options, "--set", f"data={manifest}", "network=unet", *FEW_STEPS]) == 0
 
     folder = tmp_path / "porosity_staged/tiny"
     rounds = ["slices-1-to-20", "slices-21-to-50/seed3", "slices-51-to-70/seed3"]

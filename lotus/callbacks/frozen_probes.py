@@ -81,7 +81,7 @@ class FrozenProbes(pl.Callback):
             **patch_scores(known, asked, penalty=self.penalty),
         }
         # The same on every process but for rounding, by which they must not disagree.
-        named = {f"val_{name}": torch.tensor(value) for name, value in scores.items()}
+        named = {f"val_{name}": value for name, value in scores.items()}
         pl_module.log_dict(named, sync_dist=True)
 
     def _loaders(self, trainer: pl.Trainer, use: str) -> Iterable[Iterable[Batch]]:

@@ -155,7 +155,8 @@ def epps_pulley(
         weights[-1] /= 2
         cosine, sine = (sums / count).unbind(dim=-1)
         error = (cosine - gaussian[:, None, None]).square() + sine.square()
-        statistic: Tensor = count * torch.einsum("j,jvk->vk", weights, error).mean()
+        # No matrix product: its backward would follow the autocast in which that is called.
+        statistic: Tensor = count * (weights[:, None, None] * error).sum(dim=0).mean()
     return statistic
 
 

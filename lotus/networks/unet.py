@@ -1,7 +1,9 @@
 """The U-Net of teacher and student."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -35,9 +37,12 @@ class UNet(nn.Module):
         out_channels: Channels K of the logits.
         filters: Feature channels of each level, finest first.
         negative_slope: Of the LeakyReLU that takes the place of the ReLU; 0 for a ReLU.
+        foreground_prior: Probability π in (0, 1), by the sigmoid, that a new network gives every
+            pixel: the bias of the head is log(π / (1 - π)) (RetinaNet, Lin et al., ICCV 2017, 4.1).
+            Where foreground is rare, that of PyTorch, near 1/2, may take long to unlearn.
 
     Raises:
-        ValueError: Fewer than two levels, or a channel count below one.
+        ValueError: Fewer than two levels, a channel count below one, or a prior not in (0, 1).
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class UNet(nn.Module):
         *,
         filters: Sequence[int] = (16, 32, 64, 128, 256),
         negative_slope: float = 0.0,
+        foreground_prior: float | None = None,
     ) -> None:
         super().__init__()
         if len(filters) < 2 or min(in_channels, out_channels, *filters) < 1:
@@ -70,6 +76,11 @@ class UNet(nn.Module):
             _double_convolution(2 * fine, fine, negative_slope) for fine in filters[:-1]
         )
         self.head = nn.Conv2d(filters[0], out_channels, kernel_size=1)
+        if foreground_prior is not None:
+            if not 0 < foreground_prior < 1:
+                raise ValueError(f"foreground_prior is {foreground_prior:g}; expected in (0, 1)")
+            logit = math.log(foreground_prior / (1 - foreground_prior))
+            nn.init.constant_(cast(Tensor, self.head.bias), logit)
 
     @property
     def multiple(self) -> int:

@@ -1,11 +1,12 @@
 """Vision transformers of timm as encoders of images."""
 
+import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -88,8 +89,24 @@ def _create(name: str, options: Mapping[str, Any]) -> Any:
 def _load(model: nn.Module, path: Path, name: str) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no file of weights here")
+    metadata: dict[str, str] = {}
     try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
         model.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
         detail = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path} does not hold weights of this {name}: {detail}") from error
+        raise ValueError(
+            f"{path} does not hold weights of this {name}: {_said_of(metadata) or detail}"
+        ) from error
+
+
+def _said_of(metadata: Mapping[str, str]) -> str:
+    """Which network the weights of a pretraining are of; empty where their file does not say."""
+    if "architecture" not in metadata:
+        return ""
+    options = json.loads(metadata.get("options", "{}"))
+    given = [f"{key}={value}" for key, value in options.items() if USUAL.get(key) != value]
+    return "they are those of " + " with ".join(
+        filter(None, [metadata["architecture"], ", ".join(given)])
+    )

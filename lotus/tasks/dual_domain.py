@@ -16,7 +16,6 @@ from lotus.losses import loss_of_known_pixels
 from lotus.metrics.regions import RegionScores, as_compared
 from lotus.networks.routed_segmenter import RoutedSegmenter
 from lotus.networks.vision_tokens import VisionTokens
-from lotus.runs import RunFolder
 from lotus.runs.charts import Chart
 from lotus.tasks.checkpoint import network_description
 from lotus.tasks.description import describe
@@ -136,10 +135,9 @@ class DualDomainTask(WarmUpTask):
         }
 
     def origins(self) -> list[Path]:
-        """The checkpoint of the training that left the encoder, if it lies in its run folder."""
+        """The file that the encoder came from, if there is one."""
         weights = self.network.encoder.weights
-        best = None if weights is None else RunFolder(Path(weights).parent).best
-        return [best] if best is not None and best.is_file() else []
+        return [] if weights is None else [Path(weights)]
 
     def inference_record(self) -> dict[str, Any]:
         """Everything but weights that is needed to segment a ROI.

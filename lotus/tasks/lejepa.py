@@ -1,5 +1,6 @@
 """LeJEPA: views that agree in embeddings that fill an isotropic Gaussian."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -39,8 +40,13 @@ class LeJEPATask(PretrainingTask):
         self.save_hyperparameters()
         from torchvision.ops import MLP  # Other tasks start without torchvision.
 
+        # Validation normalises by its own batches, too: the mean of a few patients is not that of
+        # all, and would count as if embeddings had collapsed around it.
         self.projector: nn.Module = MLP(
-            encoder.dim, [hidden, hidden, embedding], norm_layer=nn.BatchNorm1d, dropout=0.0
+            encoder.dim,
+            [hidden, hidden, embedding],
+            norm_layer=partial(nn.BatchNorm1d, track_running_stats=False),
+            dropout=0.0,
         )
         self.loss = loss or LeJEPALoss()
 
@@ -50,7 +56,8 @@ class LeJEPATask(PretrainingTask):
         embeddings = self._projected(torch.cat(features))
         step = self.global_step if self.training else 0
         terms: dict[str, Tensor] = self.loss(embeddings, len(views.global_views), step)
-        count = embeddings.shape[1] * (self.trainer.world_size if self.training else 1)
+        together = self.training and self._trainer is not None
+        count = embeddings.shape[1] * (self.trainer.world_size if together else 1)
         return terms | {"sigreg_per_image": terms["sigreg"] / count}
 
     def charts(self) -> list[Chart]:

@@ -119,10 +119,8 @@ class PretrainingTask(WarmUpTask, ABC):
         }
 
     def origins(self) -> list[Path]:
-        """The checkpoint of the training that the encoder goes on from, if there is one."""
-        weights = self.encoder.weights
-        best = None if weights is None else RunFolder(Path(weights).parent).best
-        return [best] if best is not None and best.is_file() else []
+        """The file that the encoder goes on from, if there is one."""
+        return [] if self.encoder.weights is None else [Path(self.encoder.weights)]
 
     def inference_record(self) -> dict[str, Any]:
         """The encoder's architecture, as the encoder's file has it."""
@@ -130,8 +128,9 @@ class PretrainingTask(WarmUpTask, ABC):
 
     def after_fit(self, run: RunFolder) -> None:
         """Leave the encoder of the best checkpoint, as timm's weights."""
-        weights = state_of(read_checkpoint(run.best), "encoder.model.")
-        write_encoder(run.encoder, self.encoder, weights)
+        checkpoint = read_checkpoint(run.best)
+        weights = state_of(checkpoint, "encoder.model.")
+        write_encoder(run.encoder, self.encoder, weights, checkpoint.get("patients"))
 
     def _evaluate(self, stage: Literal["val", "test"], batch: Batch, batch_idx: int) -> None:
         generator = torch.Generator().manual_seed(batch_idx)

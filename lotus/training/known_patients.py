@@ -6,7 +6,8 @@ The checkpoint itself says whom its weights know, under ``patients``::
 
 These are the patients it was trained or chosen on, together with those of every checkpoint that it
 started from, resumed or learnt from, however far back: weights that were taught by a network which
-saw a patient know that patient. ``unrecorded`` names those among the ancestors that do not say.
+saw a patient know that patient. The file of an encoder has the same in its metadata. ``unrecorded``
+names those among the ancestors that do not say.
 Masks that a model drew know whom the model knew: their manifest names its checkpoint as their
 ``origin``, or a JSON file with the record alone.
 
@@ -30,6 +31,7 @@ from data_modules.patients import identity, sharing_tissue
 from data_modules.splits import Splits, read_splits
 from lotus.runs import RunFolder
 from lotus.tasks.checkpoint import read_checkpoint
+from lotus.tasks.encoder_file import patients_of
 
 COHORT = "default"
 """Whose patients a training sees, unless it says otherwise."""
@@ -102,7 +104,10 @@ def members(record: KnownPatients, cohort: str) -> list[str]:
 def record_of(checkpoint: Path, cohort: str) -> KnownPatients:
     """Whom a checkpoint knows, by its own word or by the split of its run folder."""
     is_record = checkpoint.suffix == ".json"
-    record = _read(checkpoint) if is_record else read_checkpoint(checkpoint).get("patients")
+    if checkpoint.suffix == ".safetensors":
+        record: Any = patients_of(checkpoint)
+    else:
+        record = _read(checkpoint) if is_record else read_checkpoint(checkpoint).get("patients")
     if isinstance(record, dict) and {"cohorts", "unrecorded"} <= record.keys():
         return cast("KnownPatients", record)
     if is_record:

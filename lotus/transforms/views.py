@@ -56,8 +56,8 @@ class MultiCropViews(nn.Module):
         local_count: int = 6,
         global_scale: tuple[float, float] = (0.3, 1.0),
         local_scale: tuple[float, float] = (0.05, 0.3),
-        brightness: float = 0.4,
-        contrast: float = 0.4,
+        brightness: float = 0.25,
+        contrast: float = 0.25,
         blur_prob: float = 0.5,
         blur_sigma: tuple[float, float] = (0.1, 2.0),
     ) -> None:

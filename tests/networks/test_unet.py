@@ -50,3 +50,16 @@ def test_a_slope_makes_every_activation_leaky():
 def test_impossible_shapes_are_refused(arguments):
     with pytest.raises(ValueError, match="at least two levels and positive channel counts"):
         UNet(**arguments)
+
+
+@pytest.mark.parametrize("prior", [0.01, 0.5, 0.9])
+def test_a_new_network_says_the_prior_where_it_sees_nothing(prior):
+    network = UNet(filters=(4, 8), foreground_prior=prior)
+    features = torch.zeros(1, 4, 2, 2)
+    torch.testing.assert_close(network.head(features).sigmoid(), torch.full((1, 1, 2, 2), prior))
+
+
+@pytest.mark.parametrize("prior", [0.0, 1.0, -0.1])
+def test_a_prior_is_a_probability(prior):
+    with pytest.raises(ValueError, match=rf"foreground_prior is {prior:g}; expected in \(0, 1\)"):
+        UNet(filters=(4, 8), foreground_prior=prior)
