@@ -35,7 +35,8 @@ def features_of(data: ViewsDataModule, split: Split, encoder: VisionTransformer)
     images = torch.stack([torch.as_tensor(sample["image"]) for sample in samples]).float()
     if images.shape[1] == 1:
         images = images.expand(-1, 3, -1, -1)
-    features = torch.cat([encoder(part) for part in images.split(BATCH)])
+    starts = range(0, len(images), BATCH)
+    features = torch.cat([encoder(images[start : start + BATCH]) for start in starts])
     return features, [s["modality"] for s in samples], [s["name"] for s in samples]
 
 
@@ -48,7 +49,7 @@ def fitted(train: Tiles, validation: Tiles, domains: list[str]) -> DomainRouter:
     optimizer = torch.optim.AdamW(router.parameters(), lr=1e-2)
     for _ in range(STEPS):
         optimizer.zero_grad()
-        F.cross_entropy(router(features.clone()), target, weight).backward()
+        torch.autograd.backward(F.cross_entropy(router(features.clone()), target, weight))
         optimizer.step()
     for index, domain in enumerate(domains):
         router.describe(domain, features[target == index])
