@@ -131,7 +131,7 @@ def _refuse_others(arguments: argparse.Namespace, is_volume: bool) -> None:
 
 
 def _segment_volume(arguments: argparse.Namespace) -> None:
-    from lotus.engines.job_commands import available_cores
+    from lotus.engines.job_commands import granted_cores
     from lotus.imaging.voxels import checked_voxel_size
     from lotus.inference.segment_volume import segment_volume
     from lotus.inference.segmenter import device_named
@@ -151,7 +151,7 @@ def _segment_volume(arguments: argparse.Namespace) -> None:
     if arguments.processes is None:
         # Each computes in one thread.
         is_cpu = device_named(arguments.device).type == "cpu"
-        arguments.processes = available_cores() if is_cpu else 1
+        arguments.processes = granted_cores() if is_cpu else 1
     found = segment_volume(
         arguments.input,
         arguments.output,

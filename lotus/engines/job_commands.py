@@ -52,6 +52,17 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def granted_cores() -> int:
+    """Processor cores for the work of this process; in a job those that its engine gave it.
+
+    Those of ``OMP_NUM_THREADS`` where that is set, as :func:`job_environment` does, and there are
+    as many.
+    """
+    granted = os.environ.get("OMP_NUM_THREADS", "")
+    available = available_cores()
+    return min(max(int(granted), 1), available) if granted.isdigit() else available
+
+
 def run_job(
     job: Job, environment: Mapping[str, str], watch: Callable[[], None] = lambda: None
 ) -> Iterator[str]:

@@ -152,16 +152,19 @@ class Command(Stage):
         return given
 
 
-def each_of(name: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def each_of(
+    name: str, entry: Mapping[str, Any], variables: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """The methods that one entry of a study's file stands for.
 
-    An entry with ``each``, which has a list of levels for every factor, stands for one method per
-    combination: the factors in braces, in its name too, are filled in. Any other entry stands for
-    itself.
+    An entry with ``each``, which has a list of levels for every factor, or a variable in braces
+    that is one, stands for one method per combination: the factors in braces, in its name too, are
+    filled in. Any other entry stands for itself.
 
     Args:
         name: Of the entry.
         entry: Its content.
+        variables: Of the study, with their values.
 
     Yields:
         Name and entry of each method; the latter has its ``levels``.
@@ -171,6 +174,8 @@ def each_of(name: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, dict[str
         ValueError: The name does not tell all combinations apart.
     """
     grid = entry.get("each", {})
+    if isinstance(grid, Mapping):
+        grid = {factor: filled(levels, _known(variables)) for factor, levels in grid.items()}
     if not isinstance(grid, Mapping) or not all(isinstance(v, list) and v for v in grid.values()):
         raise TypeError(f"each of {name} is {grid!r}, expected factors with lists of levels")
     if missing := sorted(grid.keys() - placeholders(name)):
@@ -185,9 +190,9 @@ def each_of(name: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, dict[str
         yield str(text), {**filled(rest, _known(levels)), "levels": levels}
 
 
-def _known(levels: Mapping[str, Any]) -> Callable[[str], Any]:
-    """Fills in what is among the levels and leaves all other placeholders as they are."""
-    return lambda name: levels.get(name, f"{{{name}}}")
+def _known(values: Mapping[str, Any]) -> Callable[[str], Any]:
+    """Fills in what is among the values and leaves all other placeholders as they are."""
+    return lambda name: values.get(name, f"{{{name}}}")
 
 
 def read_method(name: str, entry: Mapping[str, Any]) -> Training:

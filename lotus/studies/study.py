@@ -184,12 +184,12 @@ def read_study(path: Path, variables: Mapping[str, Any], by: RepeatedBy = "fold"
             str(name): read_stage(str(name), entry)
             for name, entry in (content.get("stages") or {}).items()
         }
+        own = dict(content.get("variables") or {})
         methods = {
             name: read_method(name, entry)
             for given, content_of in (content.get("methods") or {}).items()
-            for name, entry in each_of(str(given), content_of)
+            for name, entry in each_of(str(given), content_of, {**own, **variables})
         }
-        own = dict(content.get("variables") or {})
         tables = read_tables(content, methods)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         detail = " ".join(str(error).split())

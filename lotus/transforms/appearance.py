@@ -1,7 +1,7 @@
 """Random grey, inversion and gamma, for features that do not depend on the modality."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from monai.transforms import MapTransform, RandomizableTransform
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 # ITU-R BT.601 luma, the usual grey of an RGB image.
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+Grey = Literal["luma", "random"]
 
 
 class RandAppearanced(RandomizableTransform, MapTransform):  # type: ignore[misc]
@@ -22,12 +23,14 @@ class RandAppearanced(RandomizableTransform, MapTransform):  # type: ignore[misc
     Args:
         keys: Images of the dictionary, float32 ``(3, Y, X)`` or ``(1, Y, X)`` in [0, 1].
         prob: Probability that any of the three steps is considered.
-        grey_prob: Probability that all channels become the luma.
+        grey_prob: Probability that all channels become one grey.
+        grey: ``luma``, the usual grey of an RGB image, or ``random``, a convex mix of the channels
+            whose weights are uniform on the simplex: any stain, or none, may be what is bright.
         inversion_prob: Probability that x becomes 1 - x.
         gamma: Range of the exponent, drawn uniformly on a logarithmic scale.
 
     Raises:
-        ValueError: If the gamma range is reversed or not positive.
+        ValueError: If the gamma range is reversed or not positive, or the grey is another.
     """
 
     def __init__(
@@ -36,14 +39,18 @@ class RandAppearanced(RandomizableTransform, MapTransform):  # type: ignore[misc
         *,
         prob: float = 1.0,
         grey_prob: float = 0.5,
+        grey: Grey = "luma",
         inversion_prob: float = 0.5,
         gamma: tuple[float, float] = (0.7, 1.5),
     ) -> None:
         if not 0.0 < gamma[0] <= gamma[1]:
             raise ValueError(f"gamma is {gamma}; expected values > 0, the smaller first")
+        if grey not in get_args(Grey):
+            raise ValueError(f"grey is {grey!r}; expected one of {', '.join(get_args(Grey))}")
         MapTransform.__init__(self, keys)
         RandomizableTransform.__init__(self, prob)
         self.grey_prob = grey_prob
+        self.grey = grey
         self.inversion_prob = inversion_prob
         self.gamma = gamma
 
@@ -57,15 +64,16 @@ class RandAppearanced(RandomizableTransform, MapTransform):  # type: ignore[misc
         self.randomize(None)
         if not self._do_transform:
             return changed
-        grey = self.R.random_sample() < self.grey_prob
+        becomes_grey = self.R.random_sample() < self.grey_prob
         inverted = self.R.random_sample() < self.inversion_prob
         exponent = np.float32(np.exp(self.R.uniform(*np.log(self.gamma))))
+        weights = LUMA if self.grey == "luma" else self.R.dirichlet(np.ones(3)).astype(np.float32)
         for key in self.key_iterator(changed):
             image = convert_to_numpy(changed[key])
             if image.ndim != 3:
                 raise ValueError(f"{key} has the shape {image.shape}; expected (C, Y, X)")
-            if grey:
-                image = _to_grey(image)
+            if becomes_grey:
+                image = _mixed(image, weights)
             if inverted:
                 image = 1.0 - image
             image = np.power(np.clip(image, 0.0, 1.0), exponent)
@@ -73,7 +81,7 @@ class RandAppearanced(RandomizableTransform, MapTransform):  # type: ignore[misc
         return changed
 
 
-def _to_grey(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def _mixed(image: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
     if image.shape[0] == 1:
         return image
-    return np.repeat(np.tensordot(LUMA, image, axes=1)[None], 3, axis=0)
+    return np.repeat(np.tensordot(weights, image, axes=1)[None], 3, axis=0)

@@ -14,7 +14,7 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasti
 
 from lotus.engines import JobFailed, LocalEngine
 from lotus.engines.job import refuse_failures
-from lotus.engines.job_commands import job_environment, run_job
+from lotus.engines.job_commands import granted_cores, job_environment, run_job
 from lotus.engines.local import deal_devices
 from tests.engines.clusters import search_path
 from tests.engines.commands import PATIENCE_S, Command, wait_until
@@ -36,6 +36,15 @@ def test_a_job_is_not_taken_for_a_rank_of_the_allocation_it_runs_in(monkeypatch)
     kept = {name: value for name, value in os.environ.items() if name in variables}
     assert kept == {"WANDB_MODE": "offline"}
     assert os.environ["OMP_NUM_THREADS"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("granted", "cores"), [("1", 1), ("3", 3), ("9", 4), ("0", 1), ("", 4), ("2,1", 4)]
+)
+def test_a_job_has_the_cores_that_its_engine_gave_it(granted, cores, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", granted)
+    assert granted_cores() == cores
 
 
 def test_a_job_runs_and_logs(tmp_path):

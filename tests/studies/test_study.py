@@ -357,10 +357,19 @@ def test_one_entry_stands_for_a_grid_of_methods(write):
     assert [len(level) for level in study.levels()] == [4, 1]
 
 
+def test_levels_may_be_a_variable(write):
+    method = {"configs": [], "each": {"a": "{levels}"}, "arguments": {"n": "{a}"}}
+    content = {"reference": "by 1", "variables": {"levels": [1, 2]}, "methods": {"by {a}": method}}
+    assert list(read_study(write(content), {}).methods) == ["by 1", "by 2"]
+    study = read_study(write(content), {"levels": [1, 5, 9]})
+    assert [method.levels for method in study.methods.values()] == [{"a": 1}, {"a": 5}, {"a": 9}]
+
+
 @pytest.mark.parametrize(
     ("name", "each", "message"),
     [
         ("{a}", {"a": [1], "b": [2]}, r"the name '\{a\}' does not hold \{b\}"),
+        ("{a}", {"a": "{b}"}, r"each of \{a\} is .*expected factors with lists"),
         ("{a}", {"a": 1}, r"each of \{a\} is .*expected factors with lists"),
         ("{a}", {"a": []}, "expected factors with lists of levels"),
         ("{a}", [1], "expected factors with lists of levels"),

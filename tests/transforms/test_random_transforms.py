@@ -125,6 +125,8 @@ def test_impossible_settings_are_refused():
         RandDegradationd(noise=(0.2, 0.1))
     with pytest.raises(ValueError, match="gamma"):
         RandAppearanced(gamma=(0.0, 1.0))
+    with pytest.raises(ValueError, match="grey is 'mean'; expected one of luma, random"):
+        RandAppearanced(grey="mean")
 
 
 def test_appearance_makes_grey_and_inverts(image):
@@ -136,6 +138,22 @@ def test_appearance_makes_grey_and_inverts(image):
     np.testing.assert_allclose(inversion({"image": image})["image"], 1 - image, atol=1e-6)
     gamma = RandAppearanced(grey_prob=0.0, inversion_prob=0.0, gamma=(2.0, 2.0))
     np.testing.assert_allclose(gamma({"image": image})["image"], image**2, atol=1e-6)
+
+
+def test_random_grey_is_any_convex_mix_of_the_channels(image):
+    transform = RandAppearanced(grey_prob=1.0, grey="random", inversion_prob=0.0, gamma=(1.0, 1.0))
+    transform.set_random_state(seed=0)
+    channels, found = image.reshape(3, -1).T, []
+    for _ in range(300):
+        changed = transform({"image": image})["image"]
+        assert (changed == changed[0]).all()
+        found.append(np.linalg.lstsq(channels, changed[0].ravel(), rcond=None)[0])
+    weights = np.array(found)
+    np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-3)
+    assert weights.min() > -1e-3
+    # Uniform on the triangle: means of 1/3, variances of 1/18.
+    np.testing.assert_allclose(weights.mean(axis=0), 1 / 3, atol=0.05)
+    np.testing.assert_allclose(weights.var(axis=0), 1 / 18, atol=0.02)
 
 
 class Pipeline:
