@@ -117,7 +117,7 @@ ROIS_paper := --patients 40 --slices 10 --size 2048
 COMMA := ,
 # Of phantoms only, whose measures are known by construction.
 TRUTH := $(if $(filter file,$(origin DATA)),truth=[$(ROIS)/fluorescence/truth.csv$(COMMA)$(ROIS)/trichrome/truth.csv])
-HISTOMORPHOMETRY_paper := tile=224 region=448
+HISTOMORPHOMETRY_paper := tile=224 region=448 unlabelled=null
 
 data/rois-$(PRESET)/manifest.csv: | $(READY)
 	$(BIN)/lotus phantom fluorescence trichrome --output $(@D) $(ROIS_$(PRESET))

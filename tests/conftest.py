@@ -97,7 +97,7 @@ def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 FLAT_STUDIES = sorted(
     path
     for path in (Path(__file__).resolve().parents[1] / "experiments/studies").glob("*.yaml")
-    if path.stem not in ("histomorphometry", "mga", "porosity", "porosity_staged")
+    if path.stem not in ("histomorphometry", "pretraining", "mga", "porosity", "porosity_staged")
 )
 TINY = [
     *("--trainer.accelerator", "cpu", "--trainer.max_epochs", "2"),

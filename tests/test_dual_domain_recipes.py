@@ -146,6 +146,13 @@ def test_every_recipe_trains_tests_and_predicts(base, preset, manifest, tmp_path
     names = list(scores["name"])
     assert names[-1] == "mean"
     assert {name.split("_")[1] for name in names[:-1]} == set(CLASSES)
+    domains = pd.read_csv(run / "domains.csv").set_index("domain")
+    assert list(domains.index) == list(CLASSES)
+    for name, row in domains.iterrows():
+        own = scores[scores["name"].str.endswith(str(name))]
+        assert row["dice_macro"] == pytest.approx(own["dice"].mean(), abs=1e-5)
+        assert row["routed"] == pytest.approx(own["routed"].mean())
+    assert domains["pooled_iou"].between(0, 1).all()
     assert main(["predict", "--config", config]) == 0
     for part in ("targets", "images", "predictions", "predict/predictions"):
         assert sorted(path.stem for path in (run / part).glob("*.tif")) == names[:-1] or (
@@ -190,7 +197,9 @@ def test_of_a_manifest_those_are_segmented_whom_the_network_does_not_know(
 ):
     tested = {each.labels.stem for each in read_class_maps(trained / "predictions")}
     records = [replace(each, mask=None) for each in read_manifest(manifest)]
-    records.append(replace(records[0], modality="histology", patient="new"))
+    write_image(tmp_path / "new.tif", roi("trichrome", 9)[0], (0.65, 0.65))
+    other = {"image": tmp_path / "new.tif", "modality": "histology", "patient": "new"}
+    records.append(replace(records[0], **other))
     write_manifest(manifest.parent / "bare.csv", records)
     given = ["segment", str(manifest.parent / "bare.csv"), "--checkpoint", str(trained)]
     assert main([*given, "--output", str(tmp_path / "out"), "--device", "cpu"]) == 0

@@ -39,22 +39,51 @@ def rois(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["quick", "paper"])
-def test_every_key_of_the_study_is_taken(preset, monkeypatch):
+@pytest.mark.parametrize("name", ["histomorphometry", "pretraining"])
+def test_every_key_of_the_study_is_taken(name, preset, monkeypatch):
     monkeypatch.chdir(EXPERIMENTS.parent)
-    study = read_study(EXPERIMENTS / STUDY, {"preset": preset})
+    study = read_study(EXPERIMENTS / f"studies/{name}.yaml", {"preset": preset})
     for stage in study.stages.values():
-        if isinstance(stage, Training):
+        # The tables of more labels have the keys of the first.
+        if isinstance(stage, Training) and stage.table in ("", "segmentation", "labels-5"):
             given = study.command_line(stage, Path("runs"))
             config = read_configuration([text.replace("{fold}", "0") for text in given])
             assert list(config.data.domains) == ["fluorescence", "trichrome"]
+
+
+def test_what_is_compared_with_what():
+    """Rows differ in what they start from and in their share of labels, and in nothing else."""
+    study = read_study(EXPERIMENTS / "studies/pretraining.yaml", {})
+    assert len(study.methods) == 12
+    share = "data.init_args.domains.{}.init_args.training_share"
+    weights = "model.init_args.network.init_args.encoder.init_args.weights"
+    starts = {"LeJEPA": "{LeJEPA.encoder}", "DINO": "{DINO.encoder}", "random": None, "U-Net": None}
+    rest = set()
+    for name, method in study.methods.items():
+        start, _, percent = name.removesuffix(" %").partition(", ")
+        assert method.table == f"labels-{percent}"
+        given = dict(method.arguments)
+        for domain in ("fluorescence", "trichrome"):
+            assert given.pop(share.format(domain)) == float(percent) / 100
+        assert given.pop(weights, None) == starts[start]
+        assert ("unet" in method.configs[0]) == (start == "U-Net")
+        given.pop("model.init_args.fine_tuned", None)
+        rest.add(tuple(sorted(given.items())))
+    assert len(rest) == 1
 
 
 @pytest.mark.slow
 def test_from_rois_to_the_measures_of_cases(rois, tmp_path, monkeypatch):
     monkeypatch.chdir(EXPERIMENTS.parent)
     truth = [str(rois / f"{name}/truth.csv") for name in ("fluorescence", "trichrome")]
-    variables = [f"data={rois / 'manifest.csv'}", f"truth=[{', '.join(truth)}]", "tile=64"]
+    variables = [
+        f"data={rois / 'manifest.csv'}",
+        f"truth=[{', '.join(truth)}]",
+        "tile=64",
+        "unlabelled=64",
+    ]
     study = ["study", str(EXPERIMENTS / STUDY), "--run", "tiny", "--runs", str(tmp_path)]
     options = ["--folds", "2", *IN_PROCESS, "--set", *variables, "region=128"]
     assert main([*study, *options, *SHORT]) == 0

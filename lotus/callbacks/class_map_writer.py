@@ -16,7 +16,7 @@ from lotus.imaging.raster import write_image, write_label_map
 from lotus.metrics.regions import RegionScores, as_compared
 from lotus.runs import RunFolder
 from lotus.runs.class_maps import ClassMap, write_class_maps
-from lotus.runs.scores import write_rows
+from lotus.runs.scores import write_domains, write_rows
 
 Row = dict[str, Any]
 
@@ -27,8 +27,9 @@ class ClassMapWriter(pl.Callback):
     Every ROI gives its class map, an 8-bit picture as the network saw it and, where it is
     annotated, the true class map; the table beside the class maps is that of `lotus segment`, so
     that `lotus measure histomorphometry` takes the folder. A test writes into the run folder and
-    ends with the scores, one row per ROI; a prediction writes into a subfolder. Files that an
-    earlier call left there are removed first.
+    ends with the scores, one row per ROI, and those of each domain, as means over its ROIs and of
+    all their pixels together; a prediction writes into a subfolder. Files that an earlier call left
+    there are removed first.
     """
 
     def __init__(self) -> None:
@@ -91,6 +92,9 @@ class ClassMapWriter(pl.Callback):
         run = RunFolder(Path(trainer.default_root_dir))
         self._end(trainer, run)
         if trainer.is_global_zero and rows:
+            task: Any = pl_module
+            logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            write_domains(run.domain_scores, {d: _of(d, logged) for d in task.class_names})
             write_rows(rows, patients, run.scores)
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -122,3 +126,9 @@ class ClassMapWriter(pl.Callback):
         maps = of_all_processes(self._maps)
         if trainer.is_global_zero and maps:
             write_class_maps(run.predictions, [maps[name] for name in sorted(maps)])
+
+
+def _of(domain: str, logged: Row) -> Row:
+    """The scores of a domain among those that a test logged."""
+    start = f"test_{domain}_"
+    return {name.removeprefix(start): logged[name] for name in logged if name.startswith(start)}

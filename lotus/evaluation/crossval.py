@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from lotus.atomic import atomic_path
 from lotus.evaluation.folders import common_pixel_size, evaluate_folders
 from lotus.imaging.raster import read_label_map
 from lotus.runs import RunFolder
@@ -102,7 +103,8 @@ def score_their_own(
 ) -> None:
     """Bring the scores together that the folds' own tests gave, of maps that hold no objects.
 
-    Writes the tables of :func:`score_folds`.
+    Writes the tables of :func:`score_folds`, and the scores of every domain in every fold where the
+    folds have them.
 
     Args:
         output: The folder of :func:`gather_folds`.
@@ -114,7 +116,17 @@ def score_their_own(
     scores = pd.concat(tables).drop(columns="patient", errors="ignore").sort_values("name")
     means = {"name": MEAN, **scores.drop(columns="name").mean().to_dict()}
     whole = pd.concat([scores, pd.DataFrame([means])], ignore_index=True)
+    _gather_domains([RunFolder(folder).domain_scores for folder in folds], RunFolder(output))
     _write(RunFolder(output), whole, fold_of, patients)
+
+
+def _gather_domains(tables: Sequence[Path], output: RunFolder) -> None:
+    """The scores of domains in every fold, where the runs are of several domains."""
+    if not all(path.is_file() for path in tables):
+        return
+    every = [pd.read_csv(path).assign(fold=number) for number, path in enumerate(tables)]
+    with atomic_path(output.domain_scores) as temporary:
+        pd.concat(every).to_csv(temporary, index=False, float_format="%.10g")
 
 
 def have_objects(folds: Sequence[Path]) -> bool:

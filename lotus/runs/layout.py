@@ -165,6 +165,11 @@ class RunFolder:
         return self.path / "scores.csv"
 
     @property
+    def domain_scores(self) -> Path:
+        """The scores of each domain, where a run is of several; of folds, of each fold's test."""
+        return self.path / "domains.csv"
+
+    @property
     def classified(self) -> Path:
         """The probabilities of every test patch, where the run is of a classifier."""
         return self.path / "classified.csv"

@@ -48,6 +48,20 @@ def write_rows(
     write_scores(add_patients(scores, patients), path)
 
 
+def write_domains(path: Path, domains: Mapping[str, Mapping[str, float]]) -> None:
+    """Write the scores of domains as a table; classes that a domain has not are empty.
+
+    Args:
+        path: File to write; whole or not at all.
+        domains: Scores by the name of the domain.
+    """
+    import pandas as pd
+
+    table = pd.DataFrame([{"domain": name, **scores} for name, scores in domains.items()])
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.10g")
+
+
 def write_scores(scores: pd.DataFrame, path: Path) -> None:
     """Write a table of scores as CSV; undefined values are written as `nan`.
 

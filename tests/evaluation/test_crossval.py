@@ -7,7 +7,7 @@ import pytest
 from lotus.evaluation.crossval import gather_folds, have_objects, score_folds, score_their_own
 from lotus.imaging import write_image, write_label_map
 from lotus.runs.class_maps import ClassMap, read_class_maps, write_class_maps
-from lotus.runs.scores import write_rows
+from lotus.runs.scores import write_domains, write_rows
 
 
 @pytest.fixture
@@ -135,6 +135,16 @@ def test_class_maps_keep_the_scores_of_their_tests(domain_folds, tmp_path):
     table = pd.read_csv(tmp_path / "cv/fold_scores.csv").set_index("fold")
     assert table["dice"].tolist() == pytest.approx([0.05, 0.25, 0.15, 0.02**0.5])
     assert table["images"].tolist()[:2] == [2, 2]
+    assert not (tmp_path / "cv/domains.csv").exists()
+    for number, folder in enumerate(domain_folds):
+        write_domains(folder / "domains.csv", {"a": {"f1": number / 2}, "b": {"f1": 1.0}})
+    score_their_own(tmp_path / "cv", [*domain_folds], fold_of, patients)
+    domains = pd.read_csv(tmp_path / "cv/domains.csv")
+    assert domains.to_dict("list") == {
+        "domain": ["a", "b", "a", "b"],
+        "f1": [0.0, 1.0, 0.5, 1.0],
+        "fold": [0, 0, 1, 1],
+    }
 
 
 def test_objects_are_scored_where_tests_counted_them(folds, tmp_path):

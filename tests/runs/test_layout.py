@@ -28,6 +28,7 @@ NAMES = {
     "images/a.1.png": RUN.image_of("a.1"),
     "classes/a.1.tif": RUN.classes_of("a.1"),
     "scores.csv": RUN.scores,
+    "domains.csv": RUN.domain_scores,
     "predict/images/a.png": RUN.predicted.image_of("a"),
     "report.html": RUN.report,
     "fold3/scores.csv": RUN.fold(3).scores,
