@@ -64,6 +64,7 @@ class UNet(nn.Module):
         self.out_channels = out_channels
         self.filters = list(filters)
         self.negative_slope = negative_slope
+        self.foreground_prior = foreground_prior
         self.encoder = nn.ModuleList(
             _double_convolution(before, after, negative_slope)
             for before, after in zip([in_channels, *filters[:-1]], filters, strict=True)
