@@ -13,16 +13,20 @@ from lotus.cli import main
 from lotus.imaging import read_image, write_image
 from lotus.networks import VisionTransformer
 from tests.conftest import TINY
-from tests.test_pretraining_recipes import BASE, DOMAINS, ENCODER, EXPERIMENTS, PRESETS, fit
+from tests.test_pretraining_recipes import (
+    BASE,
+    DOMAINS,
+    ENCODER,
+    EXPERIMENTS,
+    PRESETS,
+    fit,
+    phantoms,
+)
 
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):
-    """Phantoms of five patients in both domains."""
-    folder = tmp_path_factory.mktemp("phantoms")
-    given = ["phantom", *DOMAINS, "--patients", "5", "--slices", "1", "--size", "96"]
-    assert main([*given, "--output", str(folder)]) == 0
-    return folder / "manifest.csv"
+    return phantoms(tmp_path_factory.mktemp("phantoms"))
 
 
 @pytest.fixture(scope="module")

@@ -38,13 +38,16 @@ ENCODER = {"embed_dim": 24, "depth": 2, "num_heads": 3}
 MODEL = "--model.init_args"
 
 
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory):
-    """Phantoms of five patients in both domains."""
-    folder = tmp_path_factory.mktemp("phantoms")
+def phantoms(folder):
+    """Manifest of phantoms of five patients in both domains."""
     given = ["phantom", *DOMAINS, "--patients", "5", "--slices", "1", "--size", "96"]
     assert main([*given, "--output", str(folder)]) == 0
     return folder / "manifest.csv"
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    return phantoms(tmp_path_factory.mktemp("phantoms"))
 
 
 def fit(manifest, runs, base, presets, extra=()):

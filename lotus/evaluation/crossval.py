@@ -16,7 +16,7 @@ from lotus.evaluation.folders import common_pixel_size, evaluate_folders
 from lotus.imaging.raster import read_label_map
 from lotus.runs import RunFolder
 from lotus.runs.class_maps import CLASS_MAPS, read_class_maps, write_class_maps
-from lotus.runs.scores import MEAN, add_patients, read_scores, write_scores
+from lotus.runs.scores import MEAN, add_patients, read_scores, with_means, write_scores
 
 
 def gather_folds(folds: Mapping[Path, set[str]], output: Path) -> dict[str, int]:
@@ -114,10 +114,8 @@ def score_their_own(
     """
     tables = [read_scores(RunFolder(folder).scores).reset_index() for folder in folds]
     scores = pd.concat(tables).drop(columns="patient", errors="ignore").sort_values("name")
-    means = {"name": MEAN, **scores.drop(columns="name").mean().to_dict()}
-    whole = pd.concat([scores, pd.DataFrame([means])], ignore_index=True)
     _gather_domains([RunFolder(folder).domain_scores for folder in folds], RunFolder(output))
-    _write(RunFolder(output), whole, fold_of, patients)
+    _write(RunFolder(output), with_means(scores), fold_of, patients)
 
 
 def _gather_domains(tables: Sequence[Path], output: RunFolder) -> None:

@@ -43,9 +43,19 @@ def write_rows(
     import pandas as pd  # A training, which writes no table before its end, starts without it.
 
     table = pd.DataFrame([{"name": name, **rows[name]} for name in sorted(rows)])
-    means = {"name": MEAN, **table.drop(columns="name").mean().to_dict()}
-    scores = pd.concat([table, pd.DataFrame([means])], ignore_index=True)
-    write_scores(add_patients(scores, patients), path)
+    write_scores(add_patients(with_means(table), patients), path)
+
+
+def with_means(scores: pd.DataFrame) -> pd.DataFrame:
+    """The table with a last row of the means of its columns.
+
+    Args:
+        scores: ``name``, else numbers alone.
+    """
+    import pandas as pd
+
+    means = {"name": MEAN, **scores.drop(columns="name").mean().to_dict()}
+    return pd.concat([scores, pd.DataFrame([means])], ignore_index=True)
 
 
 def write_domains(path: Path, domains: Mapping[str, Mapping[str, float]]) -> None:

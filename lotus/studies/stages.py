@@ -56,6 +56,10 @@ class Stage:
             return run.path
         return (run.fold("{fold}") if by == "fold" else run.seed("{seed}")).path
 
+    def _left(self, study: Path, own: dict[str, Path]) -> dict[str, Path]:
+        """What it leaves, and where that of all folds lies."""
+        return own if self.per == "study" else {**own, ALL: study / self.folder}
+
 
 @dataclass(frozen=True)
 class Training(Stage):
@@ -91,8 +95,7 @@ class Training(Stage):
         """
         run = RunFolder(self.place(study, by))
         own = {"checkpoint": run.best, "last": run.last, "folder": run.path}
-        own["encoder"] = run.encoder
-        return own if self.per == "study" else {**own, ALL: study / self.folder}
+        return self._left(study, {**own, "encoder": run.encoder})
 
     def command_line(self, fill: Callable[[str], Any]) -> list[str]:
         """Arguments of `lotus fit`.
@@ -136,8 +139,7 @@ class Command(Stage):
         """
         folder = self.place(study, by)
         left = {name: folder / path for name, path in self.leaves.items()}
-        own = {**left, "folder": folder}
-        return own if self.per == "study" else {**own, ALL: study / self.folder}
+        return self._left(study, {**left, "folder": folder})
 
     def command_line(self, fill: Callable[[str], Any]) -> list[str]:
         """Arguments of `lotus`.
@@ -173,9 +175,7 @@ def each_of(
         TypeError: ``each`` is no factors with lists.
         ValueError: The name does not tell all combinations apart.
     """
-    grid = entry.get("each", {})
-    if isinstance(grid, Mapping):
-        grid = {factor: filled(levels, _known(variables)) for factor, levels in grid.items()}
+    grid = filled(entry.get("each", {}), _known(variables))
     if not isinstance(grid, Mapping) or not all(isinstance(v, list) and v for v in grid.values()):
         raise TypeError(f"each of {name} is {grid!r}, expected factors with lists of levels")
     if missing := sorted(grid.keys() - placeholders(name)):
